@@ -1,0 +1,68 @@
+# Every target sets up what it needs in .venv; a fresh machine needs Python >= 3.10, a C++20 compiler and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SOURCES := CMakeLists.txt pyproject.toml $(shell find csrc cuda python -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
+
+.PHONY: all wheel install test lint demo bench compare format clean
+
+all: wheel
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.tools: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet build
+	touch $@
+
+# The wheel is what is tested and used: nothing below imports from the source tree.
+dist/.wheel: $(VENV)/.tools $(SOURCES)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	touch $@
+
+wheel: dist/.wheel
+
+$(VENV)/.installed: dist/.wheel
+	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
+	$(BIN)/python -m pip install --quiet "$$(ls dist/*.whl)[test,plot,progress]"
+	touch $@
+
+install: $(VENV)/.installed
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest tests
+
+$(VENV)/.lint: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet numpy pytest matplotlib $$($(BIN)/python tools/extra.py lint)
+	touch $@
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $$(find csrc cuda benchmarks -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(find csrc cuda benchmarks -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+
+demo: $(VENV)/.installed
+	$(BIN)/dlcore demo --out demo
+
+# Ratios against NumPy; `compare` adds PyTorch and scikit-learn in an environment of their own.
+bench: $(VENV)/.installed
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+$(VENV)-compare/.installed: dist/.wheel
+	$(PYTHON) -m venv $(VENV)-compare
+	$(VENV)-compare/bin/python -m pip install --quiet "torch==2.13.*" scikit-learn threadpoolctl dist/*.whl
+	touch $@
+
+compare: $(VENV)-compare/.installed
+	$(VENV)-compare/bin/python benchmarks/compare.py
+
+clean:
+	rm -rf build dist demo $(VENV) $(VENV)-compare

@@ -1,0 +1,189 @@
+// The Array class as Python sees it, and its two borders: NumPy (copies) and DLPack (shares).
+#include <pybind11/numpy.h>
+
+#include <cstring>
+#include <memory>
+
+#include "bind.h"
+#include "dlpack.h"
+
+namespace dlcore::DLCORE_DEVICE {
+namespace {
+
+py::tuple to_tuple(const Shape& shape) {
+  py::tuple result(shape.ndim);
+  for (int i = 0; i < shape.ndim; ++i) result[static_cast<std::size_t>(i)] = py::int_(shape[i]);
+  return result;
+}
+
+py::dtype numpy_dtype(DType dtype) {
+  switch (dtype) {
+    case DType::float32: return py::dtype::of<float>();
+    case DType::float64: return py::dtype::of<double>();
+    default: return py::dtype::of<std::int32_t>();
+  }
+}
+
+void copy_bytes(void* to, const void* from, Index bytes) {
+  if (bytes > 0) without_gil(bytes / 8, [&] { std::memcpy(to, from, static_cast<std::size_t>(bytes)); });
+}
+
+Array from_numpy(const py::array& source) {
+  const py::dtype type = source.dtype();
+  DType dtype;
+  if (type.equal(py::dtype::of<float>())) dtype = DType::float32;
+  else if (type.equal(py::dtype::of<double>())) dtype = DType::float64;
+  else if (type.equal(py::dtype::of<std::int32_t>())) dtype = DType::int32;
+  else type_error("from_numpy: dtype is " + std::string(py::str(type)) + ", expected float32, float64 or int32");
+  if (!(source.flags() & py::array::c_style)) value_error("from_numpy: the array is not contiguous in row-major order");
+  if (source.ndim() > max_ndim)
+    value_error("from_numpy: " + std::to_string(source.ndim()) + " dimensions, at most " + std::to_string(max_ndim));
+  Shape shape;
+  for (py::ssize_t i = 0; i < source.ndim(); ++i) shape.append(source.shape(i));
+  Array result = new_array("from_numpy", shape, dtype);
+  copy_bytes(result.raw(), source.data(), result.bytes());
+  return result;
+}
+
+py::array to_numpy(const Array& a) {
+  std::vector<py::ssize_t> shape(a.shape().dims, a.shape().dims + a.ndim());
+  py::array result(numpy_dtype(a.dtype()), shape);
+  copy_bytes(result.mutable_data(), a.raw(), a.bytes());
+  return result;
+}
+
+py::object item(const Array& a) {
+  if (a.size() != 1) value_error("item: the array has shape " + text(a.shape()) + ", expected one element");
+  switch (a.dtype()) {
+    case DType::float32: return py::float_(*a.data<float>());
+    case DType::float64: return py::float_(*a.data<double>());
+    default: return py::int_(*a.data<std::int32_t>());
+  }
+}
+
+Array reshape(const Array& a, const py::handle& sizes) {
+  const Shape shape = to_shape("reshape", sizes);
+  if (shape.size() != a.size())
+    value_error("reshape: " + text(a.shape()) + " has " + std::to_string(a.size()) + " elements, " + text(shape) +
+                " has " + std::to_string(shape.size()));
+  return a.view(0, shape);
+}
+
+Array view(const Array& a, Index offset, const py::handle& sizes) {
+  const Shape shape = to_shape("view", sizes);
+  if (offset < 0 || offset > a.size() || shape.size() > a.size() - offset)
+    value_error("view: " + text(shape) + " at offset " + std::to_string(offset) + " does not lie within " +
+                std::to_string(a.size()) + " elements");
+  return a.view(offset, shape);
+}
+
+Array copy(const Array& a) {
+  Array result = new_array("copy", a.shape(), a.dtype());
+  copy_bytes(result.raw(), a.raw(), a.bytes());
+  return result;
+}
+
+void assign(const Array& self, const Array& source) {
+  require_same_dtype("assign", "self", self, "source", source);
+  require_same_shape("assign", "self", self, "source", source);
+  if (self.bytes() > 0) std::memmove(self.raw(), source.raw(), static_cast<std::size_t>(self.bytes()));
+}
+
+// --- DLPack ---
+
+struct Exported {
+  Array array;  // keeps the memory alive
+  dlpack::ManagedTensor managed;
+};
+
+py::capsule to_dlpack(const Array& a) {
+  auto exported = std::make_unique<Exported>();
+  exported->array = a;
+  const Array& held = exported->array;
+  dlpack::Tensor& tensor = exported->managed.tensor;
+  tensor.data = held.raw();
+  tensor.device = {1, 0};
+  tensor.ndim = held.ndim();
+  tensor.dtype = {static_cast<std::uint8_t>(held.dtype() == DType::int32 ? 0 : 2),
+                  static_cast<std::uint8_t>(8 * item_size(held.dtype())), 1};
+  tensor.shape = const_cast<Index*>(held.shape().dims);
+  tensor.strides = nullptr;
+  tensor.byte_offset = 0;
+  exported->managed.context = exported.get();
+  exported->managed.deleter = [](dlpack::ManagedTensor* self) { delete static_cast<Exported*>(self->context); };
+  PyObject* capsule = PyCapsule_New(&exported->managed, "dltensor", [](PyObject* self) {
+    if (!PyCapsule_IsValid(self, "dltensor")) return;  // a consumer renamed it and owns it now
+    auto* managed = static_cast<dlpack::ManagedTensor*>(PyCapsule_GetPointer(self, "dltensor"));
+    managed->deleter(managed);
+  });
+  if (!capsule) throw py::error_already_set();
+  (void)exported.release();  // NOLINT: the capsule's destructor or the consumer deletes it
+  return py::reinterpret_steal<py::capsule>(capsule);
+}
+
+Array from_dlpack(const py::capsule& capsule) {
+  if (std::strcmp(capsule.name(), "dltensor") != 0)
+    value_error(std::string("from_dlpack: the capsule is named '") + capsule.name() + "', expected an unused 'dltensor'");
+  auto* managed = capsule.get_pointer<dlpack::ManagedTensor>();
+  const dlpack::Tensor& tensor = managed->tensor;
+  if (tensor.device.device_type != 1)
+    value_error("from_dlpack: the data is on device type " + std::to_string(tensor.device.device_type) + ", expected 1 (CPU)");
+  DType dtype;
+  if (tensor.dtype.lanes == 1 && tensor.dtype.code == 2 && tensor.dtype.bits == 32) dtype = DType::float32;
+  else if (tensor.dtype.lanes == 1 && tensor.dtype.code == 2 && tensor.dtype.bits == 64) dtype = DType::float64;
+  else if (tensor.dtype.lanes == 1 && tensor.dtype.code == 0 && tensor.dtype.bits == 32) dtype = DType::int32;
+  else
+    type_error("from_dlpack: type code " + std::to_string(tensor.dtype.code) + " with " +
+               std::to_string(tensor.dtype.bits) + " bits, expected float32, float64 or int32");
+  if (tensor.ndim > max_ndim)
+    value_error("from_dlpack: " + std::to_string(tensor.ndim) + " dimensions, at most " + std::to_string(max_ndim));
+  Shape shape;
+  for (int i = 0; i < tensor.ndim; ++i) shape.append(tensor.shape[i]);
+  if (tensor.strides) {
+    Index expected = 1;
+    for (int i = tensor.ndim - 1; i >= 0; --i) {
+      if (shape[i] > 1 && tensor.strides[i] != expected)
+        value_error("from_dlpack: the array is not contiguous in row-major order; copy it with tensor()");
+      expected *= shape[i];
+    }
+  }
+  auto* data = static_cast<char*>(tensor.data) + tensor.byte_offset;
+  if (reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(item_size(dtype)) != 0)
+    value_error("from_dlpack: the data is not aligned to its element size; copy it with tensor()");
+  Storage* storage = adopt_storage(data, static_cast<std::size_t>(shape.size() * item_size(dtype)), managed, [](void* context) {
+    // The last reference may fall in any thread; a foreign deleter may need Python.
+    const py::gil_scoped_acquire acquire;
+    auto* owned = static_cast<dlpack::ManagedTensor*>(context);
+    if (owned->deleter) owned->deleter(owned);
+  });
+  PyCapsule_SetName(capsule.ptr(), "used_dltensor");
+  return Array::adopt(storage, shape, dtype);
+}
+
+}  // namespace
+
+void bind_array(py::module_& m) {
+  py::class_<Array>(m, "Array", py::module_local())
+      .def_property_readonly("shape", [](const Array& a) { return to_tuple(a.shape()); })
+      .def_property_readonly("ndim", &Array::ndim)
+      .def_property_readonly("size", &Array::size)
+      .def_property_readonly("nbytes", &Array::bytes)
+      .def_property_readonly("dtype", [](const Array& a) { return name(a.dtype()); })
+      .def("numpy", &to_numpy)
+      .def("item", &item)
+      .def("reshape", &reshape, py::arg("shape"))
+      .def("view", &view, py::arg("offset"), py::arg("shape"))
+      .def("copy", &copy)
+      .def("assign", &assign, py::arg("source"))
+      .def("dlpack", &to_dlpack);
+  m.def("from_numpy", &from_numpy, py::arg("source"));
+  m.def("from_dlpack", &from_dlpack, py::arg("capsule"));
+  m.def(
+      "empty",
+      [](const py::handle& shape, const std::string& dtype) {
+        return new_array("empty", to_shape("empty", shape), to_dtype("empty", dtype));
+      },
+      py::arg("shape"), py::arg("dtype"));
+}
+
+}  // namespace dlcore::DLCORE_DEVICE

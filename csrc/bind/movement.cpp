@@ -1,0 +1,247 @@
+#include "../movement.h"
+
+#include "../vec.h"
+
+#include "bind.h"
+
+namespace dlcore::DLCORE_DEVICE {
+namespace {
+
+// Calls f with the unsigned word of the size of an element: movement does not look at what it moves.
+template <typename F> decltype(auto) dispatch_word(DType dtype, F&& f) {
+  return item_size(dtype) == 8 ? f(std::uint64_t{}) : f(std::uint32_t{});
+}
+
+// Drops axes of size 1 and merges each axis with the one before where the input steps through both as through one.
+StridedLayout merged(const Shape& sizes, const Index* strides) {
+  StridedLayout layout{0, {}, {}};
+  for (int axis = 0; axis < sizes.ndim; ++axis) {
+    if (sizes[axis] == 1) continue;
+    const int last = layout.ndim - 1;
+    if (last >= 0 && layout.strides[last] == strides[axis] * sizes[axis]) {
+      layout.sizes[last] *= sizes[axis];
+      layout.strides[last] = strides[axis];
+    } else {
+      layout.sizes[layout.ndim] = sizes[axis];
+      layout.strides[layout.ndim++] = strides[axis];
+    }
+  }
+  if (layout.ndim == 0) layout = {1, {1}, {1}};
+  return layout;
+}
+
+void copy_strided(const Array& x, const Index* strides, const Array& y) {
+  if (y.size() == 0) return;
+  const StridedLayout layout = merged(y.shape(), strides);
+  dispatch_word(x.dtype(), [&](auto zero) {
+    using Word = decltype(zero);
+    without_gil(y.size(), [&] { strided_copy(layout, x.data<Word>(), y.data<Word>()); });
+  });
+}
+
+void row_major_strides(const Shape& shape, Index* strides) {
+  Index stride = 1;
+  for (int axis = shape.ndim - 1; axis >= 0; --axis) {
+    strides[axis] = stride;
+    stride *= shape[axis];
+  }
+}
+
+Array bind_transpose(const Array& x, const py::handle& given) {
+  const Axes axes = to_axes("transpose", given, x.shape());
+  if (axes.count != x.ndim())
+    value_error("transpose: axes are " + std::string(py::str(given)) + ", expected one for each dimension of " +
+                text(x.shape()));
+  Index x_strides[max_ndim], strides[max_ndim];
+  row_major_strides(x.shape(), x_strides);
+  Shape shape;
+  for (int i = 0; i < axes.count; ++i) {
+    strides[i] = x_strides[axes.axis[i]];
+    shape.append(x.shape(axes.axis[i]));
+  }
+  Array y = new_array("transpose", shape, x.dtype());
+  copy_strided(x, strides, y);
+  return y;
+}
+
+Array bind_broadcast_to(const Array& x, const py::handle& sizes) {
+  const Shape shape = to_shape("broadcast_to", sizes);
+  const int added = shape.ndim - x.ndim();
+  Index x_strides[max_ndim], strides[max_ndim] = {};
+  row_major_strides(x.shape(), x_strides);
+  bool fits = added >= 0;
+  for (int axis = 0; fits && axis < x.ndim(); ++axis) {
+    fits = x.shape(axis) == shape[axis + added] || x.shape(axis) == 1;
+    strides[axis + added] = x.shape(axis) == 1 ? 0 : x_strides[axis];
+  }
+  if (!fits) value_error("broadcast_to: " + text(x.shape()) + " does not broadcast to " + text(shape));
+  Array y = new_array("broadcast_to", shape, x.dtype());
+  copy_strided(x, strides, y);
+  return y;
+}
+
+Array bind_concatenate(const py::sequence& sequence, Index given_axis) {
+  std::vector<const Array*> arrays;  // `sequence` keeps them alive
+  for (const py::handle item : sequence) {
+    if (!py::isinstance<Array>(item))
+      type_error("concatenate: arrays[" + std::to_string(arrays.size()) + "] is a " +
+                 std::string(py::str(py::type::of(item).attr("__name__"))) + ", expected an Array");
+    arrays.push_back(item.cast<const Array*>());
+  }
+  if (arrays.empty()) value_error("concatenate: no arrays were given");
+  const Array& first = *arrays[0];
+  const int axis = to_axis("concatenate", given_axis, first.shape());
+  Shape shape = first.shape();
+  for (std::size_t i = 1; i < arrays.size(); ++i) {
+    const Array& a = *arrays[i];
+    const auto position = [i] { return "arrays[" + std::to_string(i) + "]"; };
+    if (a.dtype() != first.dtype()) require_same_dtype("concatenate", "arrays[0]", first, position().c_str(), a);
+    Shape expected = first.shape();
+    if (a.ndim() == first.ndim()) expected[axis] = a.shape(axis);
+    if (!(a.shape() == expected))
+      value_error("concatenate: shapes differ beyond axis " + std::to_string(axis) + ": arrays[0] is " +
+                  text(first.shape()) + ", " + position() + " is " + text(a.shape()));
+    if (__builtin_add_overflow(shape[axis], a.shape(axis), &shape[axis]))
+      value_error("concatenate: axis " + std::to_string(axis) + " of the result has more than 63 bits");
+  }
+  Array y = new_array("concatenate", shape, first.dtype());
+  if (y.size() == 0) return y;
+  const Index outer = shape.product(0, axis), inner = shape.product(axis + 1, shape.ndim);
+  dispatch_word(first.dtype(), [&](auto zero) {
+    using Word = decltype(zero);
+    without_gil(y.size(), [&] {
+      Word* to = y.data<Word>();
+      for (const Array* a : arrays) {
+        const Index columns = a->shape(axis) * inner;
+        copy_rows(outer, columns, a->data<Word>(), columns, to, shape[axis] * inner);
+        to += columns;
+      }
+    });
+  });
+  return y;
+}
+
+Array bind_narrow(const Array& x, Index given_axis, Index start, Index length) {
+  const int axis = to_axis("narrow", given_axis, x.shape());
+  const Index n = x.shape(axis);
+  if (start < 0 || length < 0 || start > n || length > n - start)
+    value_error("narrow: " + std::to_string(length) + " from " + std::to_string(start) + " do not lie within axis " +
+                std::to_string(axis) + " of " + text(x.shape()));
+  Shape shape = x.shape();
+  shape[axis] = length;
+  Array y = new_array("narrow", shape, x.dtype());
+  if (y.size() == 0) return y;
+  const Index outer = shape.product(0, axis), inner = shape.product(axis + 1, shape.ndim);
+  dispatch_word(x.dtype(), [&](auto zero) {
+    using Word = decltype(zero);
+    without_gil(y.size(), [&] {
+      copy_rows(outer, length * inner, x.data<Word>() + start * inner, n * inner, y.data<Word>(), length * inner);
+    });
+  });
+  return y;
+}
+
+Array bind_embed(const Array& x, Index given_axis, Index start, Index length) {
+  const int axis = to_axis("embed", given_axis, x.shape());
+  const Index n = x.shape(axis);
+  if (start < 0 || start > length || n > length - start)
+    value_error("embed: axis " + std::to_string(axis) + " of " + text(x.shape()) + " at " + std::to_string(start) +
+                " does not lie within " + std::to_string(length));
+  Shape shape = x.shape();
+  shape[axis] = length;
+  Array y = new_array("embed", shape, x.dtype());
+  if (y.size() == 0) return y;
+  const Index outer = shape.product(0, axis), inner = shape.product(axis + 1, shape.ndim);
+  dispatch_word(x.dtype(), [&](auto zero) {
+    using Word = decltype(zero);
+    without_gil(y.size(), [&] { embed(outer, length, inner, start, n, x.data<Word>(), y.data<Word>()); });
+  });
+  return y;
+}
+
+void require_indices(const char* op, const char* argument, const Array& indices, Index limit) {
+  require_dtype(op, argument, indices, DType::int32);
+  const BadIndex bad = first_out_of_range(indices.size(), indices.data<std::int32_t>(), limit);
+  if (bad.position < indices.size())
+    value_error(std::string(op) + ": " + argument + "[" + std::to_string(bad.position) + "] is " +
+                std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(limit));
+}
+
+Array bind_gather(const Array& x, const Array& indices) {
+  if (x.ndim() == 0) value_error("gather: x has shape (), expected at least 1 dimension");
+  require_ndim("gather", "indices", indices, 1);
+  require_indices("gather", "indices", indices, x.shape(0));
+  Shape shape = x.shape();
+  shape[0] = indices.size();
+  Array y = new_array("gather", shape, x.dtype());
+  if (y.size() == 0) return y;
+  dispatch_word(x.dtype(), [&](auto zero) {
+    using Word = decltype(zero);
+    without_gil(y.size(), [&] {
+      gather(indices.size(), shape.product(1, shape.ndim), x.data<Word>(), indices.data<std::int32_t>(),
+             y.data<Word>());
+    });
+  });
+  return y;
+}
+
+template <typename T> void copy_all(const Array& x, const Array& y) {
+  using Word = UIntOf<T>;
+  copy_rows(1, x.size(), x.data<Word>(), x.size(), y.data<Word>(), x.size());
+}
+
+Array bind_scatter_add(const Array& x, const Array& indices, const Array& rows) {
+  require_float("scatter_add", "x", x);
+  require_same_dtype("scatter_add", "x", x, "rows", rows);
+  if (x.ndim() == 0) value_error("scatter_add: x has shape (), expected at least 1 dimension");
+  require_ndim("scatter_add", "indices", indices, 1);
+  Shape expected = x.shape();
+  expected[0] = indices.size();
+  require_shape("scatter_add", "rows", rows, expected);
+  require_indices("scatter_add", "indices", indices, x.shape(0));
+  Array y = new_array("scatter_add", x.shape(), x.dtype());
+  const Index columns = x.shape().product(1, x.ndim());
+  if (x.size() == 0) return y;
+  dispatch_float(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    without_gil(x.size() + rows.size(), [&] {
+      copy_all<T>(x, y);
+      scatter_add(indices.size(), columns, indices.data<std::int32_t>(), rows.data<T>(), y.data<T>());
+    });
+  });
+  return y;
+}
+
+Array bind_one_hot(const Array& labels, Index classes, const std::string& dtype_name) {
+  const DType dtype = to_dtype("one_hot", dtype_name);
+  if (classes < 0) value_error("one_hot: classes is " + std::to_string(classes) + ", expected at least 0");
+  require_indices("one_hot", "labels", labels, classes);
+  if (labels.ndim() == max_ndim)
+    value_error("one_hot: labels has " + std::to_string(max_ndim) + " dimensions, expected at most " +
+                std::to_string(max_ndim - 1));
+  Shape shape = labels.shape();
+  shape.append(classes);
+  Array y = new_array("one_hot", shape, dtype);
+  const auto run = [&](auto zero) {
+    using T = decltype(zero);
+    without_gil(y.size(), [&] { one_hot(labels.size(), classes, labels.data<std::int32_t>(), y.data<T>()); });
+  };
+  if (dtype == DType::int32) run(std::int32_t{});
+  else dispatch_float(dtype, run);
+  return y;
+}
+
+}  // namespace
+
+void bind_movement(py::module_& m) {
+  m.def("transpose", &bind_transpose, py::arg("x"), py::arg("axes"));
+  m.def("broadcast_to", &bind_broadcast_to, py::arg("x"), py::arg("shape"));
+  m.def("concatenate", &bind_concatenate, py::arg("arrays"), py::arg("axis"));
+  m.def("narrow", &bind_narrow, py::arg("x"), py::arg("axis"), py::arg("start"), py::arg("length"));
+  m.def("embed", &bind_embed, py::arg("x"), py::arg("axis"), py::arg("start"), py::arg("length"));
+  m.def("gather", &bind_gather, py::arg("x"), py::arg("indices"));
+  m.def("scatter_add", &bind_scatter_add, py::arg("x"), py::arg("indices"), py::arg("rows"));
+  m.def("one_hot", &bind_one_hot, py::arg("labels"), py::arg("classes"), py::arg("dtype"));
+}
+
+}  // namespace dlcore::DLCORE_DEVICE

@@ -1,0 +1,205 @@
+#include "../rbm.h"
+
+#include <pybind11/stl.h>
+
+#include "../random.h"
+#include "random.h"
+
+namespace dlcore::DLCORE_DEVICE {
+namespace {
+
+struct Parameters {
+  const Array& weight;
+  const Array* visible_bias;  // null where the function does not use it
+  const Array* hidden_bias;
+  Index n_visible() const { return weight.shape(0); }
+  Index n_hidden() const { return weight.shape(1); }
+};
+
+// A layer of cases against the weight: its columns are those of axis 0 (visible units) or 1 (hidden units).
+void require_layer(const char* op, const char* argument, const Array& layer, const Parameters& p, int axis) {
+  require_same_dtype(op, argument, layer, "weight", p.weight);
+  require_ndim(op, argument, layer, 2);
+  if (layer.shape(1) != p.weight.shape(axis))
+    value_error(std::string(op) + ": numbers of " + (axis ? "hidden" : "visible") + " units differ: " + argument +
+                " is " + text(layer.shape()) + ", weight is " + text(p.weight.shape()));
+}
+
+void require_parameters(const char* op, const Parameters& p) {
+  require_float(op, "weight", p.weight);
+  require_ndim(op, "weight", p.weight, 2);
+  if (p.visible_bias) {
+    require_same_dtype(op, "weight", p.weight, "visible_bias", *p.visible_bias);
+    require_shape(op, "visible_bias", *p.visible_bias, {p.n_visible()});
+  }
+  if (p.hidden_bias) {
+    require_same_dtype(op, "weight", p.weight, "hidden_bias", *p.hidden_bias);
+    require_shape(op, "hidden_bias", *p.hidden_bias, {p.n_hidden()});
+  }
+}
+
+Index to_steps(const char* op, const py::handle& k) {
+  const std::uint64_t steps = to_counter(op, "k", k, 31);
+  if (steps == 0) value_error(std::string(op) + ": k is 0, expected an integer >= 1");
+  return static_cast<Index>(steps);
+}
+
+template <typename T> Rbm<T> to_rbm(const Parameters& p) {
+  return {p.n_visible(), p.n_hidden(), p.weight.data<T>(), p.visible_bias ? p.visible_bias->data<T>() : nullptr,
+          p.hidden_bias ? p.hidden_bias->data<T>() : nullptr};
+}
+
+// In rough scalar operations, for without_gil.
+Index work(const Parameters& p, Index n) { return n * p.weight.size() / 16 + n; }
+
+Array hidden(const Array& v, const Array& weight, const Array& hidden_bias) {
+  const Parameters p{weight, nullptr, &hidden_bias};
+  require_parameters("rbm_hidden", p);
+  require_layer("rbm_hidden", "v", v, p, 0);
+  const Index n = v.shape(0);
+  Array result = new_array("rbm_hidden", {n, p.n_hidden()}, v.dtype());
+  dispatch_float(v.dtype(), [&]<typename T>(T) {
+    without_gil(work(p, n), [&] { rbm_hidden(to_rbm<T>(p), n, v.data<T>(), result.data<T>()); });
+  });
+  return result;
+}
+
+Array visible(const Array& h, const Array& weight, const Array& visible_bias) {
+  const Parameters p{weight, &visible_bias, nullptr};
+  require_parameters("rbm_visible", p);
+  require_layer("rbm_visible", "h", h, p, 1);
+  const Index n = h.shape(0);
+  Array result = new_array("rbm_visible", {n, p.n_visible()}, h.dtype());
+  dispatch_float(h.dtype(), [&]<typename T>(T) {
+    without_gil(work(p, n), [&] { rbm_visible(to_rbm<T>(p), n, h.data<T>(), result.data<T>()); });
+  });
+  return result;
+}
+
+py::tuple sample_hidden(const Array& v, const Array& weight, const Array& hidden_bias, const py::handle& key,
+                        const py::handle& step) {
+  constexpr const char* op = "rbm_sample_hidden";
+  const Parameters p{weight, nullptr, &hidden_bias};
+  require_parameters(op, p);
+  require_layer(op, "v", v, p, 0);
+  const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
+  require_unit_interval(op, "v", v);
+  const Index n = v.shape(0);
+  Array probabilities = new_array(op, {n, p.n_hidden()}, v.dtype());
+  Array samples = new_array(op, {n, p.n_hidden()}, v.dtype());
+  dispatch_float(v.dtype(), [&]<typename T>(T) {
+    without_gil(work(p, n), [&] {
+      rbm_hidden(to_rbm<T>(p), n, v.data<T>(), probabilities.data<T>());
+      bernoulli(key_, step_, samples.size(), probabilities.data<T>(), samples.data<T>());
+    });
+  });
+  return py::make_tuple(std::move(probabilities), std::move(samples));
+}
+
+py::tuple sample_visible(const Array& h, const Array& weight, const Array& visible_bias, const py::handle& key,
+                         const py::handle& step) {
+  constexpr const char* op = "rbm_sample_visible";
+  const Parameters p{weight, &visible_bias, nullptr};
+  require_parameters(op, p);
+  require_layer(op, "h", h, p, 1);
+  const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
+  require_unit_interval(op, "h", h);
+  const Index n = h.shape(0);
+  Array probabilities = new_array(op, {n, p.n_visible()}, h.dtype());
+  Array samples = new_array(op, {n, p.n_visible()}, h.dtype());
+  dispatch_float(h.dtype(), [&]<typename T>(T) {
+    without_gil(work(p, n), [&] {
+      rbm_visible(to_rbm<T>(p), n, h.data<T>(), probabilities.data<T>());
+      bernoulli(key_, step_, samples.size(), probabilities.data<T>(), samples.data<T>());
+    });
+  });
+  return py::make_tuple(std::move(probabilities), std::move(samples));
+}
+
+py::tuple gibbs(const Array& v, const Array& weight, const Array& visible_bias, const Array& hidden_bias,
+                const py::handle& k, const py::handle& key, const py::handle& step) {
+  constexpr const char* op = "rbm_gibbs";
+  const Parameters p{weight, &visible_bias, &hidden_bias};
+  require_parameters(op, p);
+  require_layer(op, "v", v, p, 0);
+  const Index steps = to_steps(op, k);
+  const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
+  require_unit_interval(op, "v", v);
+  const Index n = v.shape(0);
+  Array samples = new_array(op, v.shape(), v.dtype());
+  Array probabilities = new_array(op, v.shape(), v.dtype());
+  dispatch_float(v.dtype(), [&]<typename T>(T) {
+    without_gil(work(p, n) * steps, [&] {
+      rbm_gibbs(to_rbm<T>(p), n, v.data<T>(), steps, key_, step_, samples.data<T>(), probabilities.data<T>());
+    });
+  });
+  return py::make_tuple(std::move(samples), std::move(probabilities));
+}
+
+py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, const Array& hidden_bias,
+             const py::handle& k, const py::handle& key, const py::handle& step, const std::optional<Array>& chains,
+             const std::optional<Array>& out) {
+  constexpr const char* op = "rbm_cd";
+  const Parameters p{weight, &visible_bias, &hidden_bias};
+  require_parameters(op, p);
+  require_layer(op, "v", v, p, 0);
+  const Index n = v.shape(0);
+  if (n == 0) value_error("rbm_cd: v has shape " + text(v.shape()) + ", expected at least one case");
+  const Index steps = to_steps(op, k);
+  const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
+  require_unit_interval(op, "v", v);
+  const std::pair<const char*, const Array&> inputs[] = {
+      {"v", v}, {"weight", weight}, {"visible_bias", visible_bias}, {"hidden_bias", hidden_bias}};
+  if (chains) {
+    require_layer(op, "chains", *chains, p, 1);
+    if (chains->shape(0) == 0)
+      value_error("rbm_cd: chains has shape " + text(chains->shape()) + ", expected at least one chain");
+    require_unit_interval(op, "chains", *chains);
+    for (const auto& [name, array] : inputs) require_no_overlap(op, "chains", *chains, name, array);
+  }
+  const Index size = weight.size() + p.n_visible() + p.n_hidden();
+  const Array gradient = output_or_new(op, out, {size}, v.dtype());
+  if (out) {
+    for (const auto& [name, array] : inputs) require_no_overlap(op, "out", *out, name, array);
+    if (chains) require_no_overlap(op, "out", *out, "chains", *chains);
+  }
+  double error = 0;
+  dispatch_float(v.dtype(), [&]<typename T>(T) {
+    without_gil(work(p, n) * (steps + 2), [&] {
+      error = rbm_cd(to_rbm<T>(p), n, v.data<T>(), steps, key_, step_, chains ? chains->shape(0) : 0,
+                     chains ? chains->data<T>() : nullptr, gradient.data<T>());
+    });
+  });
+  return py::make_tuple(gradient, chains ? py::object(py::none()) : py::float_(error));
+}
+
+Array free_energy(const Array& v, const Array& weight, const Array& visible_bias, const Array& hidden_bias) {
+  const Parameters p{weight, &visible_bias, &hidden_bias};
+  require_parameters("rbm_free_energy", p);
+  require_layer("rbm_free_energy", "v", v, p, 0);
+  const Index n = v.shape(0);
+  Array energy = new_array("rbm_free_energy", {n}, v.dtype());
+  dispatch_float(v.dtype(), [&]<typename T>(T) {
+    without_gil(work(p, n), [&] { rbm_free_energy(to_rbm<T>(p), n, v.data<T>(), energy.data<T>()); });
+  });
+  return energy;
+}
+
+}  // namespace
+
+void bind_rbm(py::module_& m) {
+  m.def("rbm_hidden", &hidden, py::arg("v"), py::arg("weight"), py::arg("hidden_bias"));
+  m.def("rbm_visible", &visible, py::arg("h"), py::arg("weight"), py::arg("visible_bias"));
+  m.def("rbm_sample_hidden", &sample_hidden, py::arg("v"), py::arg("weight"), py::arg("hidden_bias"), py::arg("key"),
+        py::arg("step"));
+  m.def("rbm_sample_visible", &sample_visible, py::arg("h"), py::arg("weight"), py::arg("visible_bias"), py::arg("key"),
+        py::arg("step"));
+  m.def("rbm_gibbs", &gibbs, py::arg("v"), py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),
+        py::arg("k"), py::arg("key"), py::arg("step"));
+  m.def("rbm_cd", &cd, py::arg("v"), py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("k"),
+        py::arg("key"), py::arg("step"), py::arg("chains") = py::none(), py::arg("out") = py::none());
+  m.def("rbm_free_energy", &free_energy, py::arg("v"), py::arg("weight"), py::arg("visible_bias"),
+        py::arg("hidden_bias"));
+}
+
+}  // namespace dlcore::DLCORE_DEVICE

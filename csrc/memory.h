@@ -1,0 +1,70 @@
+// A caching allocator: freed blocks are kept by size class and handed out again, so that a training step in a steady
+// state asks nothing of the system and takes no page fault.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+#include "types.h"
+
+namespace dlcore::DLCORE_DEVICE {
+
+inline constexpr std::size_t memory_alignment = 64;
+
+// A reference-counted block. For memory of ours the block follows the header; for foreign memory (DLPack)
+// `release_foreign` gives it back.
+struct alignas(memory_alignment) Storage {
+  std::atomic<Index> references{1};
+  void* data = nullptr;
+  std::size_t bytes = 0;     // of the block
+  std::size_t requested = 0;  // of them asked for
+  int size_class = -1;  // -1: foreign memory
+  bool guarded = false;
+  void* context = nullptr;
+  void (*release_foreign)(void* context) = nullptr;
+};
+
+Storage* allocate_storage(std::size_t bytes);  // throws std::bad_alloc
+Storage* adopt_storage(void* data, std::size_t bytes, void* context, void (*release_foreign)(void* context));
+void release_storage(Storage* storage) noexcept;  // drops one reference
+
+struct MemoryStats {
+  Index in_use;              // bytes handed out now
+  Index cached;              // bytes kept for reuse
+  Index system_allocations;  // requests to the system since the start
+};
+MemoryStats memory_stats();
+void release_cached_memory() noexcept;
+
+// Testing: while on, new blocks are filled with 0xFF bytes (NaN) and carry guard bytes behind the bytes asked for,
+// looked at when the block is released. guard_violations counts the blocks found overwritten.
+void set_allocation_checks(bool on);
+Index guard_violations();
+
+// Testing: the n-th allocation from now throws std::bad_alloc, once; negative: never.
+void fail_allocation_after(Index n);
+
+// Scratch of `count` elements, from the same cache.
+template <typename T> class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(Index count) : storage_(allocate_storage(static_cast<std::size_t>(count) * sizeof(T))) {}
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  Buffer(Buffer&& other) noexcept : storage_(other.storage_) { other.storage_ = nullptr; }
+  Buffer& operator=(Buffer&& other) noexcept {
+    Storage* mine = storage_;
+    storage_ = other.storage_;
+    other.storage_ = mine;
+    return *this;
+  }
+  ~Buffer() {
+    if (storage_) release_storage(storage_);
+  }
+  T* data() const { return storage_ ? static_cast<T*>(storage_->data) : nullptr; }
+
+ private:
+  Storage* storage_ = nullptr;
+};
+
+}  // namespace dlcore::DLCORE_DEVICE

@@ -1,0 +1,43 @@
+// Copies that reorder, repeat, cut or join arrays. Movement does not look at the elements: it is written for 4-byte
+// (std::uint32_t) and 8-byte (std::uint64_t) words. Only scatter_add computes.
+#pragma once
+
+#include "types.h"
+
+namespace dlcore::DLCORE_DEVICE {
+
+// An output of sizes[0..ndim) in row-major order, and the input's stride in elements along each of its axes (0 where
+// it is repeated). Neighbouring axes are merged where the input allows it, axes of size 1 dropped. ndim >= 1.
+struct StridedLayout {
+  int ndim;
+  Index sizes[max_ndim];
+  Index strides[max_ndim];
+};
+
+template <typename Word> void strided_copy(const StridedLayout& layout, const Word* x, Word* y);
+
+// y[i][0..columns) = x[i][0..columns) for `rows` rows that start x_stride and y_stride elements apart.
+template <typename Word>
+void copy_rows(Index rows, Index columns, const Word* x, Index x_stride, Word* y, Index y_stride);
+
+// y (outer, length, inner) = 0, except y[:, start : start + count] = x (outer, count, inner).
+template <typename Word>
+void embed(Index outer, Index length, Index inner, Index start, Index count, const Word* x, Word* y);
+
+// The first element of `indices` outside [0, limit); position == n where there is none.
+struct BadIndex {
+  Index position;
+  std::int32_t value;
+};
+BadIndex first_out_of_range(Index n, const std::int32_t* indices, Index limit);
+
+// y[i] = x[indices[i]], rows of `columns` elements.
+template <typename Word> void gather(Index n, Index columns, const Word* x, const std::int32_t* indices, Word* y);
+
+// y[indices[i]] += rows[i], for i in ascending order; T is float or double.
+template <typename T> void scatter_add(Index n, Index columns, const std::int32_t* indices, const T* rows, T* y);
+
+// y (n, classes); T is float, double or std::int32_t.
+template <typename T> void one_hot(Index n, Index classes, const std::int32_t* labels, T* y);
+
+}  // namespace dlcore::DLCORE_DEVICE

@@ -1,0 +1,83 @@
+// Short vectors on the compiler's vector extensions: one source for SSE2, AVX2, AVX-512 and NEON.
+// Only arithmetic operators, comparisons and ?: are used on them, so the width is a compile-time constant.
+#pragma once
+
+#include <cstring>
+
+#include "types.h"
+
+namespace dlcore::DLCORE_DEVICE {
+
+#if defined(DLCORE_VECTOR_BYTES)
+inline constexpr int vector_bytes = DLCORE_VECTOR_BYTES;
+#elif defined(__AVX512F__)
+inline constexpr int vector_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr int vector_bytes = 32;
+#else
+inline constexpr int vector_bytes = 16;
+#endif
+
+namespace detail {
+template <typename T> struct VectorOf {
+  typedef T type __attribute__((vector_size(vector_bytes)));
+};
+template <int bytes> struct IntegerOf;
+template <> struct IntegerOf<4> { using type = std::int32_t; using unsigned_type = std::uint32_t; };
+template <> struct IntegerOf<8> { using type = std::int64_t; using unsigned_type = std::uint64_t; };
+}  // namespace detail
+
+template <typename T> using Vec = typename detail::VectorOf<T>::type;
+template <typename T> using IntOf = typename detail::IntegerOf<sizeof(T)>::type;
+template <typename T> using UIntOf = typename detail::IntegerOf<sizeof(T)>::unsigned_type;
+template <typename T> inline constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));
+
+#define DLCORE_INLINE inline __attribute__((always_inline))
+
+template <typename T> DLCORE_INLINE Vec<T> load(const T* p) {
+  Vec<T> v;
+  std::memcpy(&v, p, sizeof v);  // an unaligned vector load
+  return v;
+}
+
+template <typename T> DLCORE_INLINE void store(T* p, Vec<T> v) { std::memcpy(p, &v, sizeof v); }
+
+template <typename T> DLCORE_INLINE Vec<T> splat(T x) { return x - Vec<T>{}; }
+
+// The first `count` lanes from memory, the rest zero; never reads past p + count.
+template <typename T> DLCORE_INLINE Vec<T> load_partial(const T* p, Index count) {
+  Vec<T> v{};
+  std::memcpy(&v, p, static_cast<std::size_t>(count) * sizeof(T));
+  return v;
+}
+
+template <typename T> DLCORE_INLINE void store_partial(T* p, Vec<T> v, Index count) {
+  std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+template <typename To, typename From> DLCORE_INLINE To bit_cast_vec(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+// Lane-wise sum in a fixed pairwise order, so the result does not depend on how the compiler reduces.
+template <typename T> DLCORE_INLINE T horizontal_sum(Vec<T> v) {
+  T part[lanes<T>];
+  std::memcpy(part, &v, sizeof v);
+  for (int step = lanes<T> / 2; step > 0; step /= 2)
+    for (int i = 0; i < step; ++i) part[i] += part[i + step];
+  return part[0];
+}
+
+// y[i] = f(x[i]...) over whole vectors. The tail runs the same vector code on a padded copy, so an element's bits
+// do not depend on where in the array it stands.
+template <typename T, typename F, typename... Inputs>
+DLCORE_INLINE void map_vectors(Index n, T* y, const F& f, const Inputs*... x) {
+  Index i = 0;
+  for (; i + lanes<T> <= n; i += lanes<T>) store(y + i, f(load(x + i)...));
+  if (i < n) store_partial(y + i, f(load_partial(x + i, n - i)...), n - i);
+}
+
+}  // namespace dlcore::DLCORE_DEVICE

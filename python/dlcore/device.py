@@ -1,0 +1,112 @@
+"""Chooses the compiled modules, once, at import: a device is a module (see ARCHITECTURE.md).
+
+``DLCORE_ISA`` forces one CPU module (``generic``, ``avx2``, ``avx512``); one that cannot run here raises.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+CPU_ISAS = ("avx512", "avx2", "generic")  # best first
+
+
+@contextmanager
+def _passive_waiting() -> Iterator[None]:
+    """Have libgomp's threads sleep between parallel regions, unless the user chose otherwise.
+
+    libgomp reads the variable once, when the first compiled module loads it. Its default, spinning, makes small
+    products hundreds of times slower on a busy machine.
+    """
+    if "OMP_WAIT_POLICY" in os.environ:
+        yield
+        return
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    try:
+        yield
+    finally:
+        del os.environ["OMP_WAIT_POLICY"]
+
+
+def _load(isa: str) -> ModuleType:
+    return importlib.import_module(f"dlcore._cpu_{isa}")
+
+
+def _survey(generic: ModuleType) -> dict[str, str]:
+    """Each CPU module with the reason why it cannot be used here, or an empty string."""
+    features = generic.cpu_features()
+    reasons = {}
+    for isa in CPU_ISAS:
+        if isa != "generic" and not features.get(isa, False):
+            reasons[isa] = "this processor lacks the instructions"
+        elif importlib.util.find_spec(f"dlcore._cpu_{isa}") is None:
+            reasons[isa] = "not in this build"
+        else:
+            reasons[isa] = ""
+    return reasons
+
+
+def _choose(reasons: dict[str, str]) -> str:
+    forced = os.environ.get("DLCORE_ISA", "").strip().lower()
+    if not forced:
+        return next(isa for isa in CPU_ISAS if not reasons[isa])
+    if forced not in reasons:
+        raise ImportError(f"DLCORE_ISA: {forced!r} is given, expected one of {', '.join(CPU_ISAS)}")
+    if reasons[forced]:
+        raise ImportError(f"DLCORE_ISA: {forced!r} cannot be used: {reasons[forced]}")
+    return forced
+
+
+with _passive_waiting():
+    _generic = _load("generic")
+    _reasons = _survey(_generic)
+    isa = _choose(_reasons)
+    cpu: Any = _generic if isa == "generic" else _load(isa)
+
+cpu.Array.device = cpu
+cpu.Array.device_name = "cpu"
+
+
+def get_num_threads() -> int:
+    """Threads a kernel may use."""
+    return int(cpu.num_threads())
+
+
+def set_num_threads(n: int) -> None:
+    """Set the threads a kernel may use; results have the same bits for every number.
+
+    The default is ``DLCORE_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the processors this process may use
+    (affinity mask and cgroup quota).
+
+    Raises
+    ------
+    ValueError
+        Unless 1 <= n <= 1024.
+    """
+    cpu.set_num_threads(n)
+
+
+def memory_stats() -> dict[str, int]:
+    """Bytes in use, bytes cached for reuse, and the number of requests made to the system so far."""
+    return dict(cpu.memory_stats())
+
+
+def release_cached_memory() -> None:
+    """Give the memory kept for reuse back to the system."""
+    cpu.release_cached_memory()
+
+
+def describe() -> dict[str, Any]:
+    """What was chosen, what is available, and why the others are not."""
+    return {
+        "isa": isa,
+        "modules": {name: reason or "available" for name, reason in _reasons.items()}
+        | {"amx": "not in this build", "cuda": "not in this build"},
+        "threads": get_num_threads(),
+        "memory": memory_stats(),
+    }

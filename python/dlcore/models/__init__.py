@@ -1,0 +1,25 @@
+"""Models: one per file, all with fit, predict or transform, save and load, and a summary."""
+
+from .autoencoder import Autoencoder, SparseAutoencoder
+from .base import Model
+from .cnn import CNN, LeNet5
+from .dbn import DBN
+from .linear import LinearRegression, LinearSVM, SoftmaxRegression
+from .mlp import MLP
+from .rbm import RBM
+from .supervised import Supervised
+
+__all__ = [
+    "CNN",
+    "DBN",
+    "MLP",
+    "RBM",
+    "Autoencoder",
+    "LeNet5",
+    "LinearRegression",
+    "LinearSVM",
+    "Model",
+    "SoftmaxRegression",
+    "SparseAutoencoder",
+    "Supervised",
+]

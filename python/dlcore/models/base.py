@@ -1,0 +1,212 @@
+"""Model: a network with its constructor's arguments, its state in files and pickles, and its summary."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .. import ops, train
+from ..nn import Module, Parameters, Sequential
+from ..ops import Generator
+from ..tensor import Tensor, as_tensor
+
+Self = TypeVar("Self", bound="Model")
+Array = np.ndarray[Any, Any]
+
+STATE_VERSION = 1  # of pickles
+_FIT_STREAM, _SPLIT_STREAM = 2**33, 2**33 + 1  # beyond the streams that Module.build takes
+
+
+class Model:
+    """Base of all models.
+
+    A subclass passes the arguments that make it again and the network that holds its parameters. Nothing is allocated
+    before :attr:`parameters` is first used, so that a file's shapes can be checked before memory is taken.
+
+    Parameters
+    ----------
+    config : the constructor's arguments by name, in types that JSON holds; "seed" and "dtype" are among them
+    network : modules that declare the parameters; not yet built
+    input_shape : shape of one case
+
+    Attributes
+    ----------
+    history : `dlcore.train.History` of the newest fit
+    """
+
+    def __init__(self, config: Mapping[str, Any], network: Module, input_shape: tuple[int, ...]) -> None:
+        who = type(self).__name__
+        self.config: dict[str, Any] = json.loads(json.dumps(dict(config), default=_plain))
+        seed, dtype = self.config["seed"], self.config["dtype"]
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"{who}: dtype is {dtype!r}, expected 'float32' or 'float64'")
+        root = Generator(seed)
+        self._network = network
+        self._is_built = False
+        self.input_shape = input_shape
+        self.history = train.History()
+        self.fit_generator = root.split(_FIT_STREAM)
+        self.split_key = root.split(_SPLIT_STREAM).key  # a resumed fit must hold out the same cases
+
+    @property
+    def dtype(self) -> str:
+        """The type the model computes in, "float32" or "float64"."""
+        return str(self.config["dtype"])
+
+    @property
+    def network(self) -> Module:
+        """The modules; their parameters are initialised from the seed at the first use."""
+        if not self._is_built:
+            self._network.build(self.config["seed"], self.dtype)
+            self._is_built = True
+        return self._network
+
+    @property
+    def parameters(self) -> Parameters:
+        """All parameters as named views of one vector."""
+        return self.network.parameters
+
+    @property
+    def trained_parameters(self) -> Parameters:
+        """Those that the optimizer of a fit changes; a subclass may name a part of all."""
+        return self.parameters
+
+    def before_fit(self, data: Sequence[Tensor], progress: bool | None) -> None:
+        """Called by a fit whose arguments have been checked, before its first epoch, unless it resumes another."""
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the parameters; takes no memory for them."""
+        return self._network.shapes()
+
+    @property
+    def generators(self) -> dict[str, Generator]:
+        """The generators whose state belongs to the model: the fit's, and each dropout's."""
+        found = {"fit": self.fit_generator}
+        for path, module in self.network.modules():
+            generator = getattr(module, "generator", None)
+            if isinstance(generator, Generator):
+                found[f"network.{path}"] = generator
+        return found
+
+    def as_cases(self, x: Any, who: str) -> Tensor:
+        """x as a tensor (n, *input_shape) of the model's dtype; rows of ∏ input_shape numbers are accepted too.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is not an array of real numbers, or another shape.
+        """
+        cases = ops.cast(as_tensor(x, self.parameters.storage, f"{who}: x"), self.dtype)
+        if cases.ndim >= 1 and cases.shape[1:] == self.input_shape:
+            return cases
+        features = math.prod(self.input_shape)
+        if cases.ndim == 2 and cases.shape[1] == features:
+            return ops.reshape(cases, (cases.shape[0], *self.input_shape))
+        accepted = [f"(n, {', '.join(map(str, self.input_shape))})"]
+        if len(self.input_shape) > 1:
+            accepted.append(f"(n, {features})")
+        raise ValueError(f"{who}: x has shape {cases.shape}, expected {' or '.join(accepted)}")
+
+    # --- files and copies ---
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file for `dlcore.load`; a kill or a full disk leaves the file that was there before.
+
+        Raises
+        ------
+        OSError
+            When the folder cannot be written or the disk is full.
+        """
+        train.save(path, self)
+
+    def clone(self: Self) -> Self:
+        """An independent copy with equal parameters and predictions."""
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "version": STATE_VERSION,
+            "config": self.config,
+            "parameters": {name: value.numpy() for name, value in self.parameters.items()},
+            "generators": {name: [g.key, g.step] for name, g in self.generators.items()},
+            "history": self.history.records,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        version = state.get("version")
+        if version != STATE_VERSION:
+            raise ValueError(f"{type(self).__name__}: the pickle has version {version!r}, expected {STATE_VERSION}")
+        type(self).__init__(self, **state["config"])
+        self.parameters.assign(state["parameters"])
+        train.restore_generators(state["generators"], self.generators)
+        self.history = train.History(state["history"])
+
+    # --- what it is ---
+
+    def stages(self) -> list[Module]:
+        """The modules that a case passes through, one row of the summary each."""
+        network = self.network
+        return list(network.layers) if isinstance(network, Sequential) else [network]
+
+    def summary(self) -> str:
+        """A table: each layer, the shape of its output, its number of parameters."""
+        x = ops.zeros((1, *self.input_shape), self.dtype)
+        rows = [("input", _shape_text(self.input_shape), "")]
+        for stage in self.stages():
+            x = stage(x)
+            count = stage.parameters.size  # a shared layer's stand where it comes first
+            rows.append((stage.describe(), _shape_text(x.shape[1:]), f"{count:,}" if count else ""))
+        return format_table(f"{type(self).__name__}: {self.parameters.size:,} parameters, {self.dtype}", rows)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def format_table(title: str, rows: list[tuple[str, str, str]]) -> str:
+    """A summary's text from (layer, output shape, parameters)."""
+    head = ("layer", "output shape", "parameters")
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(3)]
+    lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}".rstrip() for row in [head, *rows]]
+    return "\n".join([title, lines[0], "─" * (sum(widths) + 4), *lines[1:]])
+
+
+def _shape_text(shape: tuple[int, ...]) -> str:
+    return f"(n, {', '.join(map(str, shape))})"
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} is not an argument that a file can hold")
+
+
+def sizes(values: Any, who: str, name: str, least: int) -> list[int]:
+    """`values` as a list of at least `least` positive integers.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        found = list(values)
+    except TypeError:
+        found = []
+    good = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v > 0 for v in found)
+    if len(found) < least or not good:
+        raise ValueError(f"{who}: {name} is {values!r}, expected at least {least} positive integers")
+    return [int(v) for v in found]
+
+
+def not_negative(who: str, **values: Any) -> None:
+    """Raise a ValueError unless each is a finite number >= 0."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            raise ValueError(f"{who}: {name} is {value!r}, expected a finite number >= 0")

@@ -1,0 +1,139 @@
+"""Contrastive learning of a machine: the steps of an epoch and the figures that are watched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import ops, train
+from ..ops import Generator
+from ..optim import SGD, Optimizer
+from ..tensor import Tensor, tensor
+from ..train import Run
+from .machine import Machine
+
+Momentum = float | Sequence[float] | None
+
+RAMP = (0.5, 0.9)  # momentum in the first epochs and after them: Hinton (2010), section 9
+RAMP_EPOCHS = 5
+MONITORED = 1000  # cases on which figures that need a pass of their own are computed, at most
+
+
+def require_probabilities(x: Tensor, who: str, name: str) -> None:
+    """Raise a ValueError with the first row that has a NaN or a value outside [0, 1]."""
+    if x.size and not (ops.min(x).item() >= 0.0 and ops.max(x).item() <= 1.0):  # a NaN wins both
+        values = x.numpy()
+        row, column = np.argwhere(~((values >= 0.0) & (values <= 1.0)))[0]
+        raise ValueError(f"{who}: {name} has {values[row, column]} in row {row}, expected values in [0, 1]")
+
+
+def momentum_ramp(momentum: Momentum, optimizer: Any) -> tuple[float, float] | None:
+    """Momentum in the first epochs and after; None where the optimizer is not "sgd" and has its own.
+
+    Raises
+    ------
+    ValueError
+        Unless one or two numbers in [0, 1) are given, or None.
+    """
+    if optimizer != "sgd":
+        if momentum is not None:
+            raise ValueError("fit: momentum is for the optimizer 'sgd'; give another its own options")
+        return None
+    values = RAMP if momentum is None else momentum if isinstance(momentum, Sequence) else (momentum, momentum)
+    good = len(values) == 2 and not isinstance(values, str)
+    if not good or not all(isinstance(m, (int, float)) and not isinstance(m, bool) and 0 <= m < 1 for m in values):
+        raise ValueError(f"fit: momentum is {momentum!r}, expected one or two numbers in [0, 1)")
+    return float(values[0]), float(values[1])
+
+
+def initialize_visible_bias(machine: Machine, data: Tensor) -> None:
+    """b = log(p / (1 − p)) with p = (Σ v + 1) / (n + 2), the mean of the data by Laplace's rule.
+
+    References
+    ----------
+    Hinton (2010), A practical guide to training restricted Boltzmann machines, section 8.
+    """
+    mean = (ops.sum(data, 0).numpy().astype(np.float64) + 1.0) / (data.shape[0] + 2.0)
+    bias = tensor(np.log(mean) - np.log1p(-mean), data.dtype)
+    machine.visible_bias.array.assign(bias.array)
+
+
+@dataclass
+class Steps:
+    """An epoch of contrastive steps on a machine.
+
+    Parameters
+    ----------
+    machine : what learns
+    data : (n, n_visible), checked
+    k, chains : see `Machine.contrast`
+    generator : draws the order of the cases and all samples
+    ramp : momentum for `RAMP_EPOCHS` epochs and after, where the optimizer is SGD
+    weight_decay : λ of the penalty ½ λ Σ W²
+    biased_start : whether the first epoch begins with `initialize_visible_bias`
+    """
+
+    machine: Machine
+    data: Tensor
+    batch_size: int
+    optimizer: Optimizer
+    k: int
+    chains: Tensor | None
+    generator: Generator
+    ramp: tuple[float, float] | None
+    weight_decay: float
+    shuffle: bool
+    biased_start: bool
+
+    def __call__(self, run: Run) -> dict[str, float]:
+        """Do the steps; the figure is the reconstruction error."""
+        optimizer, weight = self.optimizer, self.machine.weight.array
+        if self.biased_start and run.epoch == 0:
+            initialize_visible_bias(self.machine, self.data)
+        if self.ramp is not None and isinstance(optimizer, SGD):
+            optimizer.momentum = self.ramp[0] if run.epoch < RAMP_EPOCHS else self.ramp[1]
+        hooks: list[Callable[[Run], None]] = train.batch_hooks(run)
+        order = self.generator if self.shuffle else None
+        total = 0.0
+        for count, (v,) in train.batches([self.data], self.batch_size, order):
+            gradient, error = self.machine.contrast(v, self.k, self.generator, self.chains)
+            if self.weight_decay:
+                weight.device.axpy(self.weight_decay, weight, gradient.array.view(0, weight.shape))
+            optimizer.step(gradient)
+            run.batch += 1
+            if error is not None:
+                if not math.isfinite(error):
+                    raise FloatingPointError(f"the reconstruction error is {error} at batch {run.batch}")
+                total += error * count
+                run.batch_loss = error
+            for hook in hooks:
+                hook(run)
+        if self.chains is not None:  # they reconstruct nothing, so the error takes a pass of its own
+            return {"reconstruction_error": reconstruction_error(self.machine, self.data, self.generator)}
+        return {"reconstruction_error": total / self.data.shape[0]}
+
+
+def reconstruction_error(machine: Machine, data: Tensor, generator: Generator) -> float:
+    """Mean over the first cases, at most `MONITORED`, of Σ (v − p(v | h))² with h ~ p(h | v)."""
+    v = train.rows(data, 0, min(data.shape[0], MONITORED))
+    restored = machine.visible(machine.sample_hidden(v, generator))
+    return ops.sum(ops.squared_error(v, restored)).item() / v.shape[0]
+
+
+def held_out_figures(machine: Machine, data: Tensor, held: Tensor, generator: Generator) -> dict[str, float]:
+    """The error on held-out data, and how much higher their free energy is than that of as many training data.
+
+    References
+    ----------
+    Hinton (2010), section 6: monitoring the overfitting.
+    """
+    cases = min(data.shape[0], held.shape[0])
+    seen, unseen = (machine.free_energy(train.rows(x, 0, cases)) for x in (data, held))
+    return {
+        "validation_reconstruction_error": reconstruction_error(machine, held, generator),
+        "free_energy_gap": (ops.mean(unseen) - ops.mean(seen)).item(),
+    }

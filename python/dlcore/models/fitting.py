@@ -1,0 +1,158 @@
+"""From a fit's arguments to a run of the loop, for every model that learns by gradient steps on its network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import ops, train
+from ..ops import Generator
+from ..tensor import Tensor, tensor
+from ..train import Callback, EarlyStopping, History, Run
+from .base import Model
+
+EarlyStoppingLike = EarlyStopping | int | None
+
+
+@dataclass
+class FitOptions:
+    """The arguments that every ``fit`` has.
+
+    Parameters
+    ----------
+    epochs : int >= 0, passes over the data; a resumed fit counts those it had
+    batch_size : int >= 1, cases to a step; at most the number of cases
+    optimizer : "adam", "adamw", "sgd", "rmsprop", "adagrad", or a function of the parameters returning an Optimizer
+    lr : learning rate, or a function of the step; the optimizer's default where not given
+    schedule : "constant", "linear" or "cosine": how lr falls over the fit
+    validation_fraction : share in (0, 1) of the cases held out for validation, where no validation data are given
+    early_stopping : an EarlyStopping, or its patience in epochs
+    callbacks : see `dlcore.train.Callback`
+    progress : None (a bar on a terminal), True (also a line per epoch elsewhere) or False
+    shuffle : whether each epoch takes the cases in a new order
+    resume : a Checkpoint's file to go on from, to the bits of an undisturbed fit with the same arguments
+    options : the optimizer's other arguments (momentum, betas, …)
+    """
+
+    epochs: int = 10
+    batch_size: int = 64
+    optimizer: train.OptimizerLike = "adam"
+    lr: train.LearningRate | None = None
+    schedule: str = "constant"
+    validation_fraction: float | None = None
+    early_stopping: EarlyStoppingLike = None
+    callbacks: Iterable[Callback] = ()
+    progress: bool | None = None
+    shuffle: bool = True
+    resume: str | os.PathLike[str] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fit_network(
+    model: Model,
+    data: Sequence[Tensor],
+    validation: Sequence[Tensor] | None,
+    fit: FitOptions,
+    objective: Callable[..., Tensor],
+    figures: Callable[..., Mapping[str, float]],
+    report: Callable[[Sequence[Tensor]], Mapping[str, float]] | None = None,
+) -> History:
+    """Make the mean of an objective over the cases small.
+
+    Parameters
+    ----------
+    data, validation : tensors with a row per case, checked
+    objective : (*batch) -> Tensor, mean over the batch's cases
+    figures : (*batch) -> means over the batch's cases, for the validation data; without penalties and noise
+    report : (data) -> further figures of an epoch
+    """
+    data, validation = _held_out(model, data, validation, fit.validation_fraction)
+    batch_size = train.check_batch_size(fit.batch_size, data[0].shape[0])
+    steps_in_epoch = -(-data[0].shape[0] // batch_size)
+    epochs = fit.epochs if isinstance(fit.epochs, int) else 0  # Run says what is wrong with another
+    optimizer = train.make_optimizer(
+        fit.optimizer, model.trained_parameters, fit.lr, fit.options, fit.schedule, epochs * steps_in_epoch
+    )
+    callbacks = [*_early_stopping(fit.early_stopping), *fit.callbacks]
+    for callback in callbacks:
+        monitor = callback.monitor if isinstance(callback, EarlyStopping) else ""
+        if monitor.startswith("validation_") and validation is None:
+            raise ValueError(f"fit: early stopping on {monitor!r} needs validation_data or validation_fraction")
+    run = Run(model, fit.epochs, optimizer, model.generators, batches=steps_in_epoch)
+    steps = train.gradient_epoch(objective, data, batch_size, model.fit_generator if fit.shuffle else None)
+
+    def epoch(run: Run) -> dict[str, float]:
+        model.network.train()
+        try:
+            record = steps(run)
+        finally:
+            model.network.eval()
+        if report is not None:
+            record |= report(data)
+        if validation is not None:
+            found = train.average(figures, validation)
+            record |= {f"validation_{name}": value for name, value in found.items()}
+        return record
+
+    if fit.resume is None:
+        model.before_fit(data, fit.progress)
+    return train.run_epochs(run, epoch, callbacks, fit.progress, fit.resume)
+
+
+def _early_stopping(given: EarlyStoppingLike) -> list[Callback]:
+    if given is None or isinstance(given, EarlyStopping):
+        return [given] if given is not None else []
+    return [EarlyStopping(patience=given)]
+
+
+def _held_out(
+    model: Model, data: Sequence[Tensor], validation: Sequence[Tensor] | None, fraction: float | None
+) -> tuple[Sequence[Tensor], Sequence[Tensor] | None]:
+    if fraction is None:
+        return data, validation
+    if validation is not None:
+        raise ValueError("fit: validation_data and validation_fraction are both given, expected one of the two")
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
+        raise ValueError(f"fit: validation_fraction is {fraction!r}, expected a number in (0, 1)")
+    cases = data[0].shape[0]
+    held = max(round(cases * fraction), 1)
+    if held >= cases:
+        raise ValueError(f"fit: validation_fraction {fraction} of {cases} cases leaves none to learn from")
+    order = ops.permutation(Generator(model.split_key), cases).numpy()
+    kept, out = np.sort(order[held:]), np.sort(order[:held])
+    return [ops.gather(x, kept) for x in data], [ops.gather(x, out) for x in data]
+
+
+def require_finite(x: Tensor, who: str, name: str) -> None:
+    """Raise a ValueError with the first row that has a NaN or an infinity."""
+    if not ops.all_finite(x):
+        bad = np.argwhere(~np.isfinite(x.numpy()))[0]
+        raise ValueError(f"{who}: {name} is not finite at row {bad[0]}")
+
+
+def check_weights(sample_weight: Any, model: Model, cases: int) -> Tensor:
+    """Sample weights as a tensor (n,) whose mean is 1.
+
+    Raises
+    ------
+    ValueError
+        Unless there is one for each case, all finite and >= 0, and one is above 0.
+    """
+    weight = np.asarray(sample_weight)
+    if weight.dtype.kind not in "fiub":
+        raise TypeError(f"fit: sample_weight has dtype {weight.dtype}, expected real numbers")
+    if weight.shape != (cases,):
+        raise ValueError(f"fit: sample_weight has shape {weight.shape}, expected ({cases},)")
+    weight = weight.astype(np.float64)
+    good = np.isfinite(weight) & (weight >= 0)
+    if not good.all():
+        first = int(np.argmin(good))
+        raise ValueError(f"fit: sample_weight is {weight[first]} at index {first}, expected a finite number >= 0")
+    total = weight.sum()
+    if total == 0:
+        raise ValueError("fit: sample_weight is 0 for every case")
+    return tensor(weight * (cases / total), model.dtype)

@@ -1,0 +1,135 @@
+"""The parameters of a restricted Boltzmann machine and what the kernels compute from them; see ``csrc/rbm.h``."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import ops
+from ..nn import Module, initializers
+from ..ops import Generator
+from ..tensor import Tensor, tensor
+
+MAX_ENUMERATED = 20  # units of the smaller layer whose 2ⁿ states are summed over: about a million
+_BLOCK = 12  # 2¹² states at a time bound the memory
+
+
+class Machine(Module):
+    """Binary units v and h of energy E(v, h) = −b·v − c·h − v W h, with p(v, h) ∝ exp(−E(v, h)).
+
+    θ is W (n_visible, n_hidden), the visible biases b, the hidden biases c, in this order. The value is p(h = 1 | v).
+
+    Parameters
+    ----------
+    n_visible, n_hidden : int, units of the two layers
+    weight_std : standard deviation of the initial weights; biases start at 0
+
+    References
+    ----------
+    Smolensky (1986), Information processing in dynamical systems; Hinton (2002), Training products of experts by
+    minimizing contrastive divergence.
+    """
+
+    weight: Tensor
+    visible_bias: Tensor
+    hidden_bias: Tensor
+
+    def __init__(self, n_visible: int, n_hidden: int, weight_std: float = 0.01) -> None:
+        super().__init__()
+        self.n_visible, self.n_hidden = n_visible, n_hidden
+        self.declare("weight", (n_visible, n_hidden), initializers.normal(weight_std), n_visible, n_hidden)
+        self.declare("visible_bias", (n_visible,), initializers.zeros)
+        self.declare("hidden_bias", (n_hidden,), initializers.zeros)
+
+    def describe(self) -> str:
+        return f"RBM({self.n_visible} ↔ {self.n_hidden})"
+
+    def forward(self, v: Tensor) -> Tensor:
+        """p(h = 1 | v) = sigmoid(c + v W), (n, n_hidden)."""
+        return Tensor(v.array.device.rbm_hidden(v.array, self.weight.array, self.hidden_bias.array))
+
+    def visible(self, h: Tensor) -> Tensor:
+        """p(v = 1 | h) = sigmoid(b + h Wᵀ), (n, n_visible)."""
+        return Tensor(h.array.device.rbm_visible(h.array, self.weight.array, self.visible_bias.array))
+
+    def sample_hidden(self, v: Tensor, generator: Generator) -> Tensor:
+        """h ~ p(h | v)."""
+        draw = v.array.device.rbm_sample_hidden
+        return Tensor(draw(v.array, self.weight.array, self.hidden_bias.array, generator.key, generator.take())[1])
+
+    def sample_visible(self, h: Tensor, generator: Generator) -> Tensor:
+        """v ~ p(v | h)."""
+        draw = h.array.device.rbm_sample_visible
+        return Tensor(draw(h.array, self.weight.array, self.visible_bias.array, generator.key, generator.take())[1])
+
+    def gibbs(self, v: Tensor, k: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        """The v after k steps v → h → v of Gibbs sampling, and the probabilities it was drawn from."""
+        samples, probabilities = v.array.device.rbm_gibbs(
+            v.array, self.weight.array, self.visible_bias.array, self.hidden_bias.array, k, generator.key,
+            generator.take(2 * k),
+        )  # fmt: skip
+        return Tensor(samples), Tensor(probabilities)
+
+    def contrast(
+        self, v: Tensor, k: int, generator: Generator, chains: Tensor | None = None
+    ) -> tuple[Tensor, float | None]:
+        """The CD-k estimate of the gradient of the mean of −log p(v), with θ's layout; PCD-k where chains are given.
+
+        Parameters
+        ----------
+        chains : (n_chains, n_hidden), hidden states of the persistent chains, moved on by k steps in place
+
+        Returns
+        -------
+        the gradient, and without chains the mean over the cases of Σ (v − p(v | h))² after half a step
+        """
+        gradient, error = v.array.device.rbm_cd(
+            v.array, self.weight.array, self.visible_bias.array, self.hidden_bias.array, k, generator.key,
+            generator.take(2 * k), None if chains is None else chains.array,
+        )  # fmt: skip
+        return Tensor(gradient), error
+
+    def free_energy(self, v: Tensor) -> Tensor:
+        """F(v) = −b·v − Σ softplus(c + v W), (n,); p(v) = exp(−F(v)) / Z."""
+        return Tensor(
+            v.array.device.rbm_free_energy(v.array, self.weight.array, self.visible_bias.array, self.hidden_bias.array)
+        )
+
+    def energy(self, v: Tensor, h: Tensor) -> Tensor:
+        """E(v, h) of each pair of rows, (n,)."""
+        field = ops.linear(v, self.weight, self.hidden_bias)
+        return ops.negative(ops.sum(h * field, 1) + ops.matmul(v, self.visible_bias))
+
+    def log_partition(self) -> float:
+        """log Z = log Σ exp(−E(v, h)) over all states, by enumerating the smaller layer.
+
+        Raises
+        ------
+        ValueError
+            If both layers have more than `MAX_ENUMERATED` units.
+        """
+        smaller = min(self.n_visible, self.n_hidden)
+        if smaller > MAX_ENUMERATED:
+            raise ValueError(
+                f"log_partition: the smaller layer has {smaller} units, exact summation is for at most {MAX_ENUMERATED}"
+            )
+        # Summed in float64 whatever the model's type: 2²⁰ terms of very different size.
+        weight, b, c = (ops.cast(x, "float64") for x in (self.weight, self.visible_bias, self.hidden_bias))
+        if self.n_hidden < self.n_visible:  # h takes the part of v in the machine turned around
+            weight, b, c = ops.transpose(weight), c, b
+        low = min(smaller, _BLOCK)
+        states = np.zeros((2**low, smaller))
+        states[:, :low] = (np.arange(2**low)[:, None] >> np.arange(low)) & 1
+        sums = []
+        for high in range(2 ** (smaller - low)):
+            states[:, low:] = (high >> np.arange(smaller - low)) & 1
+            v = tensor(states)
+            energies = v.array.device.rbm_free_energy(v.array, weight.array, b.array, c.array).numpy()
+            sums.append(_log_sum_exp(-energies))
+        return _log_sum_exp(np.array(sums))
+
+
+def _log_sum_exp(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
+    largest = float(values.max())
+    return largest + math.log(float(np.exp(values - largest).sum()))

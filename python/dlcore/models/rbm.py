@@ -1,0 +1,285 @@
+"""Restricted Boltzmann machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import ops, train
+from ..ops import Generator
+from ..tensor import Tensor, as_tensor
+from ..train import Callback, History, Run, register
+from .base import Array, Model, not_negative, sizes
+from .contrastive import Momentum, Steps, held_out_figures, momentum_ramp, require_probabilities
+from .machine import Machine
+
+_SAMPLE_STREAM, _CHAIN_STREAM = 2**33 + 2, 2**33 + 3  # beyond the streams of Model
+
+
+@register
+class RBM(Model):
+    """p(v, h) ∝ exp(b·v + c·h + v W h) over binary v and h, learned by contrastive divergence.
+
+    Data may also be probabilities in [0, 1], such as grey values.
+
+    Parameters
+    ----------
+    n_visible, n_hidden : int
+    k : int >= 1, Gibbs steps for each gradient
+    persistent : whether the chains go on from step to step (PCD) instead of starting at the data (CD)
+    n_chains : int >= 1, number of persistent chains
+    weight_std : standard deviation >= 0 of the initial weights
+    seed : int in [0, 2⁶⁴): decides the initial weights, the order of the cases and all samples
+    dtype : "float32" or "float64"
+
+    Attributes
+    ----------
+    chains : Tensor (n_chains, n_hidden), hidden states of the persistent chains, or None before the first gradient; a
+        checkpoint keeps them, the model's file does not
+
+    References
+    ----------
+    Hinton (2002), Training products of experts by minimizing contrastive divergence; Tieleman (2008), Training
+    restricted Boltzmann machines using approximations to the likelihood gradient; Hinton (2010), A practical guide to
+    training restricted Boltzmann machines.
+    """
+
+    def __init__(
+        self,
+        n_visible: int,
+        n_hidden: int,
+        k: int = 1,
+        persistent: bool = False,
+        n_chains: int = 100,
+        weight_std: float = 0.01,
+        seed: int = 0,
+        dtype: str = "float32",
+    ) -> None:
+        who = type(self).__name__
+        n_visible, n_hidden = sizes([n_visible, n_hidden], who, "(n_visible, n_hidden)", 2)
+        (k,), (n_chains,) = sizes([k], who, "k", 1), sizes([n_chains], who, "n_chains", 1)
+        not_negative(who, weight_std=weight_std)
+        config = {
+            "n_visible": n_visible,
+            "n_hidden": n_hidden,
+            "k": k,
+            "persistent": bool(persistent),
+            "n_chains": n_chains,
+            "weight_std": weight_std,
+            "seed": seed,
+            "dtype": dtype,
+        }
+        super().__init__(config, Machine(n_visible, n_hidden, weight_std), (n_visible,))
+        self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
+        self.persistent = bool(persistent)
+        self.chains: Tensor | None = None
+        self.sample_generator = Generator(seed).split(_SAMPLE_STREAM)
+        self.label = who  # what a fit's progress is called
+
+    @classmethod
+    def of_machine(cls, machine: Machine, fit: Generator, sample: Generator, **config: Any) -> RBM:
+        """An RBM on a larger model's machine, which has its parameters already, and generators; all are shared."""
+        rbm = cls(machine.n_visible, machine.n_hidden, **config)
+        rbm._network, rbm._is_built, rbm.fit_generator, rbm.sample_generator = machine, True, fit, sample
+        return rbm
+
+    @property
+    def machine(self) -> Machine:
+        """The network."""
+        network = self.network
+        assert isinstance(network, Machine)
+        return network
+
+    @property
+    def generators(self) -> dict[str, Generator]:
+        return super().generators | {"sample": self.sample_generator}
+
+    # --- learning ---
+
+    def cd_gradient(self, v: Any) -> Tensor:
+        """The CD-k (or PCD-k) estimate of ∇ mean(−log p(v)), a value with θ's layout for one ``optimizer.step``.
+
+        θ is [W row by row, visible biases, hidden biases]: the negative of ⟨v h⟩_data − ⟨v h⟩_chain, and so on. Visible
+        units of the chains are sampled throughout, so that the mean is exactly that of the k-step Markov chain.
+
+        Parameters
+        ----------
+        v : (n, n_visible), at least one case, values in [0, 1]
+        """
+        cases = self._check(v, "cd_gradient")
+        if cases.shape[0] == 0:
+            raise ValueError("cd_gradient: there are no cases")
+        return self.machine.contrast(cases, self.k, self.fit_generator, self._chains())[0]
+
+    def _chains(self) -> Tensor | None:
+        if self.persistent and self.chains is None:
+            half = ops.full((self.n_chains, self.n_hidden), 0.5, self.dtype)
+            self.chains = ops.bernoulli(Generator(self.config["seed"]).split(_CHAIN_STREAM), half)
+        return self.chains
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        epochs: int = 10,
+        batch_size: int = 100,
+        optimizer: train.OptimizerLike = "sgd",
+        lr: train.LearningRate | None = None,
+        schedule: str = "constant",
+        momentum: Momentum = None,
+        weight_decay: float = 2e-4,
+        init_visible_bias: bool = True,
+        validation_data: Any = None,
+        callbacks: Iterable[Callback] = (),
+        progress: bool | None = None,
+        shuffle: bool = True,
+        resume: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> History:
+        """Learn from cases; a second fit goes on from the parameters there are, with a fresh optimizer.
+
+        Parameters
+        ----------
+        x : (n, n_visible), values in [0, 1]
+        y : ignored, for the sake of pipelines
+        epochs, batch_size, optimizer, schedule, callbacks, progress, shuffle, resume, options :
+            see `dlcore.models.fitting.FitOptions`
+        lr : by default 0.05 for "sgd" and another optimizer's own
+        momentum : of "sgd": a number in [0, 1), or two, of which the first holds for 5 epochs; (0.5, 0.9) by default
+        weight_decay : λ >= 0; the gradient of ½ λ Σ W² is added, biases are left alone
+        init_visible_bias : whether visible biases that are all 0 begin at log(p / (1 − p)), p = (Σ x + 1) / (n + 2)
+        validation_data : (m, n_visible), cases held out
+
+        Returns
+        -------
+        History with ``reconstruction_error`` (mean over the cases of Σ (v − p(v | h))²; with persistent chains over the
+        first 1000 cases, after the epoch), ``seconds``, and with validation data
+        ``validation_reconstruction_error`` and ``free_energy_gap``: the mean free energy of validation data minus that
+        of as many training data, which grows when the model overfits
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit; the model is unchanged then.
+        FloatingPointError
+            When a parameter is no longer finite; the parameters are those after the last finite epoch.
+
+        References
+        ----------
+        Hinton (2010), sections 4 to 10.
+        """
+        data = self._check(x, "fit")
+        held = None if validation_data is None else self._check(validation_data, "fit: validation_data")
+        if held is not None and held.shape[0] == 0:
+            raise ValueError("fit: validation_data has no cases")
+        not_negative("fit", weight_decay=weight_decay)
+        batch_size = train.check_batch_size(batch_size, data.shape[0])
+        batches = -(-data.shape[0] // batch_size)
+        ramp = momentum_ramp(momentum, optimizer)
+        if ramp is not None:
+            options["momentum"] = max(ramp)  # makes SGD keep a velocity
+        total = epochs * batches if isinstance(epochs, int) else 0  # Run says what is wrong with another
+        if lr is None and optimizer == "sgd":
+            lr = 0.05
+        made = train.make_optimizer(optimizer, self.trained_parameters, lr, options, schedule, total)
+        chains = self._chains()
+        state = {} if chains is None else {"chains": chains}
+        run = Run(self, epochs, made, self.generators, state, batches)
+        run.label = self.label
+        machine, generator = self.machine, self.fit_generator
+        biased_start = init_visible_bias and not machine.visible_bias.numpy().any()
+        steps = Steps(
+            machine, data, batch_size, made, self.k, chains, generator, ramp, weight_decay, shuffle, biased_start
+        )
+
+        def epoch(run: Run) -> dict[str, float]:
+            figures = steps(run)
+            return figures if held is None else figures | held_out_figures(machine, data, held, generator)
+
+        return train.run_epochs(run, epoch, callbacks, progress, resume)
+
+    # --- using ---
+
+    def transform(self, x: Any, batch_size: int = 1024) -> Array:
+        """p(h = 1 | v) of cases (n, n_visible): features (n, n_hidden)."""
+        return train.map_batches(self.machine, self._check(x, "transform"), batch_size)
+
+    def inverse_transform(self, h: Any, batch_size: int = 1024) -> Array:
+        """p(v = 1 | h) of hidden states or probabilities (n, n_hidden): (n, n_visible)."""
+        machine = self.machine
+        return train.map_batches(machine.visible, self._hidden(h, "inverse_transform"), batch_size)
+
+    def reconstruct(self, x: Any, batch_size: int = 1024) -> Array:
+        """p(v = 1 | h) with h = p(h = 1 | x), (n, n_visible): there and back without sampling."""
+        machine = self.machine
+        return train.map_batches(lambda v: machine.visible(machine(v)), self._check(x, "reconstruct"), batch_size)
+
+    def gibbs(self, v: Any, k: int = 1) -> Array:
+        """A sample of v (n, n_visible) after k >= 1 steps v → h → v of Gibbs sampling."""
+        cases = self._check(v, "gibbs")
+        return self.machine.gibbs(cases, check_steps(k, "gibbs: k"), self.sample_generator)[0].numpy()
+
+    def sample(self, n: int, steps: int = 1000, start: Any = None, binary: bool = False) -> Array:
+        """n fantasies (n, n_visible) after `steps` >= 1 steps of Gibbs sampling.
+
+        Parameters
+        ----------
+        start : (n, n_visible), where the chains begin; by default v ~ sigmoid(b)
+        binary : whether to return states in {0, 1} instead of the probabilities they were drawn from
+        """
+        (n,) = sizes([n], "sample", "n", 1)
+        machine, generator = self.machine, self.sample_generator
+        check_steps(steps, "sample: steps")
+        if start is None:
+            off = ops.zeros((n, self.n_hidden), self.dtype)
+            v = machine.sample_visible(off, generator)
+        else:
+            v = self._check(start, "sample: start")
+            if v.shape[0] != n:
+                raise ValueError(f"sample: start has {v.shape[0]} cases, expected {n}")
+        return machine.gibbs(v, steps, generator)[0 if binary else 1].numpy()
+
+    def free_energy(self, v: Any) -> Array:
+        """F(v) = −b·v − Σ softplus(c + v W), (n,), in nats; lower is more probable."""
+        return self.machine.free_energy(self._check(v, "free_energy")).numpy()
+
+    def energy(self, v: Any, h: Any) -> Array:
+        """E(v, h) = −b·v − c·h − v W h of pairs of rows, (n,)."""
+        visible, hidden = self._check(v, "energy"), self._hidden(h, "energy")
+        if visible.shape[0] != hidden.shape[0]:
+            raise ValueError(f"energy: v has {visible.shape[0]} rows, h has {hidden.shape[0]}")
+        return self.machine.energy(visible, hidden).numpy()
+
+    def log_partition(self) -> float:
+        """log Z, exactly; ValueError unless one layer has at most 20 units."""
+        return self.machine.log_partition()
+
+    def log_likelihood(self, x: Any) -> float:
+        """Mean of log p(v) = −F(v) − log Z over cases (n, n_visible), in nats; exact, see `log_partition`."""
+        cases = self._check(x, "log_likelihood")
+        if cases.shape[0] == 0:
+            raise ValueError("log_likelihood: there are no cases")
+        return -float(self.machine.free_energy(cases).numpy().astype(np.float64).mean()) - self.log_partition()
+
+    def _check(self, x: Any, who: str) -> Tensor:
+        cases = self.as_cases(x, who)
+        require_probabilities(cases, who, "x")
+        return cases
+
+    def _hidden(self, h: Any, who: str) -> Tensor:
+        states = ops.cast(as_tensor(h, self.parameters.storage, f"{who}: h"), self.dtype)
+        if states.ndim != 2 or states.shape[1] != self.n_hidden:
+            raise ValueError(f"{who}: h has shape {states.shape}, expected (n, {self.n_hidden})")
+        require_probabilities(states, who, "h")
+        return states
+
+
+def check_steps(k: Any, name: str) -> int:
+    """A number of Gibbs steps as an int; ValueError unless it is one."""
+    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k < 2**31:
+        raise ValueError(f"{name} is {k!r}, expected an integer from 1 to 2**31 - 1")
+    return int(k)

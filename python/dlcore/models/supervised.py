@@ -1,0 +1,173 @@
+"""Supervised: what the models that learn y from x have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .. import ops, penalties, train
+from ..nn import Module
+from ..tensor import Tensor
+from ..train import Callback, History
+from .base import Array, Model, not_negative
+from .fitting import EarlyStoppingLike, FitOptions, check_weights, fit_network, require_finite
+from .heads import head
+
+
+class Supervised(Model):
+    """A network whose scores (n, outputs) a head turns into predictions.
+
+    Parameters
+    ----------
+    config, network, input_shape : see `Model`
+    outputs : int, scores of a case
+    output : name of the head, see `dlcore.models.heads.HEADS`
+    weight_decay, l1 : the objective is the mean loss plus ½ weight_decay Σ W² + l1 Σ |W|, biases left out
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        network: Module,
+        input_shape: tuple[int, ...],
+        outputs: int,
+        output: str,
+        weight_decay: float = 0.0,
+        l1: float = 0.0,
+    ) -> None:
+        who = type(self).__name__
+        super().__init__(config, network, input_shape)
+        self.head = head(output, who)
+        not_negative(who, weight_decay=weight_decay, l1=l1)
+        if output in ("softmax", "svm") and outputs < 2:
+            raise ValueError(f"{who}: output {output!r} has {outputs} class, expected at least 2")
+        self.outputs, self.output = outputs, output
+        self.weight_decay, self.l1 = weight_decay, l1
+
+    def objective(self, x: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Mean loss of a batch plus the penalties: what `fit` makes small.
+
+        Parameters
+        ----------
+        x : (n, *input_shape), of the model's dtype
+        target : as the head takes it: int32 labels (n,), or values (n, outputs)
+        weight : (n,), optional
+        """
+        loss = self.head.loss(self.network.forward(x), target, weight)
+        if self.weight_decay or self.l1:
+            weights = [value for name, value in self.trained_parameters.items() if name.endswith("weight")]
+            if self.weight_decay:
+                loss = loss + self.weight_decay * penalties.l2(*weights)
+            if self.l1:
+                loss = loss + self.l1 * penalties.l1(*weights)
+        return loss
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        epochs: int = 10,
+        batch_size: int = 64,
+        optimizer: train.OptimizerLike = "adam",
+        lr: train.LearningRate | None = None,
+        schedule: str = "constant",
+        validation_data: tuple[Any, Any] | None = None,
+        validation_fraction: float | None = None,
+        early_stopping: EarlyStoppingLike = None,
+        callbacks: Iterable[Callback] = (),
+        progress: bool | None = None,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        resume: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> History:
+        """Learn from cases; a second fit goes on from the parameters there are, with a fresh optimizer.
+
+        Parameters
+        ----------
+        x : (n, *input_shape), finite real numbers; rows of ∏ input_shape numbers are accepted too
+        y : labels (n,) in [0, outputs) for "softmax" and "svm"; values (n, outputs), or (n,) for one output, in [0, 1]
+            for "sigmoid" and real for "identity"
+        validation_data : (x, y) whose loss, and accuracy for classifiers, is reported after each epoch
+        sample_weight : (n,) numbers >= 0; scaled to a mean of 1
+        epochs, batch_size, optimizer, lr, schedule, validation_fraction, early_stopping, callbacks, progress, \
+shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
+
+        Returns
+        -------
+        History with ``loss`` (the objective's mean over the epoch's cases), ``seconds``, and with validation data
+        ``validation_loss`` (without penalties and dropout) and, for classifiers, ``validation_accuracy``
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit; the model is unchanged then.
+        FloatingPointError
+            When the loss or a parameter is no longer finite; the parameters are those after the last finite epoch.
+        """
+        data = self._pair(x, y, "fit")
+        if sample_weight is not None:
+            data.append(check_weights(sample_weight, self, data[0].shape[0]))
+        validation = None
+        if validation_data is not None:
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+                raise ValueError("fit: validation_data is not a pair (x, y)")
+            validation = self._pair(*validation_data, "fit: validation_data")
+            if validation[0].shape[0] == 0:
+                raise ValueError("fit: validation_data has no cases")
+        fit = FitOptions(
+            epochs, batch_size, optimizer, lr, schedule, validation_fraction, early_stopping, callbacks, progress,
+            shuffle, resume, options,
+        )  # fmt: skip
+        return fit_network(self, data, validation, fit, self.objective, self._figures)
+
+    def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
+        cases = self.as_cases(x, who)
+        target = self.head.targets(y, self.outputs, self.parameters.storage, who)
+        if target.shape[0] != cases.shape[0]:
+            raise ValueError(f"{who}: x has {cases.shape[0]} cases, y has {target.shape[0]}")
+        require_finite(cases, who, "x")
+        return [cases, target]
+
+    def _figures(self, x: Tensor, target: Tensor, weight: Tensor | None = None) -> dict[str, float]:
+        scores = self.network.forward(x)
+        found = {"loss": self.head.loss(scores, target, weight).item()}
+        if self.head.classifies:
+            found["accuracy"] = self.head.score(scores.numpy(), target.numpy())
+        return found
+
+    def decision_function(self, x: Any, batch_size: int = 1024) -> Array:
+        """The scores (n, outputs), before the softmax or sigmoid; computed `batch_size` cases at a time."""
+        return train.map_batches(self.network, self.as_cases(x, "predict"), batch_size)
+
+    def predict(self, x: Any, batch_size: int = 1024) -> Array:
+        """Labels (n,) int32 for "softmax" and "svm"; 0 or 1 for each output for "sigmoid"; the values for "identity".
+
+        A single output of "sigmoid" or "identity" gives (n,).
+        """
+        return self.head.predict(self.decision_function(x, batch_size))
+
+    def predict_proba(self, x: Any, batch_size: int = 1024) -> Array:
+        """Probabilities (n, outputs): of the classes for "softmax", of each output being 1 for "sigmoid".
+
+        Raises
+        ------
+        ValueError
+            For "identity" and "svm", whose scores are not probabilities.
+        """
+        link = {"softmax": ops.softmax, "sigmoid": ops.sigmoid}.get(self.output)
+        if link is None:
+            raise ValueError(f"predict_proba: the output is {self.config['output']!r}, which gives no probabilities")
+        return train.map_batches(lambda cases: link(self.network(cases)), self.as_cases(x, "predict_proba"), batch_size)
+
+    def score(self, x: Any, y: Any, batch_size: int = 1024) -> float:
+        """Share of right predictions; R² (mean over the outputs) for "identity"."""
+        cases = self.as_cases(x, "score")
+        target = self.head.targets(y, self.outputs, self.parameters.storage, "score")
+        if target.shape[0] != cases.shape[0]:
+            raise ValueError(f"score: x has {cases.shape[0]} cases, y has {target.shape[0]}")
+        if cases.shape[0] == 0:
+            raise ValueError("score: there are no cases")
+        return self.head.score(train.map_batches(self.network, cases, batch_size), target.numpy())

@@ -1,0 +1,37 @@
+"""What constructors of layers check."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ops import ACTIVATIONS
+from ..ops.conv import Pair, pair
+
+
+def require_positive(owner: str, **sizes: int) -> None:
+    """Raise a ValueError that names the first size which is no integer of at least 1."""
+    for name, value in sizes.items():
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{owner}: {name} is {value!r}, expected a positive integer")
+
+
+def require_pair(value: Pair, name: str, lowest: int) -> tuple[int, int]:
+    """(height, width) of integers that are at least `lowest`."""
+    sizes = pair(value, name)
+    if min(sizes) < lowest:
+        raise ValueError(f"{name} is {value!r}, expected at least {lowest}")
+    return sizes
+
+
+def require_single(value: int, name: str, lowest: int) -> int:
+    """The integer, if it is at least `lowest`."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < lowest:
+        raise ValueError(f"{name} is {value!r}, expected an integer of at least {lowest}")
+    return int(value)
+
+
+def require_activation(owner: str, activation: str) -> str:
+    """The name, if it is an activation's."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"{owner}: activation is {activation!r}, expected one of {', '.join(ACTIVATIONS)}")
+    return activation

@@ -1,0 +1,152 @@
+"""Activations and softmax; native in ``csrc/activation.cpp``.
+
+The derivative of each activation is a function h of its output y, so y is all that a gradient keeps. ``_SLOPES`` gives
+dh/dy in terms of ops, which makes derivatives of every order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..autodiff import differentiable
+from ..tensor import Tensor
+from .broadcast import Result
+from .comparison import greater, where
+from .creation import zeros_like
+from .elementwise import affine, exp, multiply, negative
+from .reduce import sum
+
+
+def _zero(y: Tensor, parameter: float) -> Tensor:
+    return zeros_like(y)
+
+
+_SLOPES: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "identity": _zero,
+    "sigmoid": lambda y, _: affine(y, -2.0, 1.0),  # h = y (1 − y)
+    "tanh": lambda y, _: affine(y, -2.0, 0.0),  # h = 1 − y²
+    "lecun_tanh": lambda y, _: affine(y, -4.0 / (3.0 * 1.7159), 0.0),  # h = ⅔ (a − y²/a), a = 1.7159
+    "relu": _zero,
+    "leaky_relu": _zero,
+    "elu": lambda y, _: where(greater(y, 0.0), zeros_like(y), affine(zeros_like(y), 1.0, 1.0)),  # h = y + alpha below 0
+    "softplus": lambda y, _: exp(negative(y)),  # h = 1 − e⁻ʸ
+}
+ACTIVATIONS = tuple(_SLOPES)
+PARAMETERS = {"leaky_relu": 0.01, "elu": 1.0}  # the default slope and alpha
+
+
+def parameter_of(kind: str, parameter: float | None, name: str) -> float:
+    """The activation's parameter, checked: the derivative is found from the sign of the output."""
+    if parameter is None:
+        return PARAMETERS.get(kind, 0.0)
+    if not parameter >= 0:
+        raise ValueError(f"{name}: parameter is {parameter}, expected at least 0")
+    return parameter
+
+
+@differentiable(1)
+def activation(x: Tensor, kind: str, parameter: float | None = None) -> Result:
+    """f(x) for one of `ACTIVATIONS`; `parameter` is leaky_relu's slope (default 0.01) or elu's alpha (default 1)."""
+    parameter = parameter_of(kind, parameter, "activation")
+    y = Tensor(x.array.device.activation(x.array, kind, parameter))
+    return y, lambda dy: activation_grad(dy, y, kind, parameter)
+
+
+@differentiable(2)
+def activation_grad(dy: Tensor, y: Tensor, kind: str, parameter: float | None = None) -> Result:
+    """dy · f′(x), from y = f(x)."""
+    parameter = parameter_of(kind, parameter, "activation_grad")
+    dx = Tensor(dy.array.device.activation_grad(dy.array, y.array, kind, parameter))
+    return (
+        dx,
+        lambda ddx: activation_grad(ddx, y, kind, parameter),
+        lambda ddx: ddx * dy * _SLOPES[kind](y, parameter),
+    )
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """1 / (1 + e⁻ˣ)."""
+    return activation(x, "sigmoid")
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Hyperbolic tangent."""
+    return activation(x, "tanh")
+
+
+def lecun_tanh(x: Tensor) -> Tensor:
+    """1.7159 tanh(2x/3), which maps ±1 to ±1 (LeCun et al. 1998, Efficient BackProp, section 4.4)."""
+    return activation(x, "lecun_tanh")
+
+
+def relu(x: Tensor) -> Tensor:
+    """max(0, x); the derivative at 0 is 0."""
+    return activation(x, "relu")
+
+
+def leaky_relu(x: Tensor, slope: float = 0.01) -> Tensor:
+    """x above 0, slope · x below; slope > 0, since the derivative is found from the sign of the output."""
+    if not slope > 0:
+        raise ValueError(f"leaky_relu: slope is {slope}, expected more than 0")
+    return activation(x, "leaky_relu", slope)
+
+
+def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
+    """x above 0, alpha (eˣ − 1) below (Clevert et al. 2016)."""
+    if not alpha > 0:
+        raise ValueError(f"elu: alpha is {alpha}, expected more than 0")
+    return activation(x, "elu", alpha)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + eˣ), without overflow."""
+    return activation(x, "softplus")
+
+
+def silu(x: Tensor) -> Tensor:
+    """x · sigmoid(x)."""
+    return multiply(x, sigmoid(x))
+
+
+@differentiable(1)
+def softmax(x: Tensor) -> Result:
+    """eˣ / Σ eˣ over the last axis, without overflow."""
+    y = Tensor(x.array.device.softmax(x.array))
+    return y, lambda dy: softmax_grad(dy, y)
+
+
+@differentiable(2)
+def softmax_grad(dy: Tensor, y: Tensor) -> Result:
+    """y (dy − Σ y dy), over the last axis."""
+    dx = Tensor(dy.array.device.softmax_grad(dy.array, y.array))
+
+    def dy_of(ddx: Tensor) -> Tensor:  # the softmax Jacobian is symmetric
+        return softmax_grad(ddx, y)
+
+    def y_of(ddx: Tensor) -> Tensor:
+        inner = sum(y * dy, -1, keepdims=True)
+        outer = sum(y * ddx, -1, keepdims=True)
+        return ddx * (dy - inner) - outer * dy
+
+    return dx, dy_of, y_of
+
+
+@differentiable(1)
+def log_softmax(x: Tensor) -> Result:
+    """x − log Σ eˣ over the last axis."""
+    y = Tensor(x.array.device.log_softmax(x.array))
+    return y, lambda dy: log_softmax_grad(dy, y)
+
+
+@differentiable(2)
+def log_softmax_grad(dy: Tensor, y: Tensor) -> Result:
+    """dy − eʸ Σ dy, over the last axis."""
+    dx = Tensor(dy.array.device.log_softmax_grad(dy.array, y.array))
+
+    def dy_of(ddx: Tensor) -> Tensor:
+        return ddx - sum(exp(y) * ddx, -1, keepdims=True)
+
+    def y_of(ddx: Tensor) -> Tensor:
+        return negative(ddx * exp(y) * sum(dy, -1, keepdims=True))
+
+    return dx, dy_of, y_of

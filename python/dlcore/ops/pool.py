@@ -1,0 +1,81 @@
+"""Pooling; native in ``csrc/pool.cpp``."""
+
+from __future__ import annotations
+
+from ..autodiff import differentiable
+from ..tensor import Tensor
+from .broadcast import Result
+from .conv import Pair, pair
+from .movement import reshape
+
+
+def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Tensor:
+    """Largest element of each window of x (n, channels, height, width); the gradient goes to the first largest.
+
+    `stride` is the kernel size by default; padding is at most half of the kernel and is never chosen.
+    """
+    kernel = pair(kernel_size, "max_pool2d: kernel_size")
+    steps = kernel if stride is None else pair(stride, "max_pool2d: stride")
+    return _max_pool2d(x, kernel, steps, pair(padding, "max_pool2d: padding"))
+
+
+@differentiable(1)
+def _max_pool2d(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> Result:
+    y, indices = x.array.device.max_pool2d(x.array, kernel, stride, padding)
+    return Tensor(y), lambda dy: _scatter(dy, Tensor(indices), x.shape[2:])
+
+
+@differentiable(1)
+def _scatter(dy: Tensor, indices: Tensor, input_size: tuple[int, int]) -> Result:
+    dx = Tensor(dy.array.device.max_pool2d_grad(dy.array, indices.array, input_size))
+    return dx, lambda g: _gather(g, indices)
+
+
+@differentiable(1)
+def _gather(x: Tensor, indices: Tensor) -> Result:
+    y = Tensor(x.array.device.max_pool2d_gather(x.array, indices.array))
+    return y, lambda dy: _scatter(dy, indices, x.shape[2:])
+
+
+def avg_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Tensor:
+    """Mean of each window of x (n, channels, height, width); padding counts as zeros.
+
+    `stride` is the kernel size by default.
+    """
+    kernel = pair(kernel_size, "avg_pool2d: kernel_size")
+    steps = kernel if stride is None else pair(stride, "avg_pool2d: stride")
+    return _avg_pool2d(x, kernel, steps, pair(padding, "avg_pool2d: padding"))
+
+
+@differentiable(1)
+def _avg_pool2d(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> Result:
+    y = Tensor(x.array.device.avg_pool2d(x.array, kernel, stride, padding))
+    return y, lambda dy: _avg_pool2d_grad(dy, kernel, stride, padding, x.shape[2:])
+
+
+@differentiable(1)
+def _avg_pool2d_grad(
+    dy: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], input_size: tuple[int, int]
+) -> Result:
+    dx = Tensor(dy.array.device.avg_pool2d_grad(dy.array, kernel, stride, padding, input_size))
+    return dx, lambda g: _avg_pool2d(g, kernel, stride, padding)
+
+
+def _in_time(x: Tensor, name: str) -> Tensor:
+    if x.ndim != 3:
+        raise ValueError(f"{name}: x is {x.shape}, expected (n, channels, length)")
+    return reshape(x, (x.shape[0], x.shape[1], 1, x.shape[2]))
+
+
+def max_pool1d(x: Tensor, kernel_size: int, stride: int | None = None, padding: int = 0) -> Tensor:
+    """`max_pool2d` along time: x (n, channels, length)."""
+    step = kernel_size if stride is None else stride
+    y = max_pool2d(_in_time(x, "max_pool1d"), (1, kernel_size), (1, step), (0, padding))
+    return reshape(y, (y.shape[0], y.shape[1], y.shape[3]))
+
+
+def avg_pool1d(x: Tensor, kernel_size: int, stride: int | None = None, padding: int = 0) -> Tensor:
+    """`avg_pool2d` along time: x (n, channels, length)."""
+    step = kernel_size if stride is None else stride
+    y = avg_pool2d(_in_time(x, "avg_pool1d"), (1, kernel_size), (1, step), (0, padding))
+    return reshape(y, (y.shape[0], y.shape[1], y.shape[3]))

@@ -1,0 +1,121 @@
+"""Sums, extremes and what is made of them; native in ``csrc/reduce.cpp``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..autodiff import differentiable
+from ..tensor import Tensor
+from .broadcast import Result, broadcast_to
+from .elementwise import affine, exp, multiply, subtract
+from .movement import one_hot, reshape, transpose
+
+Axes = int | tuple[int, ...] | None
+
+
+def _axes(x: Tensor, axis: Axes, name: str) -> tuple[int, ...] | None:
+    if axis is None:
+        return None
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    for one in axes:
+        if not -x.ndim <= one < x.ndim:
+            raise ValueError(f"{name}: axis {one} is outside {x.ndim} dimensions")
+    return tuple(one % x.ndim for one in axes)
+
+
+def _kept(shape: tuple[int, ...], axes: tuple[int, ...] | None) -> tuple[int, ...]:
+    return tuple(1 if axes is None or i in axes else size for i, size in enumerate(shape))
+
+
+def sum(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Sum over all elements, or over one or several axes."""
+    return _sum(x, _axes(x, axis, "sum"), keepdims)
+
+
+@differentiable(1)
+def _sum(x: Tensor, axes: tuple[int, ...] | None, keepdims: bool) -> Result:
+    def dx(dy: Tensor) -> Tensor:
+        return broadcast_to(reshape(dy, _kept(x.shape, axes)), x.shape)
+
+    return Tensor(x.array.device.sum(x.array, axes, keepdims)), dx
+
+
+def mean(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """Arithmetic mean over all elements, or over one or several axes.
+
+    Raises
+    ------
+    ValueError
+        When there is nothing to average.
+    """
+    axes = _axes(x, axis, "mean")
+    count = int(np.prod([size for i, size in enumerate(x.shape) if axes is None or i in axes], dtype=np.int64))
+    if count == 0:
+        raise ValueError(f"mean: nothing to average: x is {x.shape}, axis {axis}")
+    return affine(_sum(x, axes, keepdims), 1.0 / count, 0.0)
+
+
+def _extreme(name: str, x: Tensor, axis: int | None, keepdims: bool) -> Result:
+    values, indices = getattr(x.array.device, name)(x.array, axis, keepdims)
+
+    def dx(dy: Tensor) -> Tensor:
+        """dy at the first extreme element, 0 elsewhere."""
+        axes = None if axis is None else (axis % x.ndim,)
+        size = x.size if axes is None else x.shape[axes[0]]
+        mask = one_hot(Tensor(indices.reshape((indices.size,))), size, x.dtype)
+        if axes is None:
+            mask = reshape(mask, x.shape)
+        else:  # the axis comes last in the mask; put it back in its place
+            others = [i for i in range(x.ndim) if i != axes[0]]
+            mask = reshape(mask, (*(x.shape[i] for i in others), size))
+            mask = transpose(mask, [others.index(i) if i in others else x.ndim - 1 for i in range(x.ndim)])
+        return broadcast_to(reshape(dy, _kept(x.shape, axes)), x.shape) * mask
+
+    return Tensor(values), dx
+
+
+@differentiable(1)
+def max(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Result:
+    """Largest element; NaN if there is one. The gradient goes to the first largest."""
+    return _extreme("max", x, axis, keepdims)
+
+
+@differentiable(1)
+def min(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Result:
+    """Smallest element; NaN if there is one. The gradient goes to the first smallest."""
+    return _extreme("min", x, axis, keepdims)
+
+
+def argmax(x: Tensor, axis: int | None = None) -> Tensor:
+    """Index of the first largest element, int32."""
+    return Tensor(x.array.device.argmax(x.array, axis))
+
+
+@differentiable(1)
+def logsumexp(x: Tensor) -> Result:
+    """log Σ eˣ over the last axis, without overflow."""
+    y = Tensor(x.array.device.logsumexp(x.array))
+
+    def dx(dy: Tensor) -> Tensor:
+        share = exp(subtract(x, reshape(y, (*y.shape, 1))))
+        return multiply(reshape(dy, (*dy.shape, 1)), share)
+
+    return y, dx
+
+
+def all_finite(x: Tensor) -> bool:
+    """Whether no element is NaN or infinite."""
+    return bool(x.array.device.all_finite(x.array))
+
+
+def accuracy(scores: Tensor, labels: Tensor) -> float:
+    """Share of rows whose largest score stands at the label: scores (n, classes), labels int32 (n,).
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not match, or no rows.
+    """
+    if scores.ndim != 2 or labels.shape != scores.shape[:1] or labels.size == 0:
+        raise ValueError(f"accuracy: scores are {scores.shape}, labels are {labels.shape}, expected (n, classes), (n,)")
+    return float((argmax(scores, 1).numpy() == labels.numpy()).mean())

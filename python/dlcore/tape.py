@@ -1,0 +1,142 @@
+"""The record of a computation: what ops append to, and what a derivative walks down.
+
+An op returns its output and one gradient function per input. While a tape records, each op appends one entry: the
+indices of its inputs and their gradient functions. Gradient functions are written with ops, so while an outer
+transformation records they are recorded in turn, which gives derivatives of any order.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .tensor import Tensor, as_tensor
+
+Gradient = Callable[..., Tensor]
+Function = Callable[..., Tensor]
+
+
+class Tape:
+    """The record of one outermost transformation and of those nested in it.
+
+    ``entries[i]`` lists (input index, gradient function) of the value with index i. Values made while the tape records
+    carry their index; `leaves` holds those of parameters, by identity, so that threads can share a model.
+    """
+
+    __slots__ = ("entries", "leaves")
+
+    def __init__(self) -> None:
+        self.entries: list[Sequence[tuple[int, Gradient]]] = []
+        self.leaves: dict[int, int] = {}
+
+    def index_of(self, x: Any) -> int:
+        """Index of x on this tape, or -1 when it is a constant."""
+        if not isinstance(x, Tensor):
+            return -1
+        return x._index if x._tape is self else self.leaves.get(id(x), -1)
+
+    def record(self, y: Tensor, inputs: Sequence[Any], gradients: Sequence[Gradient]) -> None:
+        """Append the entry of y, unless all its inputs are constants."""
+        parents = []
+        leaves = self.leaves
+        for x, gradient in zip(inputs, gradients, strict=False):  # inputs go on with arguments that are no tensors
+            if x is None:
+                continue
+            index = x._index if x._tape is self else leaves.get(id(x), -1)
+            if index >= 0:
+                parents.append((index, gradient))
+        if parents:
+            y._tape = self
+            y._index = len(self.entries)
+            self.entries.append(parents)
+
+    def add_leaf(self, previous: int) -> int:
+        """A new leaf; `previous` is the index of the same value in an enclosing transformation, or -1."""
+        self.entries.append([(previous, identity)] if previous >= 0 else [])
+        return len(self.entries) - 1
+
+
+class _State(threading.local):
+    tape: Tape | None = None
+
+
+state = _State()
+
+
+def identity(dy: Tensor) -> Tensor:
+    """The gradient function of a sum, and of an alias."""
+    return dy
+
+
+def is_recording() -> bool:
+    """Whether a transformation of this thread records ops."""
+    return state.tape is not None
+
+
+def is_recorded(x: Tensor) -> bool:
+    """Whether x is a variable, not a constant, to the transformation that records in this thread."""
+    tape = state.tape
+    return tape is not None and tape.index_of(x) >= 0
+
+
+class no_grad:  # noqa: N801 - reads as a statement
+    """Context in which ops are not recorded: their results are constants to every enclosing transformation."""
+
+    def __enter__(self) -> None:
+        self._tape = state.tape
+        state.tape = None
+
+    def __exit__(self, *exception: object) -> None:
+        state.tape = self._tape
+
+
+def stop_gradient(x: Tensor) -> Tensor:
+    """The same value, as a constant."""
+    return Tensor(x.array)
+
+
+def differentiable(arity: int) -> Callable[[Callable[..., tuple[Any, ...]]], Function]:
+    """Make an op of a function that returns ``(y, gradient, ...)``: one gradient function for each of its first `arity`
+    arguments, which are tensors (arrays are converted, an optional one may be None).
+
+    A gradient function takes dy (shape of y) and returns the input's share, of the input's shape. One that has a
+    default argument ``out`` can write a parameter's gradient in place.
+    """
+
+    def decorate(forward: Callable[..., tuple[Any, ...]]) -> Function:
+        names = forward.__code__.co_varnames[:arity]
+
+        @functools.wraps(forward)
+        def op(*inputs: Any, **options: Any) -> Tensor:
+            if options:
+                inputs = _take_named(inputs, options, names)
+            for x in inputs[:arity]:
+                if type(x) is not Tensor and x is not None:
+                    inputs = _convert(inputs, arity, forward.__name__)
+                    break
+            y, *gradients = forward(*inputs, **options)
+            tape = state.tape
+            if tape is not None:
+                tape.record(y, inputs, gradients)
+            return y  # type: ignore[no-any-return]
+
+        return op
+
+    return decorate
+
+
+def _take_named(inputs: tuple[Any, ...], options: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+    """The inputs with those tensors in their places that were given by name: only positions are recorded."""
+    for name in names[len(inputs) :]:
+        if name not in options:
+            break
+        inputs = (*inputs, options.pop(name))
+    return inputs
+
+
+def _convert(inputs: tuple[Any, ...], arity: int, name: str) -> tuple[Any, ...]:
+    like = next((x for x in inputs[:arity] if isinstance(x, Tensor)), None)
+    converted = tuple(x if x is None else as_tensor(x, like, name.lstrip("_")) for x in inputs[:arity])
+    return converted + inputs[arity:]

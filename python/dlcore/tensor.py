@@ -1,0 +1,203 @@
+"""Tensor: a contiguous array on a device, and the border to NumPy and DLPack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from . import device as _device
+
+if TYPE_CHECKING:
+    from .tape import Tape
+
+float32 = np.dtype(np.float32)
+float64 = np.dtype(np.float64)
+int32 = np.dtype(np.int32)
+_DTYPES: dict[str, np.dtype[Any]] = {"float32": float32, "float64": float64, "int32": int32}
+
+Number: TypeAlias = int | float
+
+
+class Tensor:
+    """A contiguous array on a device, and its place on a tape while one records.
+
+    Make one with :func:`tensor` (copies) or :func:`from_dlpack` (shares). Operators follow NumPy's broadcasting;
+    float32 and float64 do not mix.
+    """
+
+    __array_priority__ = 1000  # ndarray + Tensor asks Tensor first
+    __slots__ = ("__weakref__", "_index", "_tape", "array")
+
+    array: Any
+    _tape: Tape | None
+    _index: int
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self._tape = None
+        self._index = -1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self.array.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return _DTYPES[self.array.dtype]
+
+    @property
+    def device(self) -> str:
+        """Name of the device that holds the data."""
+        return self.array.device_name  # type: ignore[no-any-return]
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A copy as a NumPy array."""
+        return self.array.numpy()  # type: ignore[no-any-return]
+
+    def item(self) -> float:
+        """The value of a tensor of one element, as a Python number."""
+        return self.array.item()  # type: ignore[no-any-return]
+
+    def __float__(self) -> float:
+        return float(self.array.item())
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len: the tensor has no dimensions")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(f"bool: the tensor has shape {self.shape}, expected one element")
+        return bool(self.array.item())
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.numpy(), separator=", ", prefix="tensor(", threshold=100)
+        return f"tensor({values}, dtype={self.array.dtype})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if copy is False:
+            raise ValueError("a Tensor is copied to become a NumPy array; np.from_dlpack(tensor) shares its memory")
+        values = self.numpy()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        if dl_device is not None and tuple(dl_device) != (1, 0):
+            raise BufferError(f"__dlpack__: device {dl_device} is asked for, the data is on (1, 0), the CPU")
+        return (Tensor(self.array.copy()) if copy else self).array.dlpack()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (tensor, (self.numpy(), self.array.dtype))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return Tensor(self.array.copy())
+
+    if TYPE_CHECKING:  # attached by dlcore.ops.operators
+        T: Tensor
+
+        def __add__(self, other: Operand) -> Tensor: ...
+        def __radd__(self, other: Operand) -> Tensor: ...
+        def __sub__(self, other: Operand) -> Tensor: ...
+        def __rsub__(self, other: Operand) -> Tensor: ...
+        def __mul__(self, other: Operand) -> Tensor: ...
+        def __rmul__(self, other: Operand) -> Tensor: ...
+        def __truediv__(self, other: Operand) -> Tensor: ...
+        def __rtruediv__(self, other: Operand) -> Tensor: ...
+        def __pow__(self, other: Operand) -> Tensor: ...
+        def __rpow__(self, other: Operand) -> Tensor: ...
+        def __matmul__(self, other: Operand) -> Tensor: ...
+        def __rmatmul__(self, other: Operand) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def reshape(self, *shape: Any) -> Tensor: ...
+        def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+
+
+Operand: TypeAlias = Tensor | Number | np.ndarray[Any, Any] | Sequence[Any]
+
+
+def _as_numpy(data: Any, dtype: Any, name: str) -> np.ndarray[Any, Any]:
+    """`data` as a contiguous array of a dtype that dlcore has; see `tensor` for the rule."""
+    from_numpy = isinstance(data, (np.ndarray, np.generic))
+    if from_numpy and np.any(getattr(data, "mask", False)):  # numpy.ma, without importing it
+        raise TypeError(f"{name}: the array has masked elements; fill them first")
+    try:
+        values = np.asarray(data)
+    except ValueError as error:  # ragged nesting
+        raise ValueError(f"{name}: {error}") from None
+    kind = values.dtype.kind
+    if kind not in "fiub":
+        raise TypeError(f"{name}: dtype is {values.dtype}, expected real numbers")
+    if dtype is None:
+        keeps = from_numpy and values.dtype.newbyteorder("=") == float64
+        target = float64 if keeps else float32
+        if values.dtype.itemsize > 8:
+            raise TypeError(f"{name}: dtype is {values.dtype}, expected at most 64 bits")
+    else:
+        asked = np.dtype(dtype)
+        if asked.name not in _DTYPES:
+            raise TypeError(f"{name}: dtype {asked} is asked for, expected float32, float64 or int32")
+        target = _DTYPES[asked.name]  # in native byte order
+    if target == int32 and values.size and values.dtype != int32:
+        lowest, highest = values.min(), values.max()
+        if not (lowest >= -(2**31) and highest < 2**31) or (kind == "f" and (values != np.floor(values)).any()):
+            raise ValueError(f"{name}: values from {lowest} to {highest} are not all 32-bit integers")
+    return np.asarray(values, dtype=target, order="C")
+
+
+def tensor(data: Any, dtype: Any = None) -> Tensor:
+    """A new tensor with a copy of `data`.
+
+    Parameters
+    ----------
+    data : array-like of real numbers, any memory layout and byte order
+    dtype : float32, float64 or int32, optional
+        By default NumPy's float64 arrays keep their type; all else (float32, float16, integers, booleans, Python
+        numbers and lists) becomes float32.
+
+    Raises
+    ------
+    TypeError
+        For complex numbers, objects, strings, None, or types wider than 64 bits.
+    ValueError
+        For ragged nesting, or values that an asked-for int32 cannot hold.
+    """
+    if isinstance(data, Tensor) and dtype is None:
+        return Tensor(data.array.copy())
+    return Tensor(_device.cpu.from_numpy(_as_numpy(data, dtype, "tensor")))
+
+
+def as_tensor(data: Any, like: Tensor | None = None, name: str = "tensor") -> Tensor:
+    """`data` itself when it is a Tensor; else a copy, in the dtype of `like` unless it is an array of floats."""
+    if isinstance(data, Tensor):
+        return data
+    keeps_type = isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind == "f"
+    dtype = like.dtype if like is not None and not keeps_type and like.dtype != int32 else None
+    return Tensor(_device.cpu.from_numpy(_as_numpy(data, dtype, name)))
+
+
+def from_dlpack(source: Any) -> Tensor:
+    """A tensor that shares the memory of any CPU array with ``__dlpack__`` (contiguous, float32, float64 or int32)."""
+    if not hasattr(source, "__dlpack__"):
+        raise TypeError(f"from_dlpack: {type(source).__name__} has no __dlpack__ method")
+    return Tensor(_device.cpu.from_dlpack(source.__dlpack__()))

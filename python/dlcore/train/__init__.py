@@ -1,0 +1,40 @@
+"""Training: the fit loop, callbacks, progress, histories, checkpoints."""
+
+from .callbacks import Callback, Checkpoint, EarlyStopping
+from .checkpoint import load_file, read_header, save_file
+from .history import History, format_record
+from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, rows, run_epochs
+from .progress import progress_callback
+from .run import Run
+from .setup import OPTIMIZERS, Decay, LearningRate, OptimizerLike, check_batch_size, make_optimizer
+from .store import load, register, restore_generators, save
+
+__all__ = [
+    "OPTIMIZERS",
+    "Callback",
+    "Checkpoint",
+    "Decay",
+    "EarlyStopping",
+    "History",
+    "LearningRate",
+    "OptimizerLike",
+    "Run",
+    "average",
+    "batch_hooks",
+    "batches",
+    "check_batch_size",
+    "format_record",
+    "gradient_epoch",
+    "load",
+    "load_file",
+    "make_optimizer",
+    "map_batches",
+    "progress_callback",
+    "read_header",
+    "register",
+    "restore_generators",
+    "rows",
+    "run_epochs",
+    "save",
+    "save_file",
+]

@@ -1,0 +1,152 @@
+"""What happens between batches and epochs: hooks, early stopping, checkpoints."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import device
+from .resume import save_run
+from .run import Run
+
+
+class Callback:
+    """Hooks of a fit; a subclass overrides those it needs. Each gets the `Run`, and may call ``run.stop(reason)``.
+
+    What a callback must remember across a resumed fit it returns from `state_dict`.
+    """
+
+    def on_train_begin(self, run: Run) -> None:
+        """Before the first epoch (after the state of a resumed run was restored)."""
+
+    def on_batch_end(self, run: Run) -> None:
+        """After each step; ``float(run.batch_loss)`` is the loss before it. Called only where overridden."""
+
+    def on_epoch_end(self, run: Run) -> None:
+        """After each epoch; ``run.history.last`` has its figures."""
+
+    def on_train_end(self, run: Run) -> None:
+        """After the last epoch; not called when the fit ends in an exception."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """State by name: NumPy arrays, or values that JSON can hold."""
+        return {}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave; ValueError if it does not fit."""
+        if saved:
+            raise ValueError(f"{type(self).__name__}: cannot restore {sorted(saved)}")
+
+
+class EarlyStopping(Callback):
+    """Stop when a figure has not improved for `patience` epochs in a row.
+
+    Parameters
+    ----------
+    monitor : name of a figure in the history
+    patience : int >= 1
+    min_delta : float >= 0, by how much a value must be better to count
+    restore_best : whether the fit ends with the parameters of the best epoch, stopped early or not
+    mode : "min" or "max", which values are better
+
+    References
+    ----------
+    Prechelt (1998), Early stopping — but when?
+    """
+
+    def __init__(
+        self,
+        monitor: str = "validation_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+        mode: str = "min",
+    ) -> None:
+        if not isinstance(patience, int) or isinstance(patience, bool) or patience < 1:
+            raise ValueError(f"EarlyStopping: patience is {patience!r}, expected an integer >= 1")
+        if isinstance(min_delta, bool) or not isinstance(min_delta, (int, float)) or not 0 <= min_delta < math.inf:
+            raise ValueError(f"EarlyStopping: min_delta is {min_delta!r}, expected a finite number >= 0")
+        if mode not in ("min", "max"):
+            raise ValueError(f"EarlyStopping: mode is {mode!r}, expected 'min' or 'max'")
+        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self.restore_best, self.mode = restore_best, mode
+        self.best_epoch = -1  # counted from 0; -1 before the first
+        self.best_value = math.inf if mode == "min" else -math.inf
+        self._best: Any = None  # a device copy of θ
+        self._resumed = False
+
+    def on_train_begin(self, run: Run) -> None:
+        if not self._resumed:  # a second fit starts afresh
+            self.best_epoch = -1
+            self.best_value = math.inf if self.mode == "min" else -math.inf
+            self._best = None
+        self._resumed = False
+
+    def on_epoch_end(self, run: Run) -> None:
+        if self.monitor not in run.history.last:
+            names = ", ".join(run.history.names)
+            raise ValueError(f"EarlyStopping: monitor is {self.monitor!r}, the history has {names}")
+        value = run.history.last[self.monitor]
+        gain = self.best_value - value if self.mode == "min" else value - self.best_value
+        if gain > self.min_delta:
+            self.best_value, self.best_epoch = value, run.epoch - 1
+            if self.restore_best:
+                theta = run.model.parameters.storage.array
+                if self._best is None:
+                    self._best = theta.copy()
+                else:
+                    self._best.assign(theta)
+        elif run.epoch - 1 - self.best_epoch >= self.patience:
+            run.stop(f"{self.monitor} has not improved for {self.patience} epochs")
+
+    def on_train_end(self, run: Run) -> None:
+        if self._best is not None:
+            run.model.parameters.storage.array.assign(self._best)
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"best_epoch": self.best_epoch}
+        if self.best_epoch >= 0:
+            state["best_value"] = self.best_value
+        if self._best is not None:
+            state["best"] = self._best.numpy()
+        return state
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        epoch, value = saved.get("best_epoch"), saved.get("best_value")
+        if not isinstance(epoch, int) or (epoch >= 0 and not isinstance(value, float)):
+            raise ValueError("EarlyStopping: the saved state lacks its best epoch and value")
+        best = saved.get("best")
+        self._best = None if best is None else device.cpu.from_numpy(np.ascontiguousarray(best))
+        self.best_epoch = epoch
+        if epoch >= 0:
+            self.best_value = float(saved["best_value"])
+        self._resumed = True
+
+
+class Checkpoint(Callback):
+    """Save the model and the whole state of its fit every so many epochs, and after the last.
+
+    The file replaces the previous one in one step, so a kill or a full disk never costs the last checkpoint.
+    ``fit(..., resume=path)`` goes on from it to the bits of an undisturbed run; `dlcore.load(path)` gives the model.
+
+    Parameters
+    ----------
+    path : file to write; its folder must exist
+    every : int >= 1, epochs
+    """
+
+    def __init__(self, path: str | Path, every: int = 1) -> None:
+        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+            raise ValueError(f"Checkpoint: every is {every!r}, expected an integer >= 1")
+        self.path, self.every = Path(path), every
+
+    def on_train_begin(self, run: Run) -> None:
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"Checkpoint: there is no folder {str(self.path.parent)!r}")
+
+    def on_epoch_end(self, run: Run) -> None:
+        if run.epoch % self.every == 0 or run.is_last_epoch:
+            save_run(self.path, run)

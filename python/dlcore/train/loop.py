@@ -1,0 +1,200 @@
+"""The fit loop: epochs with their callbacks, and the gradient steps of one epoch."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..autodiff import value_and_grad
+from ..ops import Generator
+from ..tensor import Tensor
+from .callbacks import Callback, Checkpoint
+from .history import History
+from .progress import Bar, progress_callback
+from .resume import restore_run
+from .run import Run
+
+Epoch = Callable[[Run], Mapping[str, float]]
+
+
+def run_epochs(
+    run: Run,
+    epoch: Epoch,
+    callbacks: Iterable[Callback] = (),
+    progress: bool | None = None,
+    resume: str | os.PathLike[str] | None = None,
+) -> History:
+    """Call `epoch` until ``run.epochs`` are done or a callback stops, and keep the model whole whatever happens.
+
+    Parameters
+    ----------
+    run : what is trained
+    epoch : does one epoch's steps on ``run.model.parameters`` and returns its figures. It calls `end_batch` after each
+        step, and raises FloatingPointError when a loss is not finite.
+    callbacks : checkpoints are called after the others, so that they save what the others have seen
+    progress : see `dlcore.train.progress_callback`
+    resume : checkpoint file to go on from; ``run.epochs`` counts its epochs too
+
+    Returns
+    -------
+    History, which is also ``run.model.history`` from the start
+
+    Raises
+    ------
+    FloatingPointError
+        When a loss or a parameter is no longer finite. The parameters are those after the last finite epoch.
+    KeyboardInterrupt and whatever else a step or callback raises
+        The parameters are those after the last complete step, or as above where they are not finite.
+    """
+    given = list(callbacks)
+    for callback in given:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"fit: callbacks has a {type(callback).__name__}, expected a Callback")
+    shown = progress_callback(progress, run.label)
+    run.callbacks = sorted(given, key=lambda callback: isinstance(callback, Checkpoint))
+    if shown is not None:
+        run.callbacks.append(shown)
+    if resume is not None:
+        restore_run(resume, run)
+    theta = run.model.parameters.storage
+    finite = Tensor(theta.array.copy())
+    run.model.history = run.history
+    try:
+        for callback in run.callbacks:
+            callback.on_train_begin(run)
+        while not run.is_last_epoch:
+            started = time.perf_counter()
+            run.batch = 0
+            figures = dict(epoch(run))
+            if not ops.all_finite(theta):
+                raise FloatingPointError("a parameter is not finite")
+            finite.array.assign(theta.array)
+            run.epoch += 1
+            run.history.append(figures | {"seconds": time.perf_counter() - started})
+            for callback in run.callbacks:
+                callback.on_epoch_end(run)
+        for callback in run.callbacks:
+            callback.on_train_end(run)
+    except FloatingPointError as error:
+        theta.array.assign(finite.array)
+        kept = f"after epoch {run.epoch}" if run.epoch else "before the fit"
+        raise FloatingPointError(
+            f"fit: {error} in epoch {run.epoch + 1}; the parameters are again those {kept}. A smaller lr may help."
+        ) from None
+    except BaseException:
+        if not ops.all_finite(theta):
+            theta.array.assign(finite.array)
+        raise
+    finally:
+        if isinstance(shown, Bar):
+            shown.close()
+    return run.history
+
+
+def batch_hooks(run: Run) -> list[Callable[[Run], None]]:
+    """The ``on_batch_end`` of those callbacks that define one."""
+    return [c.on_batch_end for c in run.callbacks if type(c).on_batch_end is not Callback.on_batch_end]
+
+
+def batches(
+    data: Sequence[Tensor], batch_size: int, generator: Generator | None = None
+) -> Iterable[tuple[int, list[Tensor]]]:
+    """(number of cases, rows of each tensor), batch by batch; the last may be short.
+
+    Parameters
+    ----------
+    data : tensors with as many rows each
+    generator : draws the order of the cases; by default they come as they stand, without a copy
+    """
+    cases = data[0].shape[0]
+    order = None if generator is None else ops.permutation(generator, cases).array
+    for start in range(0, cases, batch_size):
+        count = min(batch_size, cases - start)
+        if order is None:
+            yield count, [rows(x, start, count) for x in data]
+        else:
+            index = Tensor(order.view(start, (count,)))
+            yield count, [ops.gather(x, index) for x in data]
+
+
+def rows(x: Tensor, start: int, count: int) -> Tensor:
+    """Rows start … start + count − 1, sharing x's memory."""
+    shape = x.shape
+    return Tensor(x.array.view(start * math.prod(shape[1:]), (count, *shape[1:])))
+
+
+def gradient_epoch(
+    objective: Callable[..., Tensor], data: Sequence[Tensor], batch_size: int, generator: Generator | None
+) -> Callable[[Run], dict[str, float]]:
+    """An epoch of gradient steps: for each batch θ moves along the gradient of ``objective(*batch)``.
+
+    Parameters
+    ----------
+    objective : mean over the batch's cases of what is to be made small
+    data, batch_size, generator : see `batches`
+
+    Returns
+    -------
+    function of a run that has an optimizer; its figure ``loss`` is the mean over all cases, each batch's loss being
+    that before its step
+    """
+
+    def epoch(run: Run) -> dict[str, float]:
+        optimizer = run.optimizer
+        assert optimizer is not None
+        step = value_and_grad(objective, optimizer.parameters)
+        hooks = batch_hooks(run)
+        total, cases = 0.0, 0
+        for count, batch in batches(data, batch_size, generator):
+            loss, gradient = step(*batch)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise FloatingPointError(f"the loss is {value} at batch {run.batch + 1}")
+            optimizer.step(gradient)
+            total += value * count
+            cases += count
+            run.batch += 1
+            if hooks:
+                run.batch_loss = loss
+                for hook in hooks:
+                    hook(run)
+        return {"loss": total / cases}
+
+    return epoch
+
+
+def average(
+    figures: Callable[..., Mapping[str, float]], data: Sequence[Tensor], batch_size: int = 1024
+) -> dict[str, float]:
+    """Mean over all cases of figures that are means over a batch's cases."""
+    totals: dict[str, float] = {}
+    cases = 0
+    for count, batch in batches(data, batch_size):
+        cases += count
+        for name, value in figures(*batch).items():
+            totals[name] = totals.get(name, 0.0) + value * count
+    if cases == 0:
+        raise ValueError("the mean over no cases is not defined")
+    return {name: total / cases for name, total in totals.items()}
+
+
+def map_batches(function: Callable[[Tensor], Tensor], x: Tensor, batch_size: int = 1024) -> np.ndarray[Any, Any]:
+    """``function(x)`` as a NumPy array, computed `batch_size` rows at a time to bound the memory it takes."""
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        raise ValueError(f"predict: batch_size is {batch_size!r}, expected a positive integer")
+    cases = x.shape[0]
+    if cases <= batch_size:
+        return function(x).numpy()
+    first = function(rows(x, 0, batch_size)).numpy()
+    result = np.empty((cases, *first.shape[1:]), first.dtype)
+    result[:batch_size] = first
+    for start in range(batch_size, cases, batch_size):
+        count = min(batch_size, cases - start)
+        result[start : start + count] = function(rows(x, start, count)).numpy()
+    return result

@@ -1,0 +1,71 @@
+"""The state of one fit, as its callbacks and its checkpoints see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..ops import Generator
+from ..optim import Optimizer
+from ..tensor import Tensor
+from .history import History
+
+if TYPE_CHECKING:
+    from .callbacks import Callback
+
+
+class Run:
+    """One call of a model's ``fit``.
+
+    Parameters
+    ----------
+    model : the model; it has ``parameters`` (a `dlcore.nn.Parameters`)
+    epochs : int, how many to end with
+    optimizer : the optimizer whose state a checkpoint keeps, if there is one
+    generators : name -> generator, all those the fit draws from: a checkpoint keeps and restores them
+    state : name -> tensor, what else the fit carries on (persistent chains): kept, and restored in place
+    batches : int, batches in an epoch
+
+    Attributes
+    ----------
+    epoch : int, epochs finished
+    batch : int, batches finished in this epoch
+    batch_loss : Tensor of one element, or a number: the newest batch's loss
+    history : History
+    label : what the progress is called; the model's class
+    callbacks : the callbacks of this fit, in the order in which they are called
+    stopped : the reason to end before `epochs`, or None
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        epochs: int,
+        optimizer: Optimizer | None = None,
+        generators: dict[str, Generator] | None = None,
+        state: dict[str, Tensor] | None = None,
+        batches: int = 1,
+    ) -> None:
+        if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 0:
+            raise ValueError(f"fit: epochs is {epochs!r}, expected an integer >= 0")
+        self.model = model
+        self.label = type(model).__name__
+        self.epochs = epochs
+        self.optimizer = optimizer
+        self.generators = dict(generators or {})
+        self.state = dict(state or {})
+        self.batches = batches
+        self.epoch = 0
+        self.batch = 0
+        self.batch_loss: Tensor | float = 0.0
+        self.history = History()
+        self.callbacks: list[Callback] = []
+        self.stopped: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """End the fit after this epoch."""
+        self.stopped = reason
+
+    @property
+    def is_last_epoch(self) -> bool:
+        """Whether no epoch follows the one that has just been finished."""
+        return self.epoch >= self.epochs or self.stopped is not None

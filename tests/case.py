@@ -1,0 +1,57 @@
+"""One declaration of a kernel call serves every check: correctness, derivatives, threads, guard bytes, benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+def magnitude(*arguments: Any) -> np.ndarray | float:
+    """Default error scale: the reference's own magnitude (see `Case.scale`)."""
+    raise AssertionError("a marker, never called")
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    name : what is special about this call: "ragged tail", "one row".
+    functions : names of the device functions it covers.
+    inputs : rng -> arguments. Float arrays are made in float64 and cast to the dtype under test;
+        int32 arrays, numbers, tuples, strings and None are passed as they are.
+    call : (device, *arguments) -> Array, number, or a tuple of them. Arguments are device Arrays where inputs are arrays.
+    reference : (*arguments) -> the same in float64 NumPy, from the cast arguments promoted to float64. Not dlcore.
+    tolerance : allowed |result - reference| in units of eps(dtype) * scale. 0 demands equality.
+    scale : (*arguments) -> the magnitude errors are measured against, e.g. sum |a||b| for a product.
+    op : (*tensors and other arguments) -> Tensor: the differentiable op, for first- and second-order derivative tests.
+    smooth : False where the second derivative is not checked (kinks).
+    dtypes : the float dtypes it runs in.
+    flops, bytes : of one call, for benchmarks; 0 where nobody would ask.
+    """
+
+    name: str
+    functions: tuple[str, ...]
+    inputs: Callable[[np.random.Generator], Sequence[Any]]
+    call: Callable[..., Any]
+    reference: Callable[..., Any]
+    tolerance: float = 4.0
+    scale: Callable[..., Any] = magnitude
+    op: Callable[..., Any] | None = None
+    smooth: bool = True
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    flops: float = 0
+    bytes: float = 0
+    tags: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class ErrorCase:
+    """A call that must fail: `call(device, **kit)` raises `error` with exactly `message` (a regular expression)."""
+
+    name: str
+    functions: tuple[str, ...]
+    call: Callable[..., Any]  # (device, array) where array(nested list or ndarray, dtype="float32") -> device Array
+    error: type[Exception]
+    message: str

@@ -1,0 +1,1 @@
+"""One module a family; each has `CASES: list[Case]` and `ERRORS: list[ErrorCase]`."""

@@ -1,0 +1,599 @@
+"""Two-dimensional convolution and its two adjoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from case import Case, ErrorCase
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    name: str
+    x: tuple[int, int, int, int]
+    out_channels: int
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def options(self) -> tuple[Pair, Pair, Pair, int]:
+        return self.stride, self.padding, self.dilation, self.groups
+
+    @property
+    def weight(self) -> tuple[int, int, int, int]:
+        return (self.out_channels, self.x[1] // self.groups, *self.kernel)
+
+    @property
+    def y(self) -> tuple[int, ...]:
+        spans = [self.dilation[i] * (self.kernel[i] - 1) + 1 for i in (0, 1)]
+        return (
+            self.x[0],
+            self.out_channels,
+            *((self.x[2 + i] + 2 * self.padding[i] - spans[i]) // self.stride[i] + 1 for i in (0, 1)),
+        )
+
+    def windows(self, padded: np.ndarray) -> np.ndarray:
+        """View of padded images: (n, groups, channels, out_height, out_width, kernel_height, kernel_width)"""
+        n, c, h, w = padded.strides
+        shape = (self.x[0], self.groups, self.weight[1], *self.y[2:], *self.kernel)
+        return np.lib.stride_tricks.as_strided(
+            padded,
+            shape,
+            (
+                n,
+                c * self.weight[1],
+                c,
+                h * self.stride[0],
+                w * self.stride[1],
+                h * self.dilation[0],
+                w * self.dilation[1],
+            ),
+        )
+
+    def padded(self, x: np.ndarray) -> np.ndarray:
+        (top, left) = self.padding
+        return np.ascontiguousarray(np.pad(x, ((0, 0), (0, 0), (top, top), (left, left))))
+
+    def grouped(self, channels_first: np.ndarray) -> np.ndarray:
+        """Splits axis 0 into (groups, channels)."""
+        shape = channels_first.shape
+        return channels_first.reshape(self.groups, shape[0] // self.groups, *shape[1:])
+
+    def forward(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        if 0 in self.y or self.x[1] == 0:
+            return np.zeros(self.y)
+        y = np.einsum("ngchwij,gocij->ngohw", self.windows(self.padded(x)), self.grouped(weight), optimize=True)
+        return y.reshape(self.y)
+
+    def input_grad(self, dy: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        dx = self.padded(np.zeros(self.x))
+        if dx.size and dy.size:
+            dy = dy.reshape(self.x[0], self.groups, -1, *self.y[2:])
+            windows, weight = self.windows(dx), self.grouped(weight)
+            for i in range(self.kernel[0]):  # windows of one kernel element do not overlap
+                for j in range(self.kernel[1]):
+                    windows[..., i, j] += np.einsum("ngohw,goc->ngchw", dy, weight[..., i, j], optimize=True)
+        top, left = self.padding
+        return dx[:, :, top : top + self.x[2], left : left + self.x[3]]
+
+    def weight_grad(self, x: np.ndarray, dy: np.ndarray) -> np.ndarray:
+        if 0 in self.weight or 0 in self.y:
+            return np.zeros(self.weight)
+        dy = dy.reshape(self.x[0], self.groups, -1, *self.y[2:])
+        return np.einsum("ngchwij,ngohw->gocij", self.windows(self.padded(x)), dy, optimize=True).reshape(self.weight)
+
+
+def lecun_tanh(x: np.ndarray) -> np.ndarray:
+    return 1.7159 * np.tanh(2 * x / 3)
+
+
+def bound(terms: int) -> float:
+    """The promised error of a sum of products in units of eps sum |a||b|."""
+    return 16 if terms <= 64 else 2 * terms**0.5
+
+
+def integers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.integers(-3, 4, shape).astype(float)
+
+
+def cases_of(g: Geometry) -> list[Case]:
+    terms = g.weight[1] * g.kernel[0] * g.kernel[1]
+    flops = 2.0 * np.prod(g.y) * terms
+    cases = []
+    for exact in (False, True):  # integers must come out exact
+        make = integers if exact else lambda rng, shape: rng.standard_normal(shape)
+        suffix = ", integers" if exact else ""
+        cases += [
+            Case(
+                name=f"conv2d: {g.name}{suffix}",
+                functions=("conv2d",),
+                inputs=lambda rng, make=make: [make(rng, g.x), make(rng, g.weight)],
+                call=lambda device, x, weight: device.conv2d(x, weight, None, *g.options),
+                reference=g.forward,
+                scale=lambda x, weight: g.forward(np.abs(x), np.abs(weight)),
+                tolerance=0.0 if exact else bound(terms),
+                flops=flops,
+            ),
+            Case(
+                name=f"conv2d_input_grad: {g.name}{suffix}",
+                functions=("conv2d_input_grad",),
+                inputs=lambda rng, make=make: [make(rng, g.y), make(rng, g.weight)],
+                call=lambda device, dy, weight: device.conv2d_input_grad(dy, weight, g.x[2:], *g.options),
+                reference=g.input_grad,
+                scale=lambda dy, weight: g.input_grad(np.abs(dy), np.abs(weight)),
+                tolerance=0.0 if exact else bound(terms // max(g.weight[1], 1) * g.weight[0] // g.groups),
+                flops=flops,
+            ),
+            Case(
+                name=f"conv2d_weight_grad: {g.name}{suffix}",
+                functions=("conv2d_weight_grad",),
+                inputs=lambda rng, make=make: [make(rng, g.x), make(rng, g.y)],
+                call=lambda device, x, dy: device.conv2d_weight_grad(x, dy, g.kernel, *g.options),
+                reference=g.weight_grad,
+                scale=lambda x, dy: g.weight_grad(np.abs(x), np.abs(dy)),
+                tolerance=0.0 if exact else bound(g.y[0] * g.y[2] * g.y[3]),
+                flops=flops,
+            ),
+        ]
+    return cases
+
+
+GEOMETRIES = [
+    Geometry("LeNet, first", (9, 1, 28, 28), 6, (5, 5), padding=(2, 2)),
+    Geometry("LeNet, second", (9, 6, 14, 14), 16, (5, 5)),
+    Geometry("LeNet, third", (9, 16, 5, 5), 120, (5, 5)),
+    Geometry("twenty filters", (3, 1, 28, 28), 20, (5, 5)),
+    Geometry("fifty filters", (3, 20, 12, 12), 50, (5, 5)),
+    Geometry("digits", (17, 1, 8, 8), 8, (3, 3), padding=(1, 1)),
+    Geometry("digits, second", (17, 8, 4, 4), 16, (3, 3), padding=(1, 1)),
+    Geometry("two by two", (5, 4, 2, 2), 7, (3, 3), padding=(1, 1)),
+    Geometry("wide", (2, 32, 32, 32), 64, (3, 3), padding=(1, 1)),
+    Geometry("deep", (2, 70, 9, 9), 13, (3, 3)),
+    Geometry("deep, padded", (2, 130, 7, 11), 5, (3, 3), padding=(1, 1)),
+    Geometry("strips of rows", (2, 3, 130, 95), 5, (3, 5), padding=(1, 2)),
+    Geometry("strips of rows in place", (1, 8, 121, 70), 9, (3, 3)),
+    Geometry("long rows", (1, 2, 3, 3001), 3, (2, 7)),
+    Geometry("one by one", (3, 19, 6, 7), 11, (1, 1)),
+    Geometry("one by one, large", (2, 64, 32, 32), 32, (1, 1)),
+    Geometry("one by one, stride", (3, 19, 7, 9), 11, (1, 1), stride=(2, 2)),
+    Geometry("one dimension", (5, 3, 1, 50), 7, (1, 4), stride=(1, 2), padding=(0, 1)),
+    Geometry("one dimension, dilated", (5, 3, 1, 50), 7, (1, 4), padding=(0, 3), dilation=(1, 2)),
+    Geometry("stride two", (3, 5, 17, 19), 7, (3, 3), stride=(2, 2), padding=(1, 1)),
+    Geometry("stride three", (3, 5, 17, 19), 7, (4, 5), stride=(3, 3)),
+    Geometry("stride beyond the kernel", (3, 5, 17, 19), 7, (2, 2), stride=(3, 4)),
+    Geometry("unequal strides", (2, 3, 12, 29), 4, (5, 2), stride=(1, 3), padding=(3, 1)),
+    Geometry("patches", (4, 3, 16, 24), 20, (4, 8), stride=(4, 8)),
+    Geometry("dilation", (2, 4, 15, 17), 6, (3, 3), padding=(2, 2), dilation=(2, 2)),
+    Geometry("dilation and stride", (2, 4, 21, 23), 6, (3, 4), stride=(2, 3), padding=(4, 1), dilation=(3, 2)),
+    Geometry("dilation a multiple of the stride", (2, 4, 21, 23), 6, (3, 3), stride=(2, 2), dilation=(4, 2)),
+    Geometry("padding beyond the kernel", (2, 3, 4, 5), 4, (2, 2), padding=(3, 4)),
+    Geometry("kernel of the padded image", (3, 2, 3, 4), 5, (7, 6), padding=(2, 1)),
+    Geometry("groups", (3, 6, 11, 13), 9, (3, 3), padding=(1, 1), groups=3),
+    Geometry("groups and stride", (3, 8, 11, 13), 4, (3, 3), stride=(2, 2), groups=2),
+    Geometry("depthwise", (2, 16, 14, 14), 16, (3, 3), padding=(1, 1), groups=16),
+    Geometry("depthwise, two each", (2, 5, 9, 9), 10, (3, 3), groups=5),
+    Geometry("one image", (1, 3, 32, 32), 16, (3, 3), padding=(1, 1)),
+    Geometry("one pixel", (4, 3, 1, 1), 2, (1, 1)),
+    Geometry("one of everything", (1, 1, 1, 1), 1, (1, 1)),
+    Geometry("more than forty-eight filters", (3, 2, 9, 9), 101, (3, 3)),
+    Geometry("no images", (0, 3, 8, 8), 4, (3, 3)),
+    Geometry("no filters", (2, 3, 8, 8), 0, (3, 3)),
+    Geometry("no channels", (2, 0, 8, 8), 4, (3, 3)),
+]
+ODD = Geometry("", (3, 4, 9, 11), 7, (3, 3), padding=(1, 1))
+
+ACTIVATIONS = {
+    "identity": lambda x: x,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.1 * x),
+    "elu": lambda x: np.where(x > 0, x, 0.1 * np.expm1(x)),
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "lecun_tanh": lecun_tanh,
+}
+
+
+def biased(g: Geometry, x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    return g.forward(x, weight) + bias[:, None, None]
+
+
+def activation_case(kind: str, f: Any, g: Geometry) -> Case:
+    return Case(
+        name=f"conv2d: bias and {kind}, {g.name}",
+        functions=("conv2d",),
+        inputs=lambda rng: [
+            rng.standard_normal(g.x),
+            rng.standard_normal(g.weight),
+            rng.standard_normal(g.out_channels),
+        ],
+        call=lambda device, x, weight, bias: device.conv2d(x, weight, bias, *g.options, kind, 0.1),
+        reference=lambda x, weight, bias: f(biased(g, x, weight, bias)),
+        scale=lambda x, weight, bias: 1 + biased(g, np.abs(x), np.abs(weight), np.abs(bias)),
+        tolerance=16.0,
+    )
+
+
+def special(rng: np.random.Generator, shape: tuple[int, ...], values: tuple[float, ...]) -> np.ndarray:
+    x = rng.integers(1, 4, shape).astype(float)
+    for value in values:
+        x.reshape(-1)[rng.integers(0, x.size, 2)] = value
+    return x
+
+
+def special_cases(values: tuple[float, ...], name: str) -> list[Case]:
+    """Without padding every product takes part: NaN and infinity reach exactly the results they should."""
+    g = Geometry(name, (2, 3, 14, 13), 5, (3, 4))
+    s = Geometry(name, (2, 3, 14, 13), 5, (3, 4), stride=(2, 2))
+    return [
+        case
+        for h, label in [(g, name), (s, f"{name}, stride")]
+        for case in [
+            Case(
+                name=f"conv2d: {label}",
+                functions=("conv2d",),
+                inputs=lambda rng, h=h: [special(rng, h.x, values), integers(rng, h.weight) + 4],
+                call=lambda device, x, weight, h=h: device.conv2d(x, weight, None, *h.options),
+                reference=h.forward,
+                tolerance=0.0,
+            ),
+            Case(
+                name=f"conv2d_weight_grad: {label}",
+                functions=("conv2d_weight_grad",),
+                inputs=lambda rng, h=h: [special(rng, h.x, values), integers(rng, h.y) + 4],
+                call=lambda device, x, dy, h=h: device.conv2d_weight_grad(x, dy, h.kernel, *h.options),
+                reference=h.weight_grad,
+                tolerance=0.0,
+            ),
+        ]
+    ]
+
+
+CASES = [
+    *[case for g in GEOMETRIES for case in cases_of(g)],
+    *[
+        activation_case(kind, f, g)
+        for kind, f in ACTIVATIONS.items()
+        for g in (ODD, Geometry("stride and groups", (2, 4, 9, 9), 6, (3, 3), stride=(2, 2), groups=2))
+    ],
+    activation_case("relu", ACTIVATIONS["relu"], Geometry("no channels", (2, 0, 8, 8), 4, (3, 3))),
+    *special_cases((np.nan,), "NaN"),
+    *special_cases((np.inf,), "infinity"),
+    Case(
+        name="conv2d: tiny numbers stay",
+        functions=("conv2d",),
+        inputs=lambda rng: [np.full((1, 1, 6, 9), 1e-39), np.full((1, 1, 2, 2), 2.0)],
+        call=lambda device, x, weight: device.conv2d(x, weight, None, (1, 1), (0, 0), (1, 1), 1),
+        reference=lambda x, weight: np.full((1, 1, 5, 8), 8 * x[0, 0, 0, 0]),
+        tolerance=0.0,
+    ),
+    Case(
+        name="conv2d_weight_grad: out",
+        functions=("conv2d_weight_grad",),
+        inputs=lambda rng: [integers(rng, ODD.x), integers(rng, ODD.y), np.full(ODD.weight, np.nan)],
+        call=lambda device, x, dy, out: device.conv2d_weight_grad(x, dy, ODD.kernel, *ODD.options, out),
+        reference=lambda x, dy, out: ODD.weight_grad(x, dy),
+        tolerance=0.0,
+    ),
+    Case(
+        name="conv2d_weight_grad: no images, out",
+        functions=("conv2d_weight_grad",),
+        inputs=lambda rng: [np.zeros((0, 2, 5, 5)), np.zeros((0, 3, 3, 3)), np.full((3, 2, 3, 3), np.nan)],
+        call=lambda device, x, dy, out: device.conv2d_weight_grad(x, dy, (3, 3), (1, 1), (0, 0), (1, 1), 1, out),
+        reference=lambda x, dy, out: np.zeros((3, 2, 3, 3)),
+        tolerance=0.0,
+    ),
+]
+
+
+def error(name: str, function: str, call: Any, message: str, kind: type[Exception] = ValueError) -> ErrorCase:
+    return ErrorCase(f"{function}: {name}", (function,), call, kind, f"^{function}: {message}$")
+
+
+ONE, NONE = (1, 1), (0, 0)
+
+
+def option_errors() -> list[ErrorCase]:
+    """What the three functions refuse in the same words; x is (2, 4, 5, 6), the kernel 3 x 3, out_channels 6."""
+    calls = {
+        "conv2d": lambda d, a, s, p, dil, g, k: d.conv2d(
+            a(np.zeros((2, 4, 5, 6))), a(np.zeros((6, 4 // max(g, 1), *k))), None, s, p, dil, g
+        ),
+        "conv2d_input_grad": lambda d, a, s, p, dil, g, k: d.conv2d_input_grad(
+            a(np.zeros((2, 6, 3, 4))), a(np.zeros((6, 4 // max(g, 1), *k))), (5, 6), s, p, dil, g
+        ),
+        "conv2d_weight_grad": lambda d, a, s, p, dil, g, k: d.conv2d_weight_grad(
+            a(np.zeros((2, 4, 5, 6))), a(np.zeros((2, 6, 3, 4))), k, s, p, dil, g
+        ),
+    }
+    k3 = (3, 3)
+    refused = [
+        ("stride of zero", ((1, 0), NONE, ONE, 1, k3), r"stride is \(1, 0\), expected at least 1"),
+        ("stride is one number", (1, NONE, ONE, 1, k3), "stride is 1, expected a tuple of two integers"),
+        ("negative padding", (ONE, (-1, 0), ONE, 1, k3), r"padding is \(-1, 0\), expected at least 0"),
+        ("dilation of zero", (ONE, NONE, (1, 0), 1, k3), r"dilation is \(1, 0\), expected at least 1"),
+        ("no groups", (ONE, NONE, ONE, 0, k3), "groups is 0, expected at least 1"),
+        ("groups and out_channels", (ONE, NONE, ONE, 4, k3), "groups is 4, which does not divide out_channels 6"),
+        (
+            "kernel larger than the padded image",
+            (ONE, (1, 0), ONE, 1, (3, 7)),
+            r"kernel \(3, 7\) with dilation \(1, 1\) does not fit in images of \(5, 6\) with padding \(1, 0\)",
+        ),
+        (
+            "dilated kernel larger than the image",
+            (ONE, NONE, (3, 1), 1, k3),
+            r"kernel \(3, 3\) with dilation \(3, 1\) does not fit in images of \(5, 6\) with padding \(0, 0\)",
+        ),
+        (
+            "padding above 31 bits",
+            (ONE, (2**31, 0), ONE, 1, k3),
+            r"padding is \(2147483648, 0\), expected at most 2147483647",
+        ),
+    ]
+    return [
+        error(name, function, lambda d, a, call=call, options=options: call(d, a, *options), message)
+        for function, call in calls.items()
+        for name, options, message in refused
+    ]
+
+
+ERRORS = [
+    *option_errors(),
+    error(
+        "groups and in_channels",
+        "conv2d",
+        lambda d, a: d.conv2d(a(np.zeros((1, 4, 5, 5))), a(np.zeros((3, 1, 3, 3))), None, ONE, NONE, ONE, 3),
+        "groups is 3, which does not divide in_channels 4",
+    ),
+    error(
+        "channels",
+        "conv2d",
+        lambda d, a: d.conv2d(a(np.zeros((1, 4, 5, 5))), a(np.zeros((2, 4, 3, 3))), None, ONE, NONE, ONE, 2),
+        r"channels differ: x is \(1, 4, 5, 5\), weight is \(2, 4, 3, 3\), groups is 2",
+    ),
+    error(
+        "bias",
+        "conv2d",
+        lambda d, a: d.conv2d(a(np.zeros((1, 4, 5, 5))), a(np.zeros((2, 4, 3, 3))), a(np.zeros(3)), ONE, NONE, ONE, 1),
+        r"bias has shape \(3,\), expected \(2,\)",
+    ),
+    error(
+        "bias of another dtype",
+        "conv2d",
+        lambda d, a: d.conv2d(
+            a(np.zeros((1, 4, 5, 5))), a(np.zeros((2, 4, 3, 3))), a(np.zeros(2), "float64"), ONE, NONE, ONE, 1
+        ),
+        "dtypes differ: x is float32, bias is float64",
+        TypeError,
+    ),
+    error(
+        "weight of another dtype",
+        "conv2d",
+        lambda d, a: d.conv2d(a(np.zeros((1, 4, 5, 5))), a(np.zeros((2, 4, 3, 3)), "float64"), None, ONE, NONE, ONE, 1),
+        "dtypes differ: x is float32, weight is float64",
+        TypeError,
+    ),
+    error(
+        "int32",
+        "conv2d",
+        lambda d, a: d.conv2d(
+            a(np.zeros((1, 1, 5, 5)), "int32"), a(np.zeros((1, 1, 3, 3)), "int32"), None, ONE, NONE, ONE, 1
+        ),
+        "x has dtype int32, expected float32 or float64",
+        TypeError,
+    ),
+    error(
+        "x of three dimensions",
+        "conv2d",
+        lambda d, a: d.conv2d(a(np.zeros((4, 5, 5))), a(np.zeros((2, 4, 3, 3))), None, ONE, NONE, ONE, 1),
+        r"x has shape \(4, 5, 5\), expected 4 dimensions",
+    ),
+    error(
+        "weight of three dimensions",
+        "conv2d",
+        lambda d, a: d.conv2d(a(np.zeros((1, 4, 5, 5))), a(np.zeros((4, 3, 3))), None, ONE, NONE, ONE, 1),
+        r"weight has shape \(4, 3, 3\), expected 4 dimensions",
+    ),
+    error(
+        "empty kernel",
+        "conv2d",
+        lambda d, a: d.conv2d(a(np.zeros((1, 4, 5, 5))), a(np.zeros((2, 4, 0, 3))), None, ONE, NONE, ONE, 1),
+        r"the kernel is \(0, 3\), expected at least \(1, 1\)",
+    ),
+    error(
+        "empty images",
+        "conv2d",
+        lambda d, a: d.conv2d(a(np.zeros((1, 4, 0, 5))), a(np.zeros((2, 4, 1, 3))), None, ONE, NONE, ONE, 1),
+        r"kernel \(1, 3\) with dilation \(1, 1\) does not fit in images of \(0, 5\) with padding \(0, 0\)",
+    ),
+    error(
+        "unknown activation",
+        "conv2d",
+        lambda d, a: d.conv2d(
+            a(np.zeros((1, 4, 5, 5))), a(np.zeros((2, 4, 3, 3))), None, ONE, NONE, ONE, 1, "swish", 0.0
+        ),
+        "activation is 'swish', expected .*",
+    ),
+    error(
+        "output above 63 bits",
+        "conv2d",
+        lambda d, a: d.conv2d(
+            a(np.zeros((1, 1, 1, 1))), a(np.zeros((1, 1, 1, 1))), None, ONE, (2**31 - 1, 2**31 - 1), ONE, 1
+        ),
+        r"an array of shape \(1, 1, 4294967295, 4294967295\) has more than 2\*\*63 bytes",
+    ),
+    error(
+        "height above 63 bits",
+        "conv2d",
+        lambda d, a: d.conv2d(
+            d.empty((0, 1, 2**63 - 1, 1), "float32"), a(np.zeros((1, 1, 1, 1))), None, ONE, (1, 0), ONE, 1
+        ),
+        "size 9223372036854775807 with padding 1 has more than 63 bits",
+    ),
+    error(
+        "shape of dy",
+        "conv2d_input_grad",
+        lambda d, a: d.conv2d_input_grad(
+            a(np.zeros((2, 6, 4, 4))), a(np.zeros((6, 4, 3, 3))), (5, 6), ONE, NONE, ONE, 1
+        ),
+        r"dy has shape \(2, 6, 4, 4\), expected \(2, 6, 3, 4\)",
+    ),
+    error(
+        "channels of dy",
+        "conv2d_input_grad",
+        lambda d, a: d.conv2d_input_grad(
+            a(np.zeros((2, 5, 3, 4))), a(np.zeros((6, 4, 3, 3))), (5, 6), ONE, NONE, ONE, 1
+        ),
+        r"dy has shape \(2, 5, 3, 4\), expected \(2, 6, 3, 4\)",
+    ),
+    error(
+        "three dimensions",
+        "conv2d_input_grad",
+        lambda d, a: d.conv2d_input_grad(a(np.zeros((6, 3, 4))), a(np.zeros((6, 4, 3, 3))), (5, 6), ONE, NONE, ONE, 1),
+        r"dy has shape \(6, 3, 4\), expected 4 dimensions",
+    ),
+    error(
+        "weight of three dimensions",
+        "conv2d_input_grad",
+        lambda d, a: d.conv2d_input_grad(a(np.zeros((2, 6, 3, 4))), a(np.zeros((4, 3, 3))), (5, 6), ONE, NONE, ONE, 1),
+        r"weight has shape \(4, 3, 3\), expected 4 dimensions",
+    ),
+    error(
+        "dtypes",
+        "conv2d_input_grad",
+        lambda d, a: d.conv2d_input_grad(
+            a(np.zeros((2, 6, 3, 4))), a(np.zeros((6, 4, 3, 3)), "float64"), (5, 6), ONE, NONE, ONE, 1
+        ),
+        "dtypes differ: dy is float32, weight is float64",
+        TypeError,
+    ),
+    error(
+        "int32",
+        "conv2d_input_grad",
+        lambda d, a: d.conv2d_input_grad(
+            a(np.zeros((2, 6, 3, 4)), "int32"), a(np.zeros((6, 4, 3, 3)), "int32"), (5, 6), ONE, NONE, ONE, 1
+        ),
+        "dy has dtype int32, expected float32 or float64",
+        TypeError,
+    ),
+    error(
+        "negative size",
+        "conv2d_input_grad",
+        lambda d, a: d.conv2d_input_grad(
+            a(np.zeros((2, 6, 3, 4))), a(np.zeros((6, 4, 3, 3))), (5, -6), ONE, NONE, ONE, 1
+        ),
+        r"input_size is \(5, -6\), expected at least 0",
+    ),
+    error(
+        "channels above 63 bits",
+        "conv2d_input_grad",
+        lambda d, a: d.conv2d_input_grad(
+            a(np.zeros((2, 0, 3, 4))), a(np.zeros((0, 4, 3, 3))), (5, 6), ONE, NONE, ONE, 2**62
+        ),
+        r"weight is \(0, 4, 3, 3\), groups is 4611686018427387904: in_channels has more than 63 bits",
+    ),
+    error(
+        "shape of dy",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(
+            a(np.zeros((2, 4, 5, 6))), a(np.zeros((2, 6, 3, 3))), (3, 3), ONE, NONE, ONE, 1
+        ),
+        r"dy has shape \(2, 6, 3, 3\), expected \(2, 6, 3, 4\)",
+    ),
+    error(
+        "batch",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(
+            a(np.zeros((2, 4, 5, 6))), a(np.zeros((1, 6, 3, 4))), (3, 3), ONE, NONE, ONE, 1
+        ),
+        r"dy has shape \(1, 6, 3, 4\), expected \(2, 6, 3, 4\)",
+    ),
+    error(
+        "groups and in_channels",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(
+            a(np.zeros((2, 4, 5, 6))), a(np.zeros((2, 6, 3, 4))), (3, 3), ONE, NONE, ONE, 3
+        ),
+        "groups is 3, which does not divide in_channels 4",
+    ),
+    error(
+        "kernel of zero",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(
+            a(np.zeros((2, 4, 5, 6))), a(np.zeros((2, 6, 3, 4))), (0, 3), ONE, NONE, ONE, 1
+        ),
+        r"kernel_size is \(0, 3\), expected at least 1",
+    ),
+    error(
+        "x of three dimensions",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(a(np.zeros((4, 5, 6))), a(np.zeros((2, 6, 3, 4))), (3, 3), ONE, NONE, ONE, 1),
+        r"x has shape \(4, 5, 6\), expected 4 dimensions",
+    ),
+    error(
+        "dy of three dimensions",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(a(np.zeros((2, 4, 5, 6))), a(np.zeros((6, 3, 4))), (3, 3), ONE, NONE, ONE, 1),
+        r"dy has shape \(6, 3, 4\), expected 4 dimensions",
+    ),
+    error(
+        "dtypes",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(
+            a(np.zeros((2, 4, 5, 6))), a(np.zeros((2, 6, 3, 4)), "float64"), (3, 3), ONE, NONE, ONE, 1
+        ),
+        "dtypes differ: x is float32, dy is float64",
+        TypeError,
+    ),
+    error(
+        "int32",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(
+            a(np.zeros((2, 4, 5, 6)), "int32"), a(np.zeros((2, 6, 3, 4)), "int32"), (3, 3), ONE, NONE, ONE, 1
+        ),
+        "x has dtype int32, expected float32 or float64",
+        TypeError,
+    ),
+    error(
+        "shape of out",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(
+            a(np.zeros((2, 4, 5, 6))), a(np.zeros((2, 6, 3, 4))), (3, 3), ONE, NONE, ONE, 1, a(np.zeros((6, 4, 3, 2)))
+        ),
+        r"out has shape \(6, 4, 3, 2\), expected \(6, 4, 3, 3\)",
+    ),
+    error(
+        "dtype of out",
+        "conv2d_weight_grad",
+        lambda d, a: d.conv2d_weight_grad(
+            a(np.zeros((1, 1, 1, 1))),
+            a(np.zeros((1, 1, 1, 1))),
+            ONE,
+            ONE,
+            NONE,
+            ONE,
+            1,
+            a(np.zeros((1, 1, 1, 1)), "float64"),
+        ),
+        "out has dtype float64, expected float32",
+        TypeError,
+    ),
+    *[
+        error(
+            f"out is {name}",
+            "conv2d_weight_grad",
+            lambda d, a, place=place: (
+                lambda x, dy: d.conv2d_weight_grad(x, dy, ONE, ONE, NONE, ONE, 1, (x, dy)[place])
+            )(a(np.zeros((1, 1, 1, 1))), a(np.zeros((1, 1, 1, 1)))),
+            f"out shares memory with {name}",
+        )
+        for place, name in enumerate(("x", "dy"))
+    ],
+]

@@ -1,0 +1,479 @@
+"""Losses from logits and from pairs, with their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from case import Case, ErrorCase
+
+TINY = float(np.finfo(np.float32).tiny)
+
+
+def precise(f: Callable[..., Any]) -> Callable[..., Any]:
+    def reference(*arguments: Any) -> np.ndarray:
+        wide = [a.astype(np.longdouble) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in arguments]
+        with np.errstate(all="ignore"):
+            return np.asarray(f(*wide))
+
+    return reference
+
+
+# --- Softmax cross-entropy. d = x - max(x); log(sum e^d) = log1p(rest), the sum without one of the largest. ---
+
+
+def parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    d = x - x.max(-1, keepdims=True, initial=-np.inf)
+    e = np.exp(d)
+    others = e.copy()
+    if x.shape[1] > 0:
+        np.put_along_axis(others, d.argmax(-1)[:, None], 0, -1)
+    rest = others.sum(-1)
+    rest[np.isnan(d).any(-1)] = np.nan
+    return d, e, rest
+
+
+def hard(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    d, _, rest = parts(x)
+    return np.log1p(rest) - np.take_along_axis(d, t[:, None], 1)[:, 0]
+
+
+def hard_grad(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    d, e, rest = parts(x)
+    others = e.copy()
+    np.put_along_axis(others, t[:, None], 0, 1)
+    others[np.isnan(d).any(-1)] = np.nan
+    p = e / (1 + rest)[:, None]
+    np.put_along_axis(p, t[:, None], -(others.sum(-1) / (1 + rest))[:, None], 1)
+    return g[:, None] * p
+
+
+def soft(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    d, _, rest = parts(x)
+    if x.shape[1] == 0:
+        return np.zeros(len(x), x.dtype)
+    return np.log1p(rest) * t.sum(-1) - np.where(t == 0, 0, t * d).sum(-1)
+
+
+def soft_grad(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    _, e, rest = parts(x)
+    return g[:, None] * (e / (1 + rest)[:, None] * t.sum(-1, keepdims=True) - t)
+
+
+def spread(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """|d| and p: rounding x - m moves e^d by eps |d| / 2 of itself."""
+    d, e, rest = parts(x)
+    return np.nan_to_num(np.abs(d), posinf=0), e / (1 + rest)[:, None]
+
+
+def hard_scale(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    far, p = spread(x)
+    return np.abs(precise(hard)(x, t)) + (p * far).sum(-1) + TINY
+
+
+def hard_grad_scale(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    far, p = spread(x)
+    weight = p * (2 + far)
+    others = weight.copy()
+    np.put_along_axis(others, t[:, None], 0, 1)
+    np.put_along_axis(weight, t[:, None], 2 * others.sum(-1, keepdims=True), 1)
+    return np.abs(g)[:, None] * weight + TINY
+
+
+def soft_scale(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    far, p = spread(x)
+    own = np.log1p(parts(x)[2])[:, None] + far
+    return (np.abs(t) * own).sum(-1) + np.abs(t).sum(-1) * (p * far).sum(-1) + TINY
+
+
+def soft_grad_scale(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    far, p = spread(x)
+    return np.abs(g)[:, None] * (p * (2 + far) * np.abs(t).sum(-1, keepdims=True) + np.abs(t)) + TINY
+
+
+def rows(n: int, c: int) -> Callable[..., Any]:
+    return lambda rng: [3 * rng.standard_normal((n, c)), rng.integers(0, max(c, 1), n).astype(np.int32)]
+
+
+def soft_rows(n: int, c: int) -> Callable[..., Any]:
+    def make(rng: np.random.Generator) -> list[np.ndarray]:
+        t = rng.random((n, c)) * (rng.random((n, c)) < 0.7)
+        return [3 * rng.standard_normal((n, c)), t]
+
+    return make
+
+
+def with_gradient(make: Callable[..., Any]) -> Callable[..., Any]:
+    def gradient_first(rng: np.random.Generator) -> list[np.ndarray]:
+        arguments = make(rng)
+        return [rng.standard_normal(len(arguments[0])), *arguments]
+
+    return gradient_first
+
+
+def confident(columns: int) -> Callable[..., Any]:
+    """Right, wrong and tied predictions, ever more certain; losses down to 1e-17."""
+
+    def make(rng: np.random.Generator) -> list[np.ndarray]:
+        x = rng.standard_normal((21, columns))
+        leader = rng.integers(0, columns, 21)
+        x[np.arange(21), leader] += np.repeat(np.arange(7), 3) * 6.5
+        target = np.where(np.arange(21) % 3 == 1, (leader + 1) % columns, leader)
+        tied = np.arange(21) % 3 == 2
+        x[tied, (leader[tied] + 1) % columns] = x[tied, leader[tied]]
+        return [x, target.astype(np.int32)]
+
+    return make
+
+
+def extreme(columns: int) -> Callable[..., Any]:
+    """Logits of 1e4 and 1e30, masks of -inf, equal logits, and rows that are NaN alone."""
+
+    def make(rng: np.random.Generator) -> list[np.ndarray]:
+        x = rng.standard_normal((10, columns))
+        x[0] *= 1e4
+        x[1] *= 1e30
+        x[2, 3:] = -np.inf
+        x[3] = 7.0
+        x[4, 2] = np.nan
+        x[5, 2] = np.inf
+        x[6] = -np.inf
+        x[7, 1] = -np.inf
+        x[8, 0], x[8, 1] = 1e35, -1e35
+        return [x, np.array([2, 2, 2, 2, 3, 3, 3, 1, 1, 0], np.int32)]
+
+    return make
+
+
+def soft_extreme(columns: int) -> Callable[..., Any]:
+    def make(rng: np.random.Generator) -> list[np.ndarray]:
+        x, _ = extreme(columns)(rng)
+        t = rng.random((10, columns))
+        t[np.isneginf(x)] = 0
+        t[6, 0] = 1
+        t[7, 1] = 1  # certain of what the mask forbids: an infinite loss
+        t[9] = 0
+        return [x, t]
+
+    return make
+
+
+SIZES = [(0, 5), (1, 1), (3, 2), (8, 10), (21, 10), (9, 64), (5, 65), (33, 130), (3, 1003), (2000, 10), (300, 100)]
+NAME = "softmax_cross_entropy"
+
+
+def cases_of_targets(kind: str, loss: Any, loss_scale: Any, grad: Any, grad_scale: Any, inputs: dict[str, Any]) -> list[Case]:
+    cases = []
+    for name, make in inputs.items():
+        cases += [
+            Case(
+                name=f"{NAME}: {kind} targets, {name}",
+                functions=(NAME,),
+                inputs=make,
+                call=lambda d, x, t: d.softmax_cross_entropy(x, t),
+                reference=precise(loss),
+                scale=loss_scale,
+            ),
+            Case(
+                name=f"{NAME}_grad: {kind} targets, {name}",
+                functions=(f"{NAME}_grad",),
+                inputs=with_gradient(make),
+                call=lambda d, g, x, t: d.softmax_cross_entropy_grad(g, x, t),
+                reference=precise(grad),
+                scale=grad_scale,
+            ),
+        ]
+    return cases
+
+
+HARD_INPUTS = {
+    **{str(size): rows(*size) for size in SIZES},
+    "confident": confident(10),
+    "confident, wide": confident(70),
+    "extreme": extreme(10),
+    "extreme, wide": extreme(70),
+}
+SOFT_INPUTS = {
+    **{str(size): soft_rows(*size) for size in [*SIZES, (4, 0)]},
+    "extreme": soft_extreme(10),
+    "extreme, wide": soft_extreme(70),
+}
+
+
+def same_bits(columns: int) -> Case:
+    """A row's loss does not depend on the batch around it."""
+
+    def call(d: Any, x: Any, t: Any) -> Any:
+        part = d.softmax_cross_entropy(x.view(3 * columns, (18, columns)), t.view(3, (18,)))
+        return d.subtract(d.softmax_cross_entropy(x, t).view(3, (18,)), part)
+
+    return Case(
+        name=f"{NAME}: the same bits in any batch, {columns} columns",
+        functions=(NAME,),
+        inputs=rows(21, columns),
+        call=call,
+        reference=lambda x, t: np.zeros(18),
+        tolerance=0,
+    )
+
+
+# --- Sigmoid cross-entropy and squared error ---
+
+
+def sigmoid_loss(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    weight = np.where(x < 0, t, 1 - t)
+    return np.where(weight == 0, 0, np.abs(x) * weight) + np.log1p(np.exp(-np.abs(x)))
+
+
+def sigmoid_loss_grad(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x))
+    q = e / (1 + e)
+    return g * np.where(x < 0, q - t, (1 - t) - q)
+
+
+def sigmoid_grad_scale(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(x))
+    return np.abs(g) * (e / (1 + e) + np.where(x < 0, np.abs(t), np.abs(1 - t))) + TINY
+
+
+def pairs(n: int, targets: str = "any") -> Callable[..., Any]:
+    def make(rng: np.random.Generator) -> list[np.ndarray]:
+        t = rng.random(n) if targets == "any" else rng.integers(0, 2, n).astype(float)
+        return [5 * rng.standard_normal(n), t]
+
+    return make
+
+
+def sigmoid_special(rng: np.random.Generator) -> list[np.ndarray]:
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e4, -1e4, 1e30, -1e30, 80.0, -80.0, 95.0, -95.0, 1e-30])
+    t = np.array([0.0, 1.0, 0.5])
+    return [np.repeat(x, 3), np.tile(t, len(x))]
+
+
+SIGMOID_INPUTS = {
+    "empty": pairs(0),
+    "one element": pairs(1),
+    "ragged tail": pairs(203),
+    "several chunks": pairs(20_001),
+    "certain targets": pairs(1003, "binary"),
+    "special values": sigmoid_special,
+}
+
+
+def element_cases(name: str, inputs: dict[str, Any], loss: Any, loss_scale: Any, grad: Any, grad_scale: Any) -> list[Case]:
+    def gradient_first(make: Any) -> Callable[..., Any]:
+        def gradient(rng: np.random.Generator) -> list[np.ndarray]:
+            arguments = make(rng)
+            return [rng.standard_normal(arguments[0].shape), *arguments]
+
+        return gradient
+
+    cases = []
+    for what, make in inputs.items():
+        cases += [
+            Case(
+                name=f"{name}: {what}",
+                functions=(name,),
+                inputs=make,
+                call=lambda d, a, b: getattr(d, name)(a, b),
+                reference=precise(loss),
+                scale=loss_scale,
+                tolerance=3,
+            ),
+            Case(
+                name=f"{name}_grad: {what}",
+                functions=(f"{name}_grad",),
+                inputs=gradient_first(make),
+                call=lambda d, g, a, b: getattr(d, f"{name}_grad")(g, a, b),
+                reference=precise(grad),
+                scale=grad_scale,
+                tolerance=3,
+            ),
+        ]
+    return cases
+
+
+def two(*shape: int) -> Callable[..., Any]:
+    return lambda rng: [rng.standard_normal(shape), rng.standard_normal(shape)]
+
+
+def squares_special(rng: np.random.Generator) -> list[np.ndarray]:
+    return [np.array([np.inf, np.inf, np.nan, 1.0, -1e15]), np.array([1.0, np.inf, 1.0, 1.0, 1e15])]
+
+
+def squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a - b) ** 2
+
+
+def squared_grad(g: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return 2 * g * (a - b)
+
+
+SQUARED_INPUTS = {
+    "empty": two(0, 3),
+    "no dimensions": two(),
+    "one element": two(1),
+    "ragged tail": two(7, 29),
+    "several chunks": two(70_001),
+    "special values": squares_special,
+}
+
+CASES = [
+    *cases_of_targets("hard", hard, hard_scale, hard_grad, hard_grad_scale, HARD_INPUTS),
+    *cases_of_targets("soft", soft, soft_scale, soft_grad, soft_grad_scale, SOFT_INPUTS),
+    same_bits(5),
+    same_bits(71),
+    *element_cases(
+        "sigmoid_cross_entropy",
+        SIGMOID_INPUTS,
+        sigmoid_loss,
+        lambda x, t: np.abs(precise(sigmoid_loss)(x, t)) + TINY,
+        sigmoid_loss_grad,
+        sigmoid_grad_scale,
+    ),
+    *element_cases(
+        "squared_error",
+        SQUARED_INPUTS,
+        squared,
+        lambda a, b: squared(a, b),
+        squared_grad,
+        lambda g, a, b: np.abs(squared_grad(g, a, b)),
+    ),
+]
+
+
+def targets_error(name: str, call: Callable[..., Any], error: type[Exception], message: str) -> list[ErrorCase]:
+    """The same fault of logits and targets in the loss and in its gradient."""
+    return [
+        ErrorCase(
+            f"{NAME}: {name}",
+            (NAME,),
+            lambda d, array: d.softmax_cross_entropy(*call(array)),
+            error,
+            f"^{NAME}: {message}$",
+        ),
+        ErrorCase(
+            f"{NAME}_grad: {name}",
+            (f"{NAME}_grad",),
+            lambda d, array: d.softmax_cross_entropy_grad(array(np.ones(4)), *call(array)),
+            error,
+            f"^{NAME}_grad: {message}$",
+        ),
+    ]
+
+
+def logits(array: Any) -> Any:
+    return array(np.ones((4, 10)))
+
+
+def pair_errors(name: str, first: str, second: str) -> list[ErrorCase]:
+    def call(function: str, *makers: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda d, array: getattr(d, function)(*[make(array) for make in makers])
+
+    def one(array: Any) -> Any:
+        return array([1.0])
+
+    def wide(array: Any) -> Any:
+        return array([1.0], "float64")
+
+    def pair(array: Any) -> Any:
+        return array([1.0, 2.0])
+
+    def integer(array: Any) -> Any:
+        return array([1], "int32")
+
+    grad = f"{name}_grad"
+    of_integers = f"{first} has dtype int32, expected float32 or float64$"
+    dtypes = f"dtypes differ: {first} is float32, {second} is float64$"
+    shapes = rf"shapes differ: {first} is \(1,\), {second} is \(2,\)$"
+    return [
+        ErrorCase(f"{name} of integers", (name,), call(name, integer, integer), TypeError, f"^{name}: {of_integers}"),
+        ErrorCase(f"{name}: dtypes", (name,), call(name, one, wide), TypeError, f"^{name}: {dtypes}"),
+        ErrorCase(f"{name}: shapes", (name,), call(name, one, pair), ValueError, f"^{name}: {shapes}"),
+        ErrorCase(f"{grad} of integers", (grad,), call(grad, one, integer, one), TypeError, f"^{grad}: {of_integers}"),
+        ErrorCase(f"{grad}: dtypes", (grad,), call(grad, one, one, wide), TypeError, f"^{grad}: {dtypes}"),
+        ErrorCase(f"{grad}: shapes", (grad,), call(grad, one, one, pair), ValueError, f"^{grad}: {shapes}"),
+        ErrorCase(
+            f"{grad}: dtype of dlosses",
+            (grad,),
+            call(grad, wide, one, one),
+            TypeError,
+            f"^{grad}: dtypes differ: dlosses is float64, {first} is float32$",
+        ),
+        ErrorCase(
+            f"{grad}: shape of dlosses",
+            (grad,),
+            call(grad, pair, one, one),
+            ValueError,
+            rf"^{grad}: shapes differ: dlosses is \(2,\), {first} is \(1,\)$",
+        ),
+    ]
+
+
+ERRORS = [
+    *targets_error(
+        "target too large",
+        lambda array: (logits(array), array([0, 9, 0, 12], "int32")),
+        ValueError,
+        r"target 12 at index 3 is outside \[0, 10\)",
+    ),
+    *targets_error(
+        "negative targets, the first of them is named",
+        lambda array: (logits(array), array([0, -1, -2, 12], "int32")),
+        ValueError,
+        r"target -1 at index 1 is outside \[0, 10\)",
+    ),
+    *targets_error(
+        "no classes",
+        lambda array: (array(np.ones((4, 0))), array([0, 0, 0, 0], "int32")),
+        ValueError,
+        r"target 0 at index 0 is outside \[0, 0\)",
+    ),
+    *targets_error(
+        "count of targets",
+        lambda array: (logits(array), array([0, 1], "int32")),
+        ValueError,
+        r"targets has shape \(2,\), expected \(4,\)",
+    ),
+    *targets_error(
+        "shape of soft targets",
+        lambda array: (logits(array), array(np.ones((4, 9)))),
+        ValueError,
+        r"shapes differ: logits is \(4, 10\), targets is \(4, 9\)",
+    ),
+    *targets_error(
+        "dtype of soft targets",
+        lambda array: (logits(array), array(np.ones((4, 10)), "float64")),
+        TypeError,
+        "targets have dtype float64, expected int32 or float32",
+    ),
+    *targets_error(
+        "integer logits",
+        lambda array: (array(np.ones((4, 10)), "int32"), array([0, 1, 2, 3], "int32")),
+        TypeError,
+        "logits has dtype int32, expected float32 or float64",
+    ),
+    *targets_error(
+        "rank of the logits",
+        lambda array: (array(np.ones(4)), array([0, 0, 0, 0], "int32")),
+        ValueError,
+        r"logits has shape \(4,\), expected 2 dimensions",
+    ),
+    ErrorCase(
+        f"{NAME}_grad: dtype of dlosses",
+        (f"{NAME}_grad",),
+        lambda d, array: d.softmax_cross_entropy_grad(array(np.ones(4), "float64"), logits(array), logits(array)),
+        TypeError,
+        f"^{NAME}_grad: dtypes differ: dlosses is float64, logits is float32$",
+    ),
+    ErrorCase(
+        f"{NAME}_grad: shape of dlosses",
+        (f"{NAME}_grad",),
+        lambda d, array: d.softmax_cross_entropy_grad(array(np.ones(3)), logits(array), logits(array)),
+        ValueError,
+        rf"^{NAME}_grad: dlosses has shape \(3,\), expected \(4,\)$",
+    ),
+    *pair_errors("sigmoid_cross_entropy", "logits", "targets"),
+    *pair_errors("squared_error", "a", "b"),
+]

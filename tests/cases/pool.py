@@ -1,0 +1,381 @@
+"""Pooling of images, and its adjoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from case import Case, ErrorCase
+
+Pair = tuple[int, int]
+
+
+def windows(x: np.ndarray, k: Pair, s: Pair, p: Pair, fill: float) -> np.ndarray:
+    """(n, c, out_height, out_width, kernel_height, kernel_width)"""
+    padded = np.pad(x, ((0, 0), (0, 0), (p[0], p[0]), (p[1], p[1])), constant_values=fill)
+    return np.lib.stride_tricks.sliding_window_view(padded, k, (2, 3))[:, :, :: s[0], :: s[1]]
+
+
+def max_pool2d(x: np.ndarray, k: Pair, s: Pair, p: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """The first maximum, or the first NaN, among the elements of x; padding is not among them."""
+    height, width = x.shape[2:]
+    places = np.broadcast_to(np.arange(height * width).reshape(height, width), x.shape)
+    values, index = windows(x, k, s, p, -np.inf), windows(places, k, s, p, -1)
+    key = np.where(index >= 0, values, -np.inf).reshape(*values.shape[:4], -1)
+    index = np.ascontiguousarray(index).reshape(key.shape)
+    best = np.argmax(key, -1)[..., None]
+    # where all are -inf, argmax may stand on the padding: the first element of x instead
+    best = np.where(np.take_along_axis(index, best, -1) < 0, np.argmax(index >= 0, -1)[..., None], best)
+    taken = np.take_along_axis(index, best, -1)[..., 0]
+    return np.take_along_axis(key, best, -1)[..., 0], taken.astype(np.int32)
+
+
+def scatter(dy: np.ndarray, indices: np.ndarray, size: Pair) -> np.ndarray:
+    dx = np.zeros((*dy.shape[:2], size[0] * size[1]))
+    if dy.size == 0:
+        return dx.reshape(*dy.shape[:2], *size)
+    n, c = np.indices(dy.shape[:2])
+    np.add.at(dx, (n[..., None], c[..., None], indices.reshape(*dy.shape[:2], -1)), dy.reshape(*dy.shape[:2], -1))
+    return dx.reshape(*dy.shape[:2], *size)
+
+
+def avg_pool2d(x: np.ndarray, k: Pair, s: Pair, p: Pair) -> np.ndarray:
+    return windows(x, k, s, p, 0.0).sum((-2, -1)) / (k[0] * k[1])
+
+
+def avg_pool2d_grad(dy: np.ndarray, k: Pair, s: Pair, p: Pair, size: Pair) -> np.ndarray:
+    dx = np.zeros((*dy.shape[:2], size[0] + 2 * p[0], size[1] + 2 * p[1]))
+    for i in range(dy.shape[2]):
+        for j in range(dy.shape[3]):
+            dx[:, :, i * s[0] : i * s[0] + k[0], j * s[1] : j * s[1] + k[1]] += dy[:, :, i : i + 1, j : j + 1]
+    return dx[:, :, p[0] : p[0] + size[0], p[1] : p[1] + size[1]] / (k[0] * k[1])
+
+
+def out_shape(shape: tuple[int, ...], k: Pair, s: Pair, p: Pair) -> tuple[int, ...]:
+    return (*shape[:2], *((shape[2 + i] + 2 * p[i] - k[i]) // s[i] + 1 for i in (0, 1)))
+
+
+def special(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Ties everywhere; infinities and NaN here and there."""
+    x = rng.integers(-3, 4, shape).astype(float)
+    for value in (np.nan, -np.inf, np.inf):
+        x[rng.random(shape) < 1 / 30] = value
+    return x
+
+
+# name, shape, kernel, stride, padding
+GEOMETRIES: list[tuple[str, tuple[int, ...], Pair, Pair, Pair]] = [
+    ("LeNet", (4, 6, 28, 28), (2, 2), (2, 2), (0, 0)),
+    ("LeNet, second", (4, 16, 10, 10), (2, 2), (2, 2), (0, 0)),
+    ("eights", (3, 2, 8, 8), (2, 2), (2, 2), (0, 0)),
+    ("two outputs a row", (3, 2, 4, 4), (2, 2), (2, 2), (0, 0)),
+    ("one output", (2, 3, 2, 2), (2, 2), (2, 2), (0, 0)),
+    ("whole vectors", (2, 2, 32, 32), (2, 2), (2, 2), (0, 0)),
+    ("odd size cuts the rest", (2, 3, 9, 11), (2, 2), (2, 2), (0, 0)),
+    ("overlapping", (2, 3, 13, 27), (3, 3), (2, 2), (1, 1)),
+    ("stride one", (2, 3, 9, 21), (3, 3), (1, 1), (1, 1)),
+    ("stride one, two by two", (2, 3, 9, 21), (2, 2), (1, 1), (0, 0)),
+    ("stride three", (2, 3, 13, 29), (3, 3), (3, 3), (0, 0)),
+    ("gaps", (2, 3, 13, 29), (2, 1), (3, 4), (0, 0)),
+    ("one dimension", (5, 3, 1, 40), (1, 3), (1, 2), (0, 1)),
+    ("unequal", (2, 2, 11, 17), (4, 2), (3, 1), (2, 0)),
+    ("half the kernel padded", (2, 2, 7, 9), (4, 4), (2, 2), (2, 2)),
+    ("padding beyond the image", (2, 2, 1, 2), (6, 6), (1, 1), (3, 3)),
+    ("kernel of one", (2, 3, 5, 18), (1, 1), (1, 1), (0, 0)),
+    ("global", (3, 5, 7, 7), (7, 7), (1, 1), (0, 0)),
+    ("planes above the grain", (3, 1, 200, 190), (2, 2), (2, 2), (0, 0)),
+    ("no images", (0, 3, 8, 8), (2, 2), (2, 2), (0, 0)),
+    ("no channels", (2, 0, 8, 8), (3, 3), (1, 1), (1, 1)),
+]
+
+
+def max_cases(name: str, shape: tuple[int, ...], k: Pair, s: Pair, p: Pair) -> list[Case]:
+    def reference(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if x.size == 0:
+            return np.zeros(out_shape(shape, k, s, p)), np.zeros(out_shape(shape, k, s, p), np.int32)
+        return max_pool2d(x, k, s, p)
+
+    def adjoint_inputs(rng: np.random.Generator) -> list[np.ndarray]:
+        indices = reference(rng.standard_normal(shape))[1]
+        return [rng.standard_normal(indices.shape), indices]
+
+    return [
+        *[
+            Case(
+                name=f"max_pool2d: {name}{suffix}",
+                functions=("max_pool2d",),
+                inputs=lambda rng, make=make: [make(rng, shape)],
+                call=lambda device, x: device.max_pool2d(x, k, s, p),
+                reference=reference,
+                tolerance=0.0,
+                smooth=False,
+            )
+            for suffix, make in [("", lambda rng, n: rng.standard_normal(n)), (", ties and NaN", special)]
+        ],
+        Case(
+            name=f"max_pool2d_grad: {name}",
+            functions=("max_pool2d_grad",),
+            inputs=adjoint_inputs,
+            call=lambda device, dy, indices: device.max_pool2d_grad(dy, indices, shape[2:]),
+            reference=lambda dy, indices: scatter(dy, indices, shape[2:]),
+            scale=lambda dy, indices: scatter(np.abs(dy), indices, shape[2:]),
+            tolerance=float(k[0] * k[1]),
+        ),
+        Case(
+            name=f"max_pool2d_gather: {name}",
+            functions=("max_pool2d_gather",),
+            inputs=lambda rng: [rng.standard_normal(shape), adjoint_inputs(rng)[1]],
+            call=lambda device, x, indices: device.max_pool2d_gather(x, indices),
+            reference=lambda x, indices: (
+                np.take_along_axis(
+                    x.reshape(*shape[:2], -1), indices.reshape(*shape[:2], -1).astype(np.int64), 2
+                ).reshape(indices.shape)
+                if x.size
+                else np.zeros(indices.shape)
+            ),
+            tolerance=0.0,
+        ),
+    ]
+
+
+def avg_cases(name: str, shape: tuple[int, ...], k: Pair, s: Pair, p: Pair) -> list[Case]:
+    output = out_shape(shape, k, s, p)
+
+    def reference(x: np.ndarray) -> np.ndarray:
+        return avg_pool2d(x, k, s, p) if x.size else np.zeros(output)
+
+    def adjoint(dy: np.ndarray) -> np.ndarray:
+        return avg_pool2d_grad(dy, k, s, p, shape[2:])
+
+    return [
+        Case(
+            name=f"avg_pool2d: {name}",
+            functions=("avg_pool2d",),
+            inputs=lambda rng: [rng.standard_normal(shape)],
+            call=lambda device, x: device.avg_pool2d(x, k, s, p),
+            reference=reference,
+            scale=lambda x: reference(np.abs(x)),
+        ),
+        Case(
+            name=f"avg_pool2d_grad: {name}",
+            functions=("avg_pool2d_grad",),
+            inputs=lambda rng: [rng.standard_normal(output)],
+            call=lambda device, dy: device.avg_pool2d_grad(dy, k, s, p, shape[2:]),
+            reference=adjoint,
+            scale=lambda dy: adjoint(np.abs(dy)),
+        ),
+    ]
+
+
+CASES = [
+    *[case for geometry in GEOMETRIES for case in max_cases(*geometry)],
+    *[case for geometry in GEOMETRIES for case in avg_cases(*geometry)],
+    Case(
+        name="max_pool2d: -inf everywhere",
+        functions=("max_pool2d",),
+        inputs=lambda rng: [np.full((1, 1, 5, 19), -np.inf)],
+        call=lambda device, x: device.max_pool2d(x, (3, 3), (1, 1), (1, 1)),
+        reference=lambda x: max_pool2d(x, (3, 3), (1, 1), (1, 1)),
+        tolerance=0.0,
+    ),
+    Case(
+        name="avg_pool2d: infinities and NaN",
+        functions=("avg_pool2d",),
+        inputs=lambda rng: [special(rng, (2, 3, 9, 21))],
+        call=lambda device, x: device.avg_pool2d(x, (2, 3), (1, 2), (1, 1)),
+        reference=lambda x: avg_pool2d(x, (2, 3), (1, 2), (1, 1)),
+        scale=lambda x: 10.0,
+    ),
+    Case(
+        name="max_pool2d_grad: one place taken many times",
+        functions=("max_pool2d_grad",),
+        inputs=lambda rng: [rng.integers(-9, 10, (2, 2, 6, 7)).astype(float), np.full((2, 2, 6, 7), 3, np.int32)],
+        call=lambda device, dy, indices: device.max_pool2d_grad(dy, indices, (2, 3)),
+        reference=lambda dy, indices: scatter(dy, indices, (2, 3)),
+        tolerance=0.0,
+    ),
+]
+
+
+def error(name: str, function: str, call: Any, message: str, kind: type[Exception] = ValueError) -> ErrorCase:
+    return ErrorCase(f"{function}: {name}", (function,), call, kind, f"^{function}: {message}$")
+
+
+def images(a: Any, *shape: int, dtype: str = "float32") -> Any:
+    return a(np.zeros(shape), dtype)
+
+
+def forward_errors(function: str) -> list[ErrorCase]:
+    def call(k: Any, s: Any, p: Any, shape: tuple[int, ...] = (1, 2, 5, 6), dtype: str = "float32") -> Any:
+        return lambda d, a: getattr(d, function)(images(a, *shape, dtype=dtype), k, s, p)
+
+    return [
+        error(
+            "kernel of zero", function, call((0, 2), (1, 1), (0, 0)), r"kernel_size is \(0, 2\), expected at least 1"
+        ),
+        error("one number", function, call(2, (1, 1), (0, 0)), "kernel_size is 2, expected a tuple of two integers"),
+        error("stride of zero", function, call((2, 2), (1, 0), (0, 0)), r"stride is \(1, 0\), expected at least 1"),
+        error(
+            "negative padding", function, call((2, 2), (1, 1), (0, -1)), r"padding is \(0, -1\), expected at least 0"
+        ),
+        error(
+            "padding above half the kernel",
+            function,
+            call((3, 3), (1, 1), (1, 2)),
+            r"padding is \(1, 2\), expected at most half of kernel_size \(3, 3\)",
+        ),
+        error(
+            "kernel above 31 bits",
+            function,
+            call((2**70, 1), (1, 1), (0, 0)),
+            rf"kernel_size is \({2**70}, 1\), expected at most 2147483647",
+        ),
+        error(
+            "kernel larger than the padded image",
+            function,
+            call((8, 2), (1, 1), (1, 1)),
+            r"kernel_size \(8, 2\) does not fit in images of \(5, 6\) with padding \(1, 1\)",
+        ),
+        error(
+            "empty images",
+            function,
+            call((2, 2), (1, 1), (1, 1), shape=(1, 2, 0, 6)),
+            r"kernel_size \(2, 2\) does not fit in images of \(0, 6\) with padding \(1, 1\)",
+        ),
+        error(
+            "three dimensions",
+            function,
+            call((2, 2), (1, 1), (0, 0), shape=(2, 5, 6)),
+            r"x has shape \(2, 5, 6\), expected 4 dimensions",
+        ),
+        error(
+            "int32",
+            function,
+            call((2, 2), (1, 1), (0, 0), dtype="int32"),
+            "x has dtype int32, expected float32 or float64",
+            TypeError,
+        ),
+    ]
+
+
+def place(a: Any, *values: int) -> Any:
+    return a(np.reshape(values, (1, 1, 1, len(values))), "int32")
+
+
+ERRORS = [
+    *forward_errors("max_pool2d"),
+    *forward_errors("avg_pool2d"),
+    error(
+        "plane too large for an index",
+        "max_pool2d",
+        lambda d, a: d.max_pool2d(d.empty((0, 1, 65536, 32768), "float32"), (2, 2), (2, 2), (0, 0)),
+        r"planes of \(65536, 32768\) have more elements than an int32 index can number",
+    ),
+    error(
+        "shapes",
+        "max_pool2d_grad",
+        lambda d, a: d.max_pool2d_grad(images(a, 1, 1, 2, 2), place(a, 0), (4, 4)),
+        r"shapes differ: dy is \(1, 1, 2, 2\), indices is \(1, 1, 1, 1\)",
+    ),
+    error(
+        "three dimensions",
+        "max_pool2d_grad",
+        lambda d, a: d.max_pool2d_grad(images(a, 1, 2, 2), place(a, 0), (4, 4)),
+        r"dy has shape \(1, 2, 2\), expected 4 dimensions",
+    ),
+    error(
+        "index",
+        "max_pool2d_grad",
+        lambda d, a: d.max_pool2d_grad(images(a, 1, 1, 1, 2), place(a, 15, 16), (4, 4)),
+        r"indices\[1\] of the flat array is 16, expected 0 <= index < 16",
+    ),
+    error(
+        "float indices",
+        "max_pool2d_grad",
+        lambda d, a: d.max_pool2d_grad(images(a, 1, 1, 1, 1), images(a, 1, 1, 1, 1), (4, 4)),
+        "indices has dtype float32, expected int32",
+        TypeError,
+    ),
+    error(
+        "int32",
+        "max_pool2d_grad",
+        lambda d, a: d.max_pool2d_grad(place(a, 0), place(a, 0), (4, 4)),
+        "dy has dtype int32, expected float32 or float64",
+        TypeError,
+    ),
+    error(
+        "negative size",
+        "max_pool2d_grad",
+        lambda d, a: d.max_pool2d_grad(images(a, 1, 1, 1, 1), place(a, 0), (-4, 4)),
+        r"input_size is \(-4, 4\), expected at least 0",
+    ),
+    error(
+        "plane too large for an index",
+        "max_pool2d_grad",
+        lambda d, a: d.max_pool2d_grad(images(a, 0, 1, 1, 1), a(np.zeros((0, 1, 1, 1)), "int32"), (65536, 32768)),
+        r"planes of \(65536, 32768\) have more elements than an int32 index can number",
+    ),
+    error(
+        "planes",
+        "max_pool2d_gather",
+        lambda d, a: d.max_pool2d_gather(images(a, 1, 2, 3, 3), place(a, 0)),
+        r"planes differ: x is \(1, 2, 3, 3\), indices is \(1, 1, 1, 1\)",
+    ),
+    error(
+        "index",
+        "max_pool2d_gather",
+        lambda d, a: d.max_pool2d_gather(images(a, 1, 1, 3, 3), place(a, 8, -1)),
+        r"indices\[1\] of the flat array is -1, expected 0 <= index < 9",
+    ),
+    error(
+        "dimensions of x",
+        "max_pool2d_gather",
+        lambda d, a: d.max_pool2d_gather(images(a, 3, 3), place(a, 0)),
+        r"x has shape \(3, 3\), expected 4 dimensions",
+    ),
+    error(
+        "dimensions of indices",
+        "max_pool2d_gather",
+        lambda d, a: d.max_pool2d_gather(images(a, 1, 1, 3, 3), a([0], "int32")),
+        r"indices has shape \(1,\), expected 4 dimensions",
+    ),
+    error(
+        "float indices",
+        "max_pool2d_gather",
+        lambda d, a: d.max_pool2d_gather(images(a, 1, 1, 1, 1), images(a, 1, 1, 1, 1)),
+        "indices has dtype float32, expected int32",
+        TypeError,
+    ),
+    error(
+        "int32",
+        "max_pool2d_gather",
+        lambda d, a: d.max_pool2d_gather(place(a, 0), place(a, 0)),
+        "x has dtype int32, expected float32 or float64",
+        TypeError,
+    ),
+    error(
+        "shape of dy",
+        "avg_pool2d_grad",
+        lambda d, a: d.avg_pool2d_grad(images(a, 1, 1, 3, 2), (2, 2), (2, 2), (0, 0), (5, 5)),
+        r"dy has shape \(1, 1, 3, 2\), expected \(1, 1, 2, 2\)",
+    ),
+    error(
+        "three dimensions",
+        "avg_pool2d_grad",
+        lambda d, a: d.avg_pool2d_grad(images(a, 1, 3, 2), (2, 2), (2, 2), (0, 0), (5, 5)),
+        r"dy has shape \(1, 3, 2\), expected 4 dimensions",
+    ),
+    error(
+        "kernel",
+        "avg_pool2d_grad",
+        lambda d, a: d.avg_pool2d_grad(images(a, 1, 1, 3, 2), (6, 2), (2, 2), (0, 0), (5, 5)),
+        r"kernel_size \(6, 2\) does not fit in images of \(5, 5\) with padding \(0, 0\)",
+    ),
+    error(
+        "int32",
+        "avg_pool2d_grad",
+        lambda d, a: d.avg_pool2d_grad(place(a, 0), (1, 1), (1, 1), (0, 0), (1, 1)),
+        "dy has dtype int32, expected float32 or float64",
+        TypeError,
+    ),
+]

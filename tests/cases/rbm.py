@@ -1,0 +1,308 @@
+"""Restricted Boltzmann machine against the same chain in NumPy, drawn with the same random words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from case import Case, ErrorCase
+
+from cases.random import unit_samples
+
+STEP = 2**64 - 3  # the steps of a chain wrap around
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
+class Chain:
+    """Draws as the kernels do, and remembers how near a sample came to hanging on a rounding error."""
+
+    def __init__(self, key: int, dtype: str) -> None:
+        self.key, self.step, self.dtype, self.margin = key, STEP, dtype, 1.0
+
+    def sample(self, p: np.ndarray) -> np.ndarray:
+        u = unit_samples(self.key, self.step, p.size, self.dtype).reshape(p.shape)
+        self.step = (self.step + 1) % 2**64
+        if p.size:
+            self.margin = min(self.margin, float(np.abs(u - p).min()))
+        return (u < p).astype(float)
+
+
+def gibbs(chain: Chain, v: Any, w: Any, b: Any, c: Any, k: int) -> Any:
+    for _ in range(k):
+        h = chain.sample(sigmoid(c + v @ w))
+        p = sigmoid(b + h @ w.T)
+        v = chain.sample(p)
+    return v, p
+
+
+def statistics(v: np.ndarray, p: np.ndarray) -> np.ndarray:
+    return np.concatenate([(v.T @ p).reshape(-1), v.sum(0), p.sum(0)]) / len(v)
+
+
+def cd(chain: Chain, v: Any, w: Any, b: Any, c: Any, k: int) -> Any:
+    h0 = chain.sample(sigmoid(c + v @ w))
+    p = sigmoid(b + h0 @ w.T)
+    error = ((v - p) ** 2).sum() / len(v)
+    end = gibbs(chain, chain.sample(p), w, b, c, k - 1)[0] if k > 1 else chain.sample(p)
+    return statistics(end, sigmoid(c + end @ w)) - statistics(v, sigmoid(c + v @ w)), error
+
+
+def pcd(chain: Chain, v: Any, w: Any, b: Any, c: Any, k: int, h: Any) -> Any:
+    for _ in range(k):
+        end = chain.sample(sigmoid(b + h @ w.T))
+        p = sigmoid(c + end @ w)
+        h = chain.sample(p)
+    return statistics(end, p) - statistics(v, sigmoid(c + v @ w)), 1.0, h
+
+
+def free_energy(v: Any, w: Any, b: Any, c: Any) -> Any:
+    return -v @ b - np.logaddexp(0, c + v @ w).sum(axis=1)
+
+
+def parameters(rng: np.random.Generator, n: int, visible: int, hidden: int) -> list[np.ndarray]:
+    v = rng.random((n, visible))
+    v[: n // 2] = v[: n // 2] > 0.6  # binary and grey cases
+    return [v, rng.standard_normal((visible, hidden)) * 0.3, rng.standard_normal(visible), rng.standard_normal(hidden)]
+
+
+def sampled(
+    function: str, n: int, visible: int, hidden: int, k: int = 1, n_chains: int = 0, name: str = ""
+) -> list[Case]:
+    """A sampling function in both dtypes, with the first key whose chain no rounding error can turn."""
+
+    def made(dtype: str) -> Case:
+        def run(key: int, v: Any, w: Any, b: Any, c: Any, *h: Any) -> Any:
+            chain = Chain(key, dtype)
+            if function == "rbm_sample_hidden":
+                p = sigmoid(c + v @ w)
+                return (p, chain.sample(p)), chain
+            if function == "rbm_sample_visible":
+                p = sigmoid(b + h[0] @ w.T)
+                return (p, chain.sample(p)), chain
+            if function == "rbm_gibbs":
+                return gibbs(chain, v, w, b, c, k), chain
+            return (pcd(chain, v, w, b, c, k, *h) if n_chains else cd(chain, v, w, b, c, k)), chain
+
+        def inputs(rng: np.random.Generator) -> list[Any]:
+            arrays = parameters(rng, n, visible, hidden)
+            if n_chains or function == "rbm_sample_visible":
+                arrays.append((rng.random((n_chains, hidden)) < 0.5).astype(float))
+            for key in range(200):
+                if run(key, *arrays)[1].margin > 1e-5:
+                    return [key, *arrays]
+            raise AssertionError("no key keeps every sample away from its probability")
+
+        def call(device: Any, key: int, v: Any, w: Any, b: Any, c: Any, *h: Any) -> Any:
+            if function == "rbm_sample_hidden":
+                return device.rbm_sample_hidden(v, w, c, key, STEP)
+            if function == "rbm_sample_visible":
+                return device.rbm_sample_visible(h[0], w, b, key, STEP)
+            if function == "rbm_gibbs":
+                return device.rbm_gibbs(v, w, b, c, k, key, STEP)
+            if not n_chains:
+                return device.rbm_cd(v, w, b, c, k, key, STEP)
+            out = device.empty((visible * hidden + visible + hidden,), v.dtype)
+            error = device.rbm_cd(v, w, b, c, k, key, STEP, chains=h[0], out=out)[1]
+            return out, float(error is None), h[0]
+
+        def scale(key: int, v: Any, w: Any, b: Any, c: Any, *h: Any) -> Any:
+            result = run(key, v, w, b, c, *h)[0]
+            depth = 1 + np.abs(w).sum() / max(1, min(w.shape)) + np.abs(b).max(initial=0) + np.abs(c).max(initial=0)
+            return tuple(depth * np.maximum(np.abs(r), 1) for r in result)
+
+        shape = f"{n} cases, {visible} visible, {hidden} hidden, k = {k}, {n_chains} chains"
+        return Case(
+            name=f"{function}: {name or shape}",
+            functions=(function,),
+            inputs=inputs,
+            call=call,
+            reference=lambda *arguments: run(*arguments)[0],
+            tolerance=4.0,
+            scale=scale,
+            dtypes=(dtype,),
+        )
+
+    return [made("float32"), made("float64")]
+
+
+def conditional(name: str, n: int, visible: int, hidden: int, change: Any = None) -> Case:
+    """The functions without randomness; `change` edits v, w, b, c, h in place."""
+
+    def inputs(rng: np.random.Generator) -> list[Any]:
+        arrays = [*parameters(rng, n, visible, hidden), (rng.random((n, hidden)) < 0.5).astype(float)]
+        if change:
+            change(*arrays)
+        return arrays
+
+    def call(device: Any, v: Any, w: Any, b: Any, c: Any, h: Any) -> Any:
+        return device.rbm_hidden(v, w, c), device.rbm_visible(h, w, b), device.rbm_free_energy(v, w, b, c)
+
+    @np.errstate(all="ignore")
+    def reference(v: Any, w: Any, b: Any, c: Any, h: Any) -> Any:
+        return sigmoid(c + v @ w), sigmoid(b + h @ w.T), free_energy(v, w, b, c)
+
+    @np.errstate(all="ignore")
+    def scale(v: Any, w: Any, b: Any, c: Any, h: Any) -> Any:
+        up, down = np.abs(v) @ np.abs(w) + np.abs(c), h @ np.abs(w.T) + np.abs(b)
+        hidden_p, visible_p, _ = reference(v, w, b, c, h)
+        return hidden_p * (1 + up), visible_p * (1 + down), np.abs(v) @ np.abs(b) + (1 + up).sum(axis=1)
+
+    return Case(
+        name=f"conditionals and free energy: {name}",
+        functions=("rbm_hidden", "rbm_visible", "rbm_free_energy"),
+        inputs=inputs,
+        call=call,
+        reference=reference,
+        tolerance=16.0,
+        scale=scale,
+    )
+
+
+def not_finite(v: Any, w: Any, b: Any, c: Any, h: Any) -> None:
+    v[1, 2] = np.nan
+    w[3, 1], w[4, 2] = np.inf, np.nan
+    b[0], c[0] = -np.inf, np.inf
+
+
+def extreme(v: Any, w: Any, b: Any, c: Any, h: Any) -> None:
+    b[:] = np.resize([1e4, -1e4, 1e30, -1e30, 80.0, -80.0], b.shape)
+    c[:] = np.resize([-1e4, 1e4, -1e30, 1e30, -80.0, 80.0, 0.0], c.shape)
+
+
+CASES = [
+    conditional("no cases", 0, 4, 3),
+    conditional("one unit each", 1, 1, 1),
+    conditional("no hidden units", 3, 4, 0),
+    conditional("no visible units", 3, 0, 4),
+    conditional("ragged", 7, 13, 5),
+    conditional("training shape", 100, 117, 90),
+    conditional("free energy in several blocks", 3000, 20, 35),
+    conditional("NaN and infinity stay in their rows and columns", 9, 11, 7, not_finite),
+    conditional("extreme biases", 5, 40, 37, extreme),
+    *(
+        case
+        for function in ("rbm_sample_hidden", "rbm_sample_visible")
+        for shape in [(0, 4, 3), (1, 1, 1), (7, 13, 5), (100, 110, 95)]
+        for case in sampled(function, *shape, n_chains=shape[0] if "visible" in function else 0)
+    ),
+    *(case for shape in [(0, 4, 3), (1, 1, 1), (7, 13, 5)] for case in sampled("rbm_gibbs", *shape, k=3)),
+    *sampled("rbm_gibbs", 100, 90, 40, k=1),
+    *(case for k in (1, 2, 5) for case in sampled("rbm_cd", 7, 13, 5, k=k)),
+    *sampled("rbm_cd", 1, 1, 1),
+    *sampled("rbm_cd", 3, 4, 0),
+    *sampled("rbm_cd", 3, 0, 4),
+    *sampled("rbm_cd", 100, 90, 40),
+    *sampled("rbm_cd", 1500, 7, 3, name="many cases of few units"),
+    *(case for k in (1, 3) for case in sampled("rbm_cd", 7, 13, 5, k=k, n_chains=7)),
+    *sampled("rbm_cd", 5, 13, 5, n_chains=17),
+    *sampled("rbm_cd", 60, 90, 40, n_chains=100),
+]
+
+SHAPES = {"v": (4, 3), "h": (4, 2), "weight": (3, 2), "visible_bias": (3,), "hidden_bias": (2,), "chains": (5, 2)}
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "rbm_hidden": ("v", "weight", "hidden_bias"),
+    "rbm_visible": ("h", "weight", "visible_bias"),
+    "rbm_sample_hidden": ("v", "weight", "hidden_bias", "key", "step"),
+    "rbm_sample_visible": ("h", "weight", "visible_bias", "key", "step"),
+    "rbm_gibbs": ("v", "weight", "visible_bias", "hidden_bias", "k", "key", "step"),
+    "rbm_cd": ("v", "weight", "visible_bias", "hidden_bias", "k", "key", "step", "chains"),
+    "rbm_free_energy": ("v", "weight", "visible_bias", "hidden_bias"),
+}
+
+
+def raises(
+    function: str, message: str, error: type[Exception] = ValueError, alias: Any = None, **changed: Any
+) -> ErrorCase:
+    """Good arguments but for those `changed`: arrays are given as (shape, dtype, values for the first elements)."""
+
+    def call(device: Any, array: Any) -> Any:
+        arguments: dict[str, Any] = {}
+        for name in (*ARGUMENTS[function], *(changed.keys() & {"out"})):
+            given = changed.get(name, (SHAPES[name],) if name in SHAPES else {"k": 1, "key": 3, "step": 4}.get(name))
+            if isinstance(given, tuple):
+                shape, dtype, values = (*given, *("float32", ())[len(given) - 1 :])
+                a = np.zeros(shape, dtype)
+                a.reshape(-1)[: len(values)] = values
+                given = array(a, dtype)
+            arguments[name] = given
+        if alias:
+            arguments[alias[0]] = arguments[alias[1]].reshape(alias[2])
+        return getattr(device, function)(**arguments)
+
+    message = f"{function}: {message}"
+    return ErrorCase(name=message, functions=(function,), call=call, error=error, message=message)
+
+
+SAMPLING = ("rbm_sample_hidden", "rbm_sample_visible", "rbm_gibbs", "rbm_cd")
+NAN = float("nan")
+ERRORS = [
+    *(raises(f, "weight has dtype int32", TypeError, weight=((3, 2), "int32")) for f in ARGUMENTS),
+    *(raises(f, r"weight has shape \(6,\), expected 2 dimensions", weight=((6,),)) for f in ARGUMENTS),
+    *(
+        raises(f, f"dtypes differ: {a[0]} is float64, weight", TypeError, **{a[0]: (SHAPES[a[0]], "float64")})
+        for f, a in ARGUMENTS.items()
+    ),
+    *(raises(f, rf"{a[0]} has shape \(3,\), expected 2 dimensions", **{a[0]: ((3,),)}) for f, a in ARGUMENTS.items()),
+    *(
+        raises(f, r"numbers of visible units differ: v is \(4, 5\), weight is \(3, 2\)", v=((4, 5),))
+        for f, a in ARGUMENTS.items()
+        if "v" in a
+    ),
+    *(
+        raises(f, r"numbers of hidden units differ: h is \(4, 5\), weight is \(3, 2\)", h=((4, 5),))
+        for f in ("rbm_visible", "rbm_sample_visible")
+    ),
+    *(
+        raises(f, rf"{bias} has shape \(7,\), expected \({SHAPES[bias][0]},\)", **{bias: ((7,),)})
+        for f, a in ARGUMENTS.items()
+        for bias in ("visible_bias", "hidden_bias")
+        if bias in a
+    ),
+    *(
+        raises(f, f"dtypes differ: weight is float32, {bias}", TypeError, **{bias: (SHAPES[bias], "float64")})
+        for f, a in ARGUMENTS.items()
+        for bias in ("visible_bias", "hidden_bias")
+        if bias in a
+    ),
+    *(raises(f, r"key is -1, expected 0 to 2\*\*64 - 1", key=-1) for f in SAMPLING),
+    *(raises(f, "step is a float, expected an integer", TypeError, step=0.5) for f in SAMPLING),
+    *(raises(f, "k is 0, expected an integer >= 1", k=0) for f in ("rbm_gibbs", "rbm_cd")),
+    *(raises(f, r"k is -1, expected 0 to 2\*\*31 - 1", k=-1) for f in ("rbm_gibbs", "rbm_cd")),
+    *(raises(f, "k is a float, expected an integer", TypeError, k=1.5) for f in ("rbm_gibbs", "rbm_cd")),
+    *(
+        raises(
+            f,
+            rf"{a[0]} is 1.5 at \(0, 1\), expected numbers in \[0, 1\]",
+            **{a[0]: (SHAPES[a[0]], "float32", (1, 1.5, 2))},
+        )
+        for f, a in ARGUMENTS.items()
+        if f in SAMPLING
+    ),
+    *(
+        raises(f, rf"{a[0]} is nan at \(0, 1\), expected", **{a[0]: (SHAPES[a[0]], "float32", (1, NAN, 2))})
+        for f, a in ARGUMENTS.items()
+        if f in SAMPLING
+    ),
+    raises("rbm_cd", r"v has shape \(0, 3\), expected at least one case", v=((0, 3),)),
+    raises("rbm_cd", r"chains has shape \(0, 2\), expected at least one chain", chains=((0, 2),)),
+    raises("rbm_cd", r"numbers of hidden units differ: chains is \(5, 3\), weight is \(3, 2\)", chains=((5, 3),)),
+    raises("rbm_cd", "dtypes differ: chains is float64, weight is float32", TypeError, chains=((5, 2), "float64")),
+    raises("rbm_cd", r"chains is -1 at \(0, 0\), expected numbers in \[0, 1\]", chains=((5, 2), "float32", (-1,))),
+    raises("rbm_cd", "chains shares memory with weight", alias=("chains", "weight", (3, 2))),
+    raises("rbm_cd", r"out has shape \(10,\), expected \(11,\)", out=((10,),)),
+    raises("rbm_cd", "out has dtype float64, expected float32", TypeError, out=((11,), "float64")),
+    raises(
+        "rbm_cd",
+        "out shares memory with v",
+        v=((1, 3),),
+        weight=((3, 0),),
+        hidden_bias=((0,),),
+        chains=None,
+        out=None,
+        alias=("out", "v", (3,)),
+    ),
+]

@@ -1,0 +1,37 @@
+"""Fixtures: the installed package's device module, arrays on it, and its thread count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dlcore.device
+
+
+@pytest.fixture
+def device() -> Any:
+    """The device module under test, with the thread count restored afterwards."""
+    module = dlcore.device.cpu
+    threads = module.num_threads()
+    yield module
+    module.set_num_threads(threads)
+
+
+@pytest.fixture
+def checked(device: Any) -> Iterator[Any]:
+    """The device with poisoned allocations and guard bytes; fails if a kernel wrote behind an array."""
+    before = device.guard_violations()
+    device.release_cached_memory()
+    device.set_allocation_checks(True)
+    yield device
+    device.set_allocation_checks(False)
+    device.release_cached_memory()
+    assert device.guard_violations() == before, "a kernel wrote behind the end of an array"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

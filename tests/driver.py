@@ -1,0 +1,75 @@
+"""What every test of the case files shares: finding them, and moving their inputs to a device and back."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from case import Case, ErrorCase, magnitude
+
+import cases
+
+FAMILIES = sorted(module.name for module in pkgutil.iter_modules(cases.__path__))
+
+
+def all_cases() -> Iterator[tuple[str, Case]]:
+    for family in FAMILIES:
+        for case in importlib.import_module(f"cases.{family}").CASES:
+            yield family, case
+
+
+def all_errors() -> Iterator[tuple[str, ErrorCase]]:
+    for family in FAMILIES:
+        for case in importlib.import_module(f"cases.{family}").ERRORS:
+            yield family, case
+
+
+def cast(argument: Any, dtype: str) -> Any:
+    """A float64 input in the dtype under test; anything else as it is."""
+    return argument.astype(dtype) if isinstance(argument, np.ndarray) and argument.dtype == np.float64 else argument
+
+
+def arguments(case: Case, dtype: str) -> list[Any]:
+    return [cast(argument, dtype) for argument in case.inputs(np.random.default_rng(0))]
+
+
+def to_device(device: Any, argument: Any) -> Any:
+    return device.from_numpy(np.asarray(argument, order="C")) if isinstance(argument, np.ndarray) else argument
+
+
+def run(case: Case, device: Any, inputs: list[Any]) -> tuple[np.ndarray, ...]:
+    result = case.call(device, *[to_device(device, argument) for argument in inputs])
+    results = result if isinstance(result, tuple) else (result,)
+    return tuple(r.numpy() if hasattr(r, "numpy") else np.asarray(r) for r in results)
+
+
+def promoted(inputs: list[Any]) -> list[Any]:
+    return [a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype == np.float32 else a for a in inputs]
+
+
+def expected(case: Case, inputs: list[Any]) -> tuple[tuple[np.ndarray, Any], ...]:
+    """The reference's results, each with the magnitude its error is measured against."""
+    arrays = promoted(inputs)
+    with np.errstate(all="ignore"):
+        reference = case.reference(*arrays)
+        scale = reference if case.scale is magnitude else case.scale(*arrays)
+    references = reference if isinstance(reference, tuple) else (reference,)
+    scales = scale if isinstance(scale, tuple) else (scale,) * len(references)
+    return tuple((np.asarray(r), s) for r, s in zip(references, scales, strict=True))
+
+
+def assert_close(result: np.ndarray, reference: np.ndarray, scale: Any, tolerance: float, eps: float) -> None:
+    """|result - reference| <= tolerance eps scale, with NaN and infinities in the same places."""
+    assert result.shape == reference.shape
+    with np.errstate(all="ignore"):
+        same = result == reference
+        if result.dtype.kind == "f":
+            same |= np.isnan(result) & np.isnan(reference)
+        error = np.abs(result.astype(np.float64) - reference)
+        bad = ~(same | (error <= tolerance * eps * np.abs(scale)))
+    if bad.any():
+        first = np.unravel_index(np.argmax(bad), bad.shape) if bad.ndim else ()
+        raise AssertionError(f"{bad.sum()} of {bad.size} differ; at {first}: {result[first]}, expected {reference[first]}")

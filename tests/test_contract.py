@@ -1,0 +1,174 @@
+"""A device is a module: every one offers the same functions, each is documented, typed and has a case."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dlcore.device
+import driver
+import pytest
+
+# Functions that no case drives, and what tests them instead.
+WITHOUT_CASE = {
+    "cpu_features": "test_runtime",
+    "empty": "its values are undefined; every op makes its output with it",
+    "fail_allocation_after": "test_runtime",
+    "from_dlpack": "test_tensor",
+    "from_numpy": "test_tensor",
+    "guard_violations": "the fixture `checked`",
+    "memory_stats": "test_runtime",
+    "num_threads": "test_runtime",
+    "release_cached_memory": "test_runtime",
+    "set_allocation_checks": "the fixture `checked`",
+    "set_num_threads": "test_runtime",
+}
+RUNTIME = {name for name in WITHOUT_CASE if name not in ("empty", "from_dlpack", "from_numpy")}
+README = Path(__file__).parent.parent / "csrc" / "README.md"
+
+
+def usable() -> list[str]:
+    return [isa for isa, reason in dlcore.device.describe()["modules"].items() if reason == "available"]
+
+
+def load(isa: str) -> ModuleType:
+    return importlib.import_module(f"dlcore._cpu_{isa}")
+
+
+def functions(module: ModuleType) -> dict[str, str]:
+    """Public functions with their signatures, the module's own namespace taken out."""
+    found = {}
+    for name, value in vars(module).items():
+        if not name.startswith("_") and callable(value) and not isinstance(value, type):
+            found[name] = signature(value, module)
+    return found
+
+
+def signature(function: Any, module: ModuleType) -> str:
+    first = (function.__doc__ or "").strip().split("\n")[0]
+    return first.replace(f"{module.__name__}.", "").replace(f"{module.__name__.split('.')[-1]}.", "")
+
+
+def methods(module: ModuleType) -> dict[str, str]:
+    found = {}
+    for name, value in vars(module.Array).items():
+        if not name.startswith("_") and name not in ("device", "device_name"):
+            found[name] = "property" if isinstance(value, property) else signature(value, module)
+    return found
+
+
+def arguments(text: str) -> list[tuple[str, bool]]:
+    """Name of each argument of a signature and whether it has a default; types may hold commas in brackets."""
+    inner = text[text.index("(") + 1 : text.rindex(")", 0, text.find("->") if "->" in text else None)]
+    depth, parts = 0, [""]
+    for character in inner:
+        depth += (character in "[(") - (character in "])")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [(part.split(":")[0].split("=")[0].strip(), "=" in part) for part in parts if part.strip()]
+
+
+CPU = dlcore.device.cpu
+FUNCTIONS = functions(CPU)
+
+
+def test_arguments_are_read_from_signatures() -> None:
+    text = "f(a: dict[str, int], b: float = 1.0, c: tuple[int, int] | None = None) -> tuple[Array, int]"
+    assert arguments(text) == [("a", False), ("b", True), ("c", True)]
+    assert arguments("f() -> int") == []
+
+
+@pytest.mark.parametrize("isa", usable())
+def test_modules_agree(isa: str) -> None:
+    module = load(isa)
+    assert functions(module) == FUNCTIONS
+    assert methods(module) == methods(CPU)
+
+
+def test_signatures_name_their_arguments() -> None:
+    for name, text in FUNCTIONS.items():
+        assert text.startswith(f"{name}("), f"{name} is overloaded or has no signature: {text}"
+        assert "arg0" not in text, text
+        assert "dlcore" not in text, f"{text} names a C++ type that Python cannot see"
+
+
+def test_every_function_has_a_case() -> None:
+    covered = {name for _, case in driver.all_cases() for name in case.functions}
+    assert sorted(set(FUNCTIONS) - covered - set(WITHOUT_CASE)) == []
+    assert sorted(covered - set(FUNCTIONS)) == [], "cases of functions that do not exist"
+    assert sorted(set(WITHOUT_CASE) - set(FUNCTIONS)) == []
+    assert sorted(covered & set(WITHOUT_CASE)) == []
+
+
+def test_every_error_case_is_of_a_function() -> None:
+    named = {name for _, case in driver.all_errors() for name in case.functions}
+    assert sorted(named - set(FUNCTIONS)) == []
+
+
+def documented() -> dict[str, list[str] | None]:
+    """Functions of the table in csrc/README.md, with their arguments where the table gives them."""
+    found: dict[str, list[str] | None] = {}
+    table = README.read_text(encoding="utf-8").split("## The functions of a device module")[1]
+    for row in re.findall(r"^\|([^|]*)\|([^|]*)\|", table, re.MULTILINE):
+        for code in re.findall(r"`([^`]+)`", row[1]):
+            names, _, rest = code.partition("(")
+            for name in names.split():
+                if re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                    found[name] = [part.split("=")[0].strip() for part in rest.rstrip(")").split(",")] if rest else None
+    return found
+
+
+@pytest.mark.skipif(not README.exists(), reason="the sources are not here")
+def test_the_documented_functions_are_those_that_exist() -> None:
+    table = documented()
+    assert len(table) > 60
+    assert sorted(set(table) - set(FUNCTIONS)) == []
+    rbm = {name for name in FUNCTIONS if name.startswith("rbm_")}  # the table points to rbm.h
+    assert sorted(set(FUNCTIONS) - set(table) - RUNTIME - rbm) == []
+    for name, given in table.items():
+        if given is not None:
+            assert [a for a, _ in arguments(FUNCTIONS[name])] == given, name
+
+
+def stub(isa: str) -> ast.Module:
+    spec = importlib.util.find_spec("dlcore")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    path = Path(spec.submodule_search_locations[0]) / f"_cpu_{isa}.pyi"
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def typed(nodes: list[ast.stmt]) -> dict[str, list[tuple[str, bool]]]:
+    found = {}
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef):
+            spec, names = node.args, [a.arg for a in node.args.args]
+            assert node.returns is not None
+            assert all(a.annotation for a in spec.args if a.arg != "self"), node.name
+            without = len(names) - len(spec.defaults)
+            found[node.name] = [(name, i >= without) for i, name in enumerate(names)]
+    return found
+
+
+def test_the_stub_describes_the_module() -> None:
+    body = stub("generic").body
+    assert typed(body) == {name: arguments(text) for name, text in FUNCTIONS.items()}
+    (array,) = (node for node in body if isinstance(node, ast.ClassDef))
+    described = typed(array.body)
+    for name, text in methods(CPU).items():
+        expected = [("self", False)] if text == "property" else arguments(text)
+        assert described.pop(name) == expected, name
+    assert described == {}
+
+
+@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+def test_other_stubs_export_the_same(isa: str) -> None:
+    imports = [node for node in stub(isa).body if isinstance(node, ast.ImportFrom)]
+    assert [(node.module, node.level, node.names[0].name) for node in imports] == [("_cpu_generic", 1, "*")]
