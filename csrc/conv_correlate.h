@@ -2,8 +2,8 @@
 #pragma once
 
 #include "activation_vec.h"
+#include "conv_pack.h"
 #include "conv_plane.h"
-#include "matmul_kernel.h"
 #include "parallel.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -63,33 +63,6 @@ template <typename T, int vectors, int rows> CorrelateTile<T> choose_tile(Index 
   if constexpr (rows > 1) return choose_tile<T, vectors, rows - 1>(wanted);
   return nullptr;
 }
-
-// Weights of all groups as [group][row panel][depth][MR]; the panels as equal as possible.
-template <typename T> struct PackedWeights {
-  Index panels, height, higher;  // the first `higher` panels have one row more
-  Index depth;
-  Buffer<T> data;
-
-  PackedWeights(Index groups, Index rows, Index taps)
-      : panels(ceil_div(rows, MR<T>)),
-        height(rows / panels),
-        higher(rows % panels),
-        depth(taps),
-        data(groups * panels * taps * MR<T>) {}
-  Index begin(Index panel) const { return panel * height + std::min(panel, higher); }
-  Index rows(Index panel) const { return height + (panel < higher); }
-  T* panel(Index group, Index index) const { return data.data() + (group * panels + index) * depth * MR<T>; }
-
-  // weight_at(group, row, p)
-  template <typename F> void fill(Index groups, const F& weight_at) const {
-    for (Index group = 0; group < groups; ++group)
-      for (Index i = 0; i < panels; ++i) {
-        T* to = panel(group, i);
-        for (Index p = 0; p < depth; ++p)
-          for (Index row = 0; row < rows(i); ++row) to[p * MR<T> + row] = weight_at(group, begin(i) + row, p);
-      }
-  }
-};
 
 // One row of finished outputs.
 template <Activation kind, typename T>
@@ -201,10 +174,6 @@ template <typename T> class Correlator {
   Buffer<Index> offsets_;
   CorrelateTile<T> tile_[2];  // of the higher panels, and of the others
 };
-
-template <typename T> void correlate(const Correlation<T>& correlation, const PackedWeights<T>& weights) {
-  Correlator<T>(correlation, weights).run();
-}
 
 }  // namespace
 }  // namespace dlcore::DLCORE_DEVICE

@@ -33,6 +33,8 @@ struct Axis {
   Buffer<Tap> tap;
 
   Index length() const { return outputs + max_shift; }  // of a plane
+  // The source element of the first output; tap by tap in ascending order.
+  Index source(const Tap& t) const { return origin(t.plane) + t.shift * source_step; }
   Index origin(Index plane) const { return source_origin + plane * residue_step % source_step; }
   // Whether the source itself is the one plane.
   bool plain() const { return source_step == 1 && source_origin == 0 && length() == source_size; }
@@ -64,17 +66,13 @@ Axis adjoint_axis(Index size, Index kernel, Index stride, Index padding, Index d
   axis.target_step = stride;
   axis.source_size = outputs;
   axis.tap = Buffer<Tap>(kernel);
-  Index least = 0, most = 0;  // of the distance between an input and an output, in strides
-  for (Index k = 0; k < kernel; ++k) {
+  for (Index k = kernel - 1; k >= 0; --k) {
     if (k * dilation % stride != residue) continue;
-    const Index distance = (k * dilation - residue) / stride;
-    if (axis.taps == 0) least = distance;
-    most = distance;
-    axis.tap.data()[axis.taps++] = {k, 0, distance};
+    const Index distance = (k * dilation - residue) / stride;  // from the output to the input, in strides
+    if (axis.taps == 0) axis.source_origin = first - distance;
+    axis.max_shift = first - distance - axis.source_origin;
+    axis.tap.data()[axis.taps++] = {k, 0, axis.max_shift};
   }
-  for (Index t = 0; t < axis.taps; ++t) axis.tap.data()[t].shift = most - axis.tap.data()[t].shift;
-  axis.max_shift = most - least;
-  axis.source_origin = first - most;
   return axis;
 }
 
@@ -168,7 +166,8 @@ Layout make_layout(const Axis& vertical, const Axis& horizontal, Index channels,
 // Elements of the planes of a strip, with room for a vector read past the end.
 inline Index prepared_size(const Layout& layout, const Axis& vertical, const Axis& horizontal) {
   if (layout.in_place) return 0;
-  return layout.channels * vertical.planes * horizontal.planes * layout.plane_stride + layout.lanes;
+  return round_up(layout.channels * vertical.planes * horizontal.planes * layout.plane_stride + layout.lanes,
+                  layout.lanes);
 }
 
 template <int step, typename T> void copy_stepped(Index n, const T* from, Index stride, T* to) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "parallel.h"
 #include "vecmath.h"
@@ -78,6 +79,16 @@ struct Cursor {
 constexpr Index narrow_row = 64;   // shorter rows are gathered into blocks
 constexpr Index block_size = 512;  // elements of such a block: three of them stay in the first-level cache
 
+// Puts `columns` elements from x (one of them, where the stride is 0) into a block with room for a vector behind them.
+template <typename T> DLCORE_INLINE void gather_row(Index columns, const T* x, Index stride, T* row) {
+  if (stride) {
+    std::memcpy(row, x, static_cast<std::size_t>(columns) * sizeof(T));
+    return;
+  }
+  const Vec<T> value = splat<T>(*x);
+  for (Index j = 0; j < columns; j += lanes<T>) store(row + j, value);
+}
+
 template <typename T, typename Run>
 void run_narrow_rows(const Broadcast& layout, Index grain, const T* a, const T* b, T* y, const Run& run) {
   const int last = layout.ndim - 1;
@@ -90,20 +101,20 @@ void run_narrow_rows(const Broadcast& layout, Index grain, const T* a, const T* 
   const bool dense_b = last == 1 && stride_b == 1 && layout.strides_b[0] == columns;
   const bool same_a = last == 1 && layout.strides_a[0] == 0, same_b = last == 1 && layout.strides_b[0] == 0;
   parallel_for(rows, std::max<Index>(1, grain / columns), [&](Index begin, Index end) {
-    alignas(64) T block_a[block_size];
-    alignas(64) T block_b[block_size];
-    Cursor cursor(layout, begin);
+    alignas(64) T block_a[block_size + lanes<T>];
+    alignas(64) T block_b[block_size + lanes<T>];
     for (Index row = begin; row < end; row += block_rows) {
       const Index count = std::min(block_rows, end - row);
       const bool gather_a = !dense_a && !(same_a && row > begin), gather_b = !dense_b && !(same_b && row > begin);
-      const T* from_a = dense_a ? a + cursor.a : block_a;
-      const T* from_b = dense_b ? b + cursor.b : block_b;
-      for (Index r = 0; r < count; ++r, cursor.next_row()) {
-        if (gather_a)
-          for (Index j = 0; j < columns; ++j) block_a[r * columns + j] = a[cursor.a + j * stride_a];
-        if (gather_b)
-          for (Index j = 0; j < columns; ++j) block_b[r * columns + j] = b[cursor.b + j * stride_b];
+      if (gather_a || gather_b) {
+        Cursor cursor(layout, row);
+        for (Index r = 0; r < count; ++r, cursor.next_row()) {
+          if (gather_a) gather_row(columns, a + cursor.a, stride_a, block_a + r * columns);
+          if (gather_b) gather_row(columns, b + cursor.b, stride_b, block_b + r * columns);
+        }
       }
+      const T* from_a = dense_a ? a + row * columns : block_a;
+      const T* from_b = dense_b ? b + row * columns : block_b;
       run(count * columns, from_a, 1, from_b, 1, y + row * columns);
     }
   });

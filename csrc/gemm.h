@@ -20,8 +20,6 @@
 // and, optional, what is faster where the memory allows it:
 //   bool direct_a(Index row, Index p, RowsOfA<T>& a) const;      A or B read in place; false: pack
 //   bool direct_b(Index panel, Index p, ColumnsOfB<T>& b) const;
-//   void pack_b_panels(Index panel, Index count, Index p, Index depth, T* to, Index stride) const;
-//                                              `count` panels at once, `stride` elements apart
 //
 // All are called from several threads at once. pack_columns and pack_rows (matmul_pack.h) do the copying for matrices.
 // The order of additions of an element of C depends only on (rows, panels, depth), so the bits are the same for every
@@ -39,21 +37,19 @@
 namespace dlcore::DLCORE_DEVICE {
 
 #ifndef G_KC
-#define G_KC 1024
+#define G_KC 400
 #define G_A (320 << 10)
-#define G_M 512
+#define G_M 1024
 #define G_NARROW 4
-#define G_PG 4
 #endif
-// A panel of B (NR x depth block) stays in half of a 32 KiB L1 cache.
-template <typename T> inline constexpr Index max_depth_block = G_KC / sizeof(T);
-// Rows packed at a time, and the bytes of all their depth blocks packed at a time: about half of a 512 KiB L2 cache.
+// A panel of B, NR x depth block, stays in the L1 cache: 25 KiB of 32 with AVX2.
+template <typename T> inline constexpr Index max_depth_block = G_KC;
+// Rows packed at a time, and the bytes of all their depth blocks packed at a time. The panels of A are read in order,
+// once for each panel of B, so that they may come from the L3 cache.
 template <typename T> inline constexpr Index max_rows = G_M * 4 / sizeof(T);
 template <typename T> inline constexpr Index packed_a_size = G_A / sizeof(T);
 // With so few panels all of B is packed instead, and A is read once.
 inline constexpr Index narrow_panels = G_NARROW;
-// Panels of B packed at once: whole lines of a row-major B are read, and all lie in the L2 cache.
-inline constexpr Index panel_group = G_PG;
 // C small enough, and the depth long enough, that slices of the depth are summed on their own.
 inline constexpr Index max_sliced_size = 32768, min_sliced_blocks = 4, max_slices = 16;
 // Multiply-adds (and elements packed) worth handing to another thread: about 10 microseconds.
@@ -107,20 +103,13 @@ template <typename T, typename Problem> class Product {
     return {space, MR<T>, false};
   }
 
-  // Likewise up to panel_group panels of B, `stride` elements apart in `space`.
-  void columns_of_b(Index panel, Index count, Index block, T* space, Index stride, ColumnsOfB<T>* b) const {
-    if constexpr (requires { problem_.direct_b(panel, block, *b); }) {
-      Index direct = 0;
-      while (direct < count && problem_.direct_b(panel + direct, block * block_, b[direct])) ++direct;
-      if (direct == count) return;
+  ColumnsOfB<T> columns_of_b(Index panel, Index block, T* space) const {
+    if constexpr (requires(ColumnsOfB<T> b) { problem_.direct_b(panel, block, b); }) {
+      ColumnsOfB<T> b;
+      if (problem_.direct_b(panel, block * block_, b)) return b;
     }
-    for (Index i = 0; i < count; ++i) b[i] = {space + i * stride, NR<T>};
-    if constexpr (requires { problem_.pack_b_panels(panel, count, block, block, space, stride); }) {
-      problem_.pack_b_panels(panel, count, block * block_, depth_of(block), space, stride);
-    } else {
-      for (Index i = 0; i < count; ++i)
-        problem_.pack_b(panel + i, block * block_, depth_of(block), space + i * stride);
-    }
+    problem_.pack_b(panel, block * block_, depth_of(block), space);
+    return {space, NR<T>};
   }
 
   // Adds one depth block to a column of `count` tiles; their rows of A are packed, `a_panel` elements apart.
@@ -184,7 +173,7 @@ template <typename T, typename Problem> class Product {
     const Index group = std::clamp<Index>(packed_a_size<T> / (row_block * a_panel), 1, depth_blocks_);
     const Index grain = std::max<Index>(1, multiply_grain / (row_block * MR<T> * b_panel * group));
     const Buffer<T> packed_a(row_block * a_panel * group);
-    const Buffer<T> packed_b(max_workers(problem_.panels, grain) * panel_group * b_panel);
+    const Buffer<T> packed_b(max_workers(problem_.panels, grain) * b_panel);
     for (Index first_row = 0; first_row < row_panels_.count; first_row += row_block) {
       const Index row_count = std::min(row_block, row_panels_.count - first_row);
       for (Index first_block = 0; first_block < depth_blocks_; first_block += group) {
@@ -197,15 +186,11 @@ template <typename T, typename Problem> class Product {
           }
         });
         parallel_for_workers(problem_.panels, grain, [&](Index begin, Index end, int worker) {
-          T* space = packed_b.data() + worker * panel_group * b_panel;
-          for (Index panel = begin; panel < end; panel += panel_group)
+          for (Index panel = begin; panel < end; ++panel)
             for (Index d = 0; d < block_count; ++d) {
-              const Index count = std::min(panel_group, end - panel);
-              ColumnsOfB<T> b[panel_group];
-              columns_of_b(panel, count, first_block + d, space, b_panel, b);
-              for (Index i = 0; i < count; ++i)
-                compute_tiles(first_row, row_count, panel + i, first_block + d, packed_a.data() + d * row_count * a_panel,
-                              a_panel, b[i]);
+              const ColumnsOfB<T> b = columns_of_b(panel, first_block + d, packed_b.data() + worker * b_panel);
+              compute_tiles(first_row, row_count, panel, first_block + d, packed_a.data() + d * row_count * a_panel, a_panel,
+                            b);
             }
         });
       }
@@ -220,7 +205,8 @@ template <typename T, typename Problem> class Product {
     const Buffer<T> packed_a(max_workers(row_panels_.count, grain) * a_panel);
     ColumnsOfB<T> b[narrow_panels];
     for (Index block = 0; block < depth_blocks_; ++block) {
-      columns_of_b(0, problem_.panels, block, packed_b.data(), b_panel, b);
+      for (Index panel = 0; panel < problem_.panels; ++panel)
+        b[panel] = columns_of_b(panel, block, packed_b.data() + panel * b_panel);
       parallel_for_workers(row_panels_.count, grain, [&](Index begin, Index end, int worker) {
         for (Index row_panel = begin; row_panel < end; ++row_panel) {
           const RowsOfA<T> a = rows_of_a(row_panel, block, packed_a.data() + worker * a_panel);
@@ -249,8 +235,7 @@ template <typename T, typename Problem> class Product {
             problem_.pack_a(row_panels_.begin(r), row_panels_.rows(r), block * block_, depth_of(block), a + r * a_panel);
           T* sum = sums.data() + slice * tiles * tile;
           for (Index panel = 0; panel < problem_.panels; ++panel) {
-            ColumnsOfB<T> b;
-            columns_of_b(panel, 1, block, packed_b.data() + worker * b_panel, b_panel, &b);
+            const ColumnsOfB<T> b = columns_of_b(panel, block, packed_b.data() + worker * b_panel);
             const bool narrow = problem_.columns(panel) <= lanes<T>;
             for (Index r = 0; r < row_panels_.count; ++r, sum += tile)
               tile_kernel<T>(row_panels_.rows(r), narrow, false)(depth_of(block), a + r * a_panel, MR<T>, b.data, b.stride,

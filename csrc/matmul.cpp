@@ -30,11 +30,6 @@ template <typename T> struct MatrixProduct {
     if (transpose_b) pack_columns<T, NR<T>>(depth_, count, b + panel * NR<T> * depth + p, depth, to);
     else pack_rows<T, NR<T>>(depth_, count, b + p * n + panel * NR<T>, n, to);
   }
-  void pack_b_panels(Index panel, Index count, Index p, Index depth_, T* to, Index stride) const {
-    const Index whole = transpose_b ? 0 : std::min(count, n / NR<T> - panel);
-    pack_row_panels<T, NR<T>>(depth_, whole, b + p * n + panel * NR<T>, n, to, stride);
-    for (Index i = whole; i < count; ++i) pack_b(panel + i, p, depth_, to + i * stride);
-  }
   // In place where the whole matrix is small enough to lie in the L1 cache, or a panel is used only once.
   bool direct_a(Index row, Index p, RowsOfA<T>& to) const {
     if (transpose_a) {

@@ -91,34 +91,35 @@ template <typename T, int most> DLCORE_INLINE void copy_few(T* to, const T* from
 // panel[p][j] = source[p * stride + j], j < count <= width: rows of the source become rows of the panel.
 template <typename T, int width> void pack_rows(Index depth, Index count, const T* source, Index stride, T* panel) {
   constexpr int vectors = (width + lanes<T> - 1) / lanes<T>;
-  // Whole vectors are read, and cut off, where they stay within the source; they are written where the spill is
-  // overwritten by the next row.
-  Vec<T> mask[vectors];
+  // The panels that follow in the same rows are asked for while this one is copied: no hardware prefetcher sees a
+  // stride of a row.
+  constexpr Index ahead = 128 / static_cast<Index>(sizeof(T));
+  if (count == width && width == vectors * lanes<T>) {
+    for (Index p = 0; p < depth; ++p) {
+      __builtin_prefetch(source + p * stride + ahead);
+      std::memcpy(panel + p * width, source + p * stride, width * sizeof(T));
+    }
+    return;
+  }
+  // Whole vectors are read, and cut off, where they stay within the source; they spill into the next row of the panel,
+  // which is written after it.
   T ones[vectors * lanes<T>] = {};
   for (Index j = 0; j < count; ++j) ones[j] = 1;
-  for (int v = 0; v < vectors; ++v) mask[v] = load(ones + v * lanes<T>);
-  const Index source_size = (depth - 1) * stride + count;
   Index p = 0;
-  for (; p < depth - 1 && p * stride + vectors * lanes<T> <= source_size; ++p)
+  for (const Index size = (depth - 1) * stride + count; p < depth - 1 && p * stride + vectors * lanes<T> <= size; ++p) {
+    __builtin_prefetch(source + p * stride + ahead);
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) {
       const Vec<T> x = load(source + p * stride + v * lanes<T>);
-      store(panel + p * width + v * lanes<T>, mask[v] != 0 ? x : Vec<T>{});
+      store(panel + p * width + v * lanes<T>, load(ones + v * lanes<T>) != 0 ? x : Vec<T>{});
     }
+  }
   for (; p < depth; ++p) {
     T row[width] = {};
     if (count == width) std::memcpy(row, source + p * stride, sizeof row);
     else copy_few<T, width>(row, source + p * stride, count);
     std::memcpy(panel + p * width, row, sizeof row);
   }
-}
-
-// Several panels side by side, `panel_stride` elements apart: whole lines of the source are read at once.
-template <typename T, int width>
-void pack_row_panels(Index depth, Index panels, const T* source, Index stride, T* to, Index panel_stride) {
-  for (Index p = 0; p < depth; ++p)
-    for (Index i = 0; i < panels; ++i)
-      std::memcpy(to + i * panel_stride + p * width, source + p * stride + i * width, width * sizeof(T));
 }
 
 // panel[p][j] = source[j * stride + p], j < count <= width: rows of the source become columns of the panel.

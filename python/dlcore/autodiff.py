@@ -60,17 +60,18 @@ class Level:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        leaves = self.tape.leaves
-        for key, index in reversed(self._saved):
-            if index < 0:
-                del leaves[key]
-            else:
-                leaves[key] = index
+        tape = self.tape
         if self.outermost:
             _state.tape = None
-            self.tape.entries.clear()  # breaks the cycles tensor -> tape -> gradient function -> tensor
-        else:
-            _state.tape = self.tape
+            tape.entries.clear()  # breaks the cycles tensor -> tape -> gradient function -> tensor
+            tape.leaves.clear()
+            return
+        for key, index in reversed(self._saved):
+            if index < 0:
+                del tape.leaves[key]
+            else:
+                tape.leaves[key] = index
+        _state.tape = tape
 
     def leaf(self, x: Tensor) -> Tensor:
         """A fresh alias of x to differentiate by."""
@@ -79,13 +80,19 @@ class Level:
         alias._index = self.tape.add_leaf(self.tape.index_of(x))
         return alias
 
-    def leaf_in_place(self, x: Tensor) -> int:
-        """Differentiate by x itself, wherever the function finds it."""
-        previous = self.tape.index_of(x)
-        self._saved.append((id(x), self.tape.leaves.get(id(x), -1)))
-        index = self.tape.add_leaf(previous)
-        self.tape.leaves[id(x)] = index
-        return index
+    def leaves_in_place(self, tensors: Sequence[Tensor]) -> Sequence[int]:
+        """Differentiate by the tensors themselves, wherever the function finds them; their indices."""
+        tape = self.tape
+        if self.outermost and not tape.entries:  # the usual case, and the quickest
+            tape.leaves = {id(x): i for i, x in enumerate(tensors)}
+            tape.entries.extend([()] * len(tensors))
+            return range(len(tensors))
+        indices = []
+        for x in tensors:
+            self._saved.append((id(x), tape.leaves.get(id(x), -1)))
+            indices.append(tape.add_leaf(tape.index_of(x)))
+            tape.leaves[id(x)] = indices[-1]
+        return indices
 
     def backward(
         self, y: Tensor, dy: Tensor, leaves: Sequence[int], destinations: dict[int, Any] | None = None
@@ -103,22 +110,24 @@ class Level:
             found[index] = dy
             if destinations is not None and index in destinations:  # y is a parameter itself
                 destinations[index].assign(dy.array)
+        entries, start = self.tape.entries, self.start
         _state.tape = None if self.outermost else self.tape
         try:
-            for i in range(index, self.start - 1, -1):
+            for i in range(index, start - 1, -1):
                 gradient_of_i = found.pop(i, None)
                 if gradient_of_i is None:
                     continue
                 if i in wanted:
                     results[i] = gradient_of_i
                     continue
-                for parent, gradient in self.tape.entries[i]:
-                    if parent < self.start:
+                for parent, gradient in entries[i]:
+                    if parent < start:
                         continue  # a value of an enclosing transformation
-                    previous = found.get(parent)
                     if destinations is not None and parent in destinations:
                         self._write(found, parent, gradient, gradient_of_i, destinations[parent])
-                    elif previous is None:
+                        continue
+                    previous = found.get(parent)
+                    if previous is None:
                         found[parent] = gradient(gradient_of_i)
                     elif parent in owned:
                         previous.array.device.axpy(1.0, gradient(gradient_of_i).array, previous.array)
@@ -227,7 +236,7 @@ def _value_and_grad_arguments(
 
 def _value_and_grad_parameters(f: Function, wrt: Differentiable, *args: Any, **options: Any) -> tuple[Tensor, Tensor]:
     with Level() as level:
-        leaves = [level.leaf_in_place(x) for x in wrt.tensors]
+        leaves = level.leaves_in_place(wrt.tensors)
         y = _require_scalar(f(*args, **options), "grad")
         if not level.outermost:
             return y, wrt.concatenate(level.backward(y, ones_like(y), leaves))

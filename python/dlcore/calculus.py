@@ -28,7 +28,7 @@ def _leaves(
     if isinstance(wrt, int):
         args = argument_leaves(level, (wrt,), args, who)
         return args, [args[wrt]._index]
-    return args, [level.leaf_in_place(x) for x in wrt.tensors]
+    return args, list(level.leaves_in_place(wrt.tensors))
 
 
 def _flat(wrt: int | Differentiable, gradients: list[Tensor | None], size: int, like: Tensor) -> Tensor:

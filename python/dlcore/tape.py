@@ -122,7 +122,26 @@ def differentiable(arity: int) -> Callable[[Callable[..., tuple[Any, ...]]], Fun
                 tape.record(y, inputs, gradients)
             return y  # type: ignore[no-any-return]
 
-        return op
+        @functools.wraps(forward)
+        def op_of_one(*inputs: Any, **options: Any) -> Tensor:
+            """The same with less to do: most calls are of this kind."""
+            if options:
+                inputs = _take_named(inputs, options, names)
+            if inputs and type(inputs[0]) is not Tensor:
+                inputs = _convert(inputs, 1, forward.__name__)
+            y, gradient = forward(*inputs, **options)
+            tape = state.tape
+            if tape is not None:
+                x = inputs[0]
+                index = x._index if x._tape is tape else tape.leaves.get(id(x), -1)
+                if index >= 0:
+                    entries = tape.entries
+                    y._tape = tape
+                    y._index = len(entries)
+                    entries.append(((index, gradient),))
+            return y  # type: ignore[no-any-return]
+
+        return op_of_one if arity == 1 else op
 
     return decorate
 

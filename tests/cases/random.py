@@ -145,7 +145,7 @@ CASES = [
     *draw_cases(
         "uniform",
         uniform_reference,
-        lambda *a: np.ones(a[2]) * max(abs(a[3]), abs(a[4])),
+        lambda *a: np.ones(a[2]) * (abs(a[3]) + abs(a[4])),
         [(0.0, 1.0), (-3.0, 5.0), (0.1, 0.1), (-1e30, 2e30), (1.0, 1.0000001)],
         1.0,
     ),

@@ -60,7 +60,10 @@ def test_tied_weights_are_one():
     assert tied.parameters.size == 6 * 5 + 5 * 3 + (5 + 3) + (5 + 6)
     assert free.parameters.size == tied.parameters.size + 6 * 5 + 5 * 3
     tied.fit(X, epochs=2)
-    assert [name for name in tied.parameters if "weight" in name] == ["encoder.layers.0.weight", "encoder.layers.1.weight"]
+    assert [name for name in tied.parameters if "weight" in name] == [
+        "encoder.layers.0.weight",
+        "encoder.layers.1.weight",
+    ]
 
 
 def test_the_code_has_its_own_activation():
@@ -97,7 +100,10 @@ def test_sparsity_on_digits():
         (lambda m: m.fit(X * 2), r"fit: x has values from .* to .*, expected \[0, 1\]"),
         (lambda m: m.fit(X - 1), "fit: x has values from -"),
         (lambda m: m.fit(np.where(X > 0.9, np.nan, X)), "fit: x is not finite at row"),
-        (lambda m: m.fit(X, validation_data=X[:, :2]), r"fit: validation_data: x has shape \(12, 2\), expected \(n, 6\)"),
+        (
+            lambda m: m.fit(X, validation_data=X[:, :2]),
+            r"fit: validation_data: x has shape \(12, 2\), expected \(n, 6\)",
+        ),
         (lambda m: m.fit(X, validation_data=X[:0]), "fit: validation_data has no cases"),
         (lambda m: m.fit(X[:0]), "there are no cases"),
         (lambda m: m.decode(X), r"decode: code has shape \(12, 6\), expected \(n, 3\)"),
@@ -117,9 +123,15 @@ def test_errors(call, message):
     ("make", "message"),
     [
         (lambda: Autoencoder([6]), r"Autoencoder: layer_sizes is \[6\]"),
-        (lambda: Autoencoder([6, 3], loss="l2"), "Autoencoder: loss is 'l2', expected one of binary_cross_entropy, squared"),
+        (
+            lambda: Autoencoder([6, 3], loss="l2"),
+            "Autoencoder: loss is 'l2', expected one of binary_cross_entropy, squared",
+        ),
         (lambda: Autoencoder([6, 3], "rely"), "activation is 'rely'"),
-        (lambda: SparseAutoencoder([6, 3], sparsity=-1), "SparseAutoencoder: sparsity is -1, expected a finite number >= 0"),
+        (
+            lambda: SparseAutoencoder([6, 3], sparsity=-1),
+            "SparseAutoencoder: sparsity is -1, expected a finite number >= 0",
+        ),
     ],
 )
 def test_constructor_errors(make, message):

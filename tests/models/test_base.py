@@ -57,7 +57,9 @@ def test_copies_and_files_predict_the_same_and_are_separate(name, tmp_path):
         other.fit(X, Y, epochs=1)
         assert np.array_equal(model.predict(X), expected)
     model.fit(X, Y, epochs=1)
-    assert_equal_parameters = [np.array_equal(o.parameters.storage.numpy(), model.parameters.storage.numpy()) for o in copies]
+    assert_equal_parameters = [
+        np.array_equal(o.parameters.storage.numpy(), model.parameters.storage.numpy()) for o in copies
+    ]
     assert all(assert_equal_parameters), "a copy's further fit has the bits of the model's own"
 
 

@@ -73,7 +73,7 @@ def test_building_again_changes_nothing_but_the_dtype() -> None:
     model.build(dtype="float64")
     assert model.parameters.theta.dtype == np.float64
     np.testing.assert_array_equal(model.parameters.theta.numpy(), values)
-    with pytest.raises(TypeError, match="^build: dtype is 'int32', expected 'float32' or 'float64'"):
+    with pytest.raises(TypeError, match=r"^build: dtype is 'int32', expected 'float32' or 'float64'"):
         model.build(dtype="int32")
 
 
@@ -93,7 +93,7 @@ def test_a_part_built_first_keeps_its_values() -> None:
     alone = model.first.parameters
     model.build(7)
     assert model.first.weight.numpy().tobytes() == before.tobytes()
-    with pytest.raises(RuntimeError, match="^grad: the modules were laid out in another vector since"):
+    with pytest.raises(RuntimeError, match=r"^grad: the modules were laid out in another vector since"):
         grad(lambda: ops.sum(model.first.weight), alone)()
 
 
@@ -173,7 +173,7 @@ def test_unbuilt_modules_copy_too() -> None:
 
 def test_a_pickle_of_another_format_is_refused() -> None:
     state = Linear(2, 2).__getstate__()
-    with pytest.raises(ValueError, match="^Linear: the pickle has format 99, this version reads 1"):
+    with pytest.raises(ValueError, match=r"^Linear: the pickle has format 99, this version reads 1"):
         Linear.__new__(Linear).__setstate__({**state, "_format": 99})
 
 
@@ -195,11 +195,11 @@ def test_noise_is_seeded_once_and_differs_between_layers() -> None:
 
 
 def test_messages() -> None:
-    with pytest.raises(TypeError, match="^Module defines no forward"):
+    with pytest.raises(TypeError, match=r"^Module defines no forward"):
         Module()(X)
-    with pytest.raises(AttributeError, match="^Linear has no attribute 'kernel'"):
+    with pytest.raises(AttributeError, match=r"^Linear has no attribute 'kernel'"):
         _ = Linear(2, 2).kernel
-    with pytest.raises(TypeError, match="^Sequential: argument 1 is a function, expected a Module"):
+    with pytest.raises(TypeError, match=r"^Sequential: argument 1 is a function, expected a Module"):
         Sequential(Linear(2, 2), ops.relu)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^linear: inner dimensions differ: x is \(4, 3\), weight is \(2, 2\)"):
         Linear(2, 2)(X)

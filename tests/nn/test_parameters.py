@@ -85,7 +85,7 @@ def test_assign_takes_all_or_nothing() -> None:
         assert p.theta.numpy().tolist() == [3] * 12
     with pytest.raises(ValueError, match=r"^Parameters: missing \['empty', 'part.a'.*unknown \[\]"):
         p.assign({"w": np.zeros((2, 3))})
-    with pytest.raises(TypeError, match="^Parameters: dtype is object"):
+    with pytest.raises(TypeError, match=r"^Parameters: dtype is object"):
         p.assign({**dict(p), "w": None})
 
 

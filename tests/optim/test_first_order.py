@@ -1,4 +1,4 @@
-"""Optimizers against float64 implementations of the published rules over 200 steps, and against PyTorch's where it is."""
+"""Optimizers against float64 implementations of the published rules, and against PyTorch's where it is installed."""
 
 from __future__ import annotations
 
@@ -167,7 +167,9 @@ def test_a_schedule_is_asked_before_each_step() -> None:
 
 
 @pytest.mark.parametrize(("make", "rule", "torch_name", "options"), SETTINGS, ids=IDS)
-def test_a_restored_optimizer_goes_on_bit_for_bit(make: Any, rule: Any, torch_name: str, options: dict[str, Any]) -> None:
+def test_a_restored_optimizer_goes_on_bit_for_bit(
+    make: Any, rule: Any, torch_name: str, options: dict[str, Any]
+) -> None:
     def run(optimizer: optim.Optimizer, steps: range) -> None:
         for step in steps:
             theta = optimizer.parameters.storage

@@ -1,5 +1,6 @@
 """The loop: averages, order of the cases, and a model that stays whole."""
 
+import gc
 import math
 import os
 import signal
@@ -10,7 +11,7 @@ import dlcore
 import numpy as np
 import pytest
 from dlcore import ops
-from dlcore.models import MLP
+from dlcore.models import CNN, MLP
 from dlcore.optim import SGD
 from dlcore.train import Callback, average, batches, map_batches
 
@@ -204,8 +205,10 @@ def test_whatever_a_callback_raises_leaves_finite_parameters():
 def test_steps_keep_memory_constant():
     m = MLP([5, 8, 3])
     m.fit(X, Y, epochs=20, batch_size=4)
+    gc.collect()  # what other tests left
     before = dlcore.memory_stats()
     m.fit(X, Y, epochs=100, batch_size=4)
+    gc.collect()
     after = dlcore.memory_stats()
     assert after["system_allocations"] == before["system_allocations"]
     assert after["in_use"] == before["in_use"]
@@ -238,3 +241,17 @@ def test_an_optimizer_of_ones_own():
 
     m.fit(X, Y, epochs=2, batch_size=23, optimizer=optimizer)
     assert made[0].steps == 2
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: MLP([300, 200, 10], dropout=0.3), lambda: CNN((3, 10, 10), 10, weight_decay=1e-3)]
+)
+def test_threads_do_not_change_the_bits(device, make):
+    x, y = RNG.standard_normal((150, 300)), RNG.integers(0, 10, 150)
+    found = []
+    for threads in (1, 2, 4):
+        dlcore.set_num_threads(threads)
+        model = make()
+        model.fit(x, y, epochs=2, batch_size=100)
+        found.append((model.parameters.storage.numpy().tobytes(), model.predict_proba(x).tobytes()))
+    assert found[0] == found[1] == found[2]

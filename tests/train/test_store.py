@@ -3,12 +3,13 @@
 import resource
 import subprocess
 import sys
+import time
 
 import dlcore
 import numpy as np
 import pytest
 from dlcore.models import MLP, Autoencoder, Model, SparseAutoencoder
-from dlcore.train import load_file, read_header, save_file
+from dlcore.train import History, load_file, read_header, save_file
 
 
 @pytest.fixture
@@ -59,10 +60,11 @@ def change(path, **metadata):
         ({"config": {"layer_sizes": [3, 4, 2], "output": {}}}, "config is refused"),
         ({"config": {"layer_sizes": [3, 4, 2], "seed": -1}}, "config is refused: Generator: seed is -1"),
         ({"config": {"layer_sizes": [3, 4, 2], "dtype": "int32"}}, "config is refused: MLP: dtype is 'int32'"),
-        ({"generators": {}}, "history or generators: generators are"),
-        ({"generators": {"fit": [0], "network.layers.1": 3}}, "history or generators"),
-        ({"history": 3}, "history or generators"),
-        ({"history": [3]}, "history or generators"),
+        ({"config": {"layer_sizes": [1] * 2**14}}, "bytes in its config, at most 32768"),
+        ({"generators": {}}, "generators are"),
+        ({"generators": None}, "generators are None"),
+        ({"generators": {"fit": [0], "network.layers.1": 3}}, "must be an iterable"),
+        ({"generators": {"fit": [0, 0, 0], "network.layers.1": [0]}}, "argument"),
     ],
 )
 def test_a_hostile_description_is_refused(path, metadata, reason):
@@ -97,6 +99,40 @@ except ValueError as error:
     assert resource.getrlimit(resource.RLIMIT_AS)[0] != 0
 
 
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"loss": np.ones(2, np.float32)}, r"'history/loss' is float32 \(2,\), expected float64"),
+        ({"loss": np.ones((2, 2))}, r"'history/loss' is float64 \(2, 2\)"),
+        ({"loss": np.array(1.0)}, r"'history/loss' is float64 \(\)"),
+        ({"loss": np.ones(2), "other": np.ones(3)}, r"'history/other' is float64 \(3,\), expected float64 \(2,\)"),
+        ({"loss": np.ones(2**21 + 1)}, "the model has 2097153 epochs in its history, at most 2097152"),
+        ({str(i): np.ones(2**15) for i in range(300)}, "epochs in its history"),
+    ],
+)
+def test_a_hostile_history_is_refused(path, columns, reason):
+    tensors, metadata = load_file(path)
+    save_file(path, tensors | {f"history/{name}": values for name, values in columns.items()}, metadata)
+    with pytest.raises(ValueError, match=f"is refused: {reason}|is refused: .*{reason}"):
+        dlcore.load(path)
+
+
+def test_a_long_history_and_missing_figures_survive(tmp_path):
+    model = MLP([2, 2])
+    records = [{"loss": 1.0 / (i + 1), "seconds": 0.1} | ({"rare": 1.0} if i % 7 == 0 else {}) for i in range(100_000)]
+    model.history = History(records)
+    model.save(tmp_path / "m")
+    assert dlcore.load(tmp_path / "m").history == model.history
+
+
+def test_what_cannot_be_loaded_is_not_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr("dlcore.train.store.MAX_CONFIG", 100)
+    with pytest.raises(ValueError, match=r"the model has 1.. bytes in its config, at most 100"):
+        MLP([2, 2]).save(tmp_path / "m")
+    monkeypatch.setattr("dlcore.train.store.MAX_EPOCHS", 3)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_registered_classes_are_saved(tmp_path):
     class Own(MLP):
         pass
@@ -115,3 +151,12 @@ def test_a_safetensors_reader_reads_it(path):
     assert set(found) == set(expected)
     for name, value in found.items():
         assert np.array_equal(value, expected[name].numpy())
+
+
+def test_the_longest_description_is_refused_within_seconds(path):
+    config = read_header(path).metadata["config"]
+    change(path, config=config | {"layer_sizes": [1] * 10_500 + [2]})
+    started = time.process_time()
+    with pytest.raises(ValueError, match=r"has shape .*, expected .* for this MLP"):
+        dlcore.load(path)
+    assert time.process_time() - started < 3

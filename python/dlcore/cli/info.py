@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ..show import show_config
-from .options import Commands
+
+if TYPE_CHECKING:
+    from .options import Commands
 
 
 def add_parser(commands: Commands) -> None:

@@ -13,7 +13,7 @@ from ..data import Dataset, load_array_file, load_digits_split, load_mnist
 from ..data.download import SOURCES
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # cannot be subscripted when the program runs
 
 HELD_OUT = 0.2  # share of an .npz file's cases that are kept for testing
 
@@ -104,6 +104,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
-        cells = [text.ljust(width) if i == 0 else text.rjust(width) for i, (text, width) in enumerate(zip(row, widths))]
-        lines.append("  ".join(cells).rstrip())
+        first, *others = [text.rjust(width) for text, width in zip(row, widths, strict=True)]
+        lines.append("  ".join([row[0].ljust(len(first)), *others]).rstrip())
     return "\n".join([lines[0], "-" * sum(widths, 2 * (len(widths) - 1)), *lines[1:]])

@@ -11,7 +11,7 @@ from ..nn import Linear, Module, Parameters
 from ..ops import Generator
 from ..tensor import Tensor
 from ..train import Callback, History, register
-from .base import Array, sizes
+from .base import Array, not_negative, sizes
 from .belief import Belief
 from .contrastive import Momentum, require_probabilities
 from .fitting import EarlyStoppingLike
@@ -66,6 +66,7 @@ class DBN(Supervised):
         (classes,) = sizes([classes], who, "classes", 1)
         if output not in ("softmax", "svm"):
             raise ValueError(f"{who}: output is {output!r}, expected 'softmax' or 'svm'")
+        not_negative(who, weight_std=weight_std)
         config = {
             "layer_sizes": widths,
             "classes": classes,

@@ -12,7 +12,7 @@ from ..tensor import Tensor
 from .activation import activation_grad, parameter_of
 from .broadcast import Result
 from .movement import reshape
-from .reduce import sum
+from .reduce import sum_over
 
 Pair = int | tuple[int, int]
 
@@ -103,7 +103,7 @@ def _conv2d(
         return _weight_grad(x, dz(dy), weight.shape[2:], geometry, out)
 
     def dbias(dy: Tensor) -> Tensor:
-        return sum(dz(dy), (0, 2, 3))
+        return sum_over(dz(dy), (0, 2, 3), False)
 
     return y, dx, dweight, dbias
 

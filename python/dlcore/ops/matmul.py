@@ -9,7 +9,7 @@ from ..tensor import Operand, Tensor, as_tensor
 from .activation import activation_grad, parameter_of
 from .broadcast import Result
 from .movement import reshape
-from .reduce import sum
+from .reduce import sum, sum_over
 
 
 def matmul(a: Operand, b: Operand, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
@@ -79,7 +79,7 @@ def linear(
         return _matmul(x, dz(dy), True, False, out)
 
     def dbias(dy: Tensor) -> Tensor:
-        return sum(dz(dy), 0)
+        return sum_over(dz(dy), (0,), False)
 
     return y, dx, dweight, dbias
 

@@ -16,6 +16,8 @@ Axes = int | tuple[int, ...] | None
 def _axes(x: Tensor, axis: Axes, name: str) -> tuple[int, ...] | None:
     if axis is None:
         return None
+    if type(axis) is int and 0 <= axis < x.ndim:
+        return (axis,)
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     for one in axes:
         if not -x.ndim <= one < x.ndim:
@@ -29,13 +31,15 @@ def _kept(shape: tuple[int, ...], axes: tuple[int, ...] | None) -> tuple[int, ..
 
 def sum(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Sum over all elements, or over one or several axes."""
-    return _sum(x, _axes(x, axis, "sum"), keepdims)
+    return sum_over(x, _axes(x, axis, "sum"), keepdims)
 
 
 @differentiable(1)
-def _sum(x: Tensor, axes: tuple[int, ...] | None, keepdims: bool) -> Result:
+def sum_over(x: Tensor, axes: tuple[int, ...] | None, keepdims: bool) -> Result:
     def dx(dy: Tensor) -> Tensor:
-        return broadcast_to(reshape(dy, _kept(x.shape, axes)), x.shape)
+        if axes is not None and not keepdims:  # a scalar broadcasts as it is
+            dy = reshape(dy, _kept(x.shape, axes))
+        return broadcast_to(dy, x.shape)
 
     return Tensor(x.array.device.sum(x.array, axes, keepdims)), dx
 
@@ -52,7 +56,7 @@ def mean(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
     count = int(np.prod([size for i, size in enumerate(x.shape) if axes is None or i in axes], dtype=np.int64))
     if count == 0:
         raise ValueError(f"mean: nothing to average: x is {x.shape}, axis {axis}")
-    return affine(_sum(x, axes, keepdims), 1.0 / count, 0.0)
+    return affine(sum_over(x, axes, keepdims), 1.0 / count, 0.0)
 
 
 def _extreme(name: str, x: Tensor, axis: int | None, keepdims: bool) -> Result:

@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 FORMAT = "dlcore"
 FORMAT_VERSION = 1
-MAX_HEADER = 16 * 2**20  # bytes; a model of a thousand tensors after ten thousand epochs needs a tenth
+MAX_HEADER = 4 * 2**20  # bytes; a thousand tensors need a fiftieth
 MAX_DIMENSIONS = 16
 RESERVED = ("format", "format_version", "sha256")
 PREFIX = struct.Struct("<Q")
@@ -73,7 +73,7 @@ def encode(tensors: Mapping[str, Array], metadata: Mapping[str, Any]) -> tuple[b
     Raises
     ------
     TypeError, ValueError
-        For a dtype that the format lacks, a name or metadata that it cannot hold, or a header beyond 16 MiB.
+        For a dtype that the format lacks, a name or metadata that it cannot hold, or a header beyond 4 MiB.
     """
     arrays: dict[str, Array] = {}
     for name, value in tensors.items():

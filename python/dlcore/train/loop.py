@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from .resume import restore_run
 from .run import Run
 
 Epoch = Callable[[Run], Mapping[str, float]]
+
+# Bytes of cases brought into an epoch's order at a time: several small batches share a call, and stay in the cache.
+_GATHERED = 2**19
 
 
 def run_epochs(
@@ -104,7 +107,7 @@ def batch_hooks(run: Run) -> list[Callable[[Run], None]]:
 
 def batches(
     data: Sequence[Tensor], batch_size: int, generator: Generator | None = None
-) -> Iterable[tuple[int, list[Tensor]]]:
+) -> Iterator[tuple[int, list[Tensor]]]:
     """(number of cases, rows of each tensor), batch by batch; the last may be short.
 
     Parameters
@@ -113,14 +116,24 @@ def batches(
     generator : draws the order of the cases; by default they come as they stand, without a copy
     """
     cases = data[0].shape[0]
-    order = None if generator is None else ops.permutation(generator, cases).array
+    if generator is None:
+        yield from _cut(data, batch_size)
+        return
+    order = ops.permutation(generator, cases)
+    row_bytes = sum(x.size // max(cases, 1) * x.dtype.itemsize for x in data)
+    stretch = batch_size * max(_GATHERED // max(batch_size * row_bytes, 1), 1)
+    for start in range(0, cases, stretch):
+        index = rows(order, start, min(stretch, cases - start))
+        yield from _cut([ops.gather(x, index) for x in data], batch_size)
+
+
+def _cut(data: Sequence[Tensor], batch_size: int) -> Iterator[tuple[int, list[Tensor]]]:
+    """Batches that share the data's memory; one view a tensor is all a batch costs."""
+    cases = data[0].shape[0]
+    parts = [(x.array, math.prod(x.shape[1:]), x.shape[1:]) for x in data]
     for start in range(0, cases, batch_size):
         count = min(batch_size, cases - start)
-        if order is None:
-            yield count, [rows(x, start, count) for x in data]
-        else:
-            index = Tensor(order.view(start, (count,)))
-            yield count, [ops.gather(x, index) for x in data]
+        yield count, [Tensor(array.view(start * size, (count, *tail))) for array, size, tail in parts]
 
 
 def rows(x: Tensor, start: int, count: int) -> Tensor:

@@ -10,9 +10,8 @@ import numpy as np
 
 from .checkpoint import load_file, save_file
 from .header import Array, Header
-from .history import History
 from .run import Run
-from .store import TRAINING, check_model, model_content, restore_generators
+from .store import TRAINING, check_model, model_content, parameter_tensors, restore_generators, stored_history
 
 
 def save_run(path: str | os.PathLike[str], run: Run) -> None:
@@ -98,13 +97,14 @@ def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> N
     _check_same("state", {name: (x.shape, x.dtype) for name, x in state.items()},
                 {name: (x.shape, x.dtype) for name, x in run.state.items()})  # fmt: skip
     matched = _match_callbacks(saved["callbacks"], tensors, run)
-    history = _history(metadata, saved["epoch"])
+    history = stored_history(tensors)
+    if len(history) != saved["epoch"]:
+        raise ValueError(f"its history has {len(history)} epochs, expected {saved['epoch']}")
     for callback, restored in matched:
         callback.load_state_dict(restored)
     restore_generators(saved["generators"], run.generators)
     # All checks are made; the rest is written.
-    values = {name: array for name, array in tensors.items() if not name.startswith(TRAINING)}
-    run.model.parameters.assign(values)
+    run.model.parameters.assign(parameter_tensors(tensors))
     if run.optimizer is not None:
         run.optimizer.load_state_dict(optimizer_state)
     for name, tensor in run.state.items():
@@ -144,13 +144,3 @@ def _match_callbacks(saved: list[Any], tensors: dict[str, Array], run: Run) -> l
         free.remove(callback)
         matched.append((callback, entry["state"] | _below(tensors, f"{TRAINING}callback/{i}/")))
     return matched
-
-
-def _history(metadata: dict[str, Any], epochs: int) -> History:
-    records = metadata.get("history")
-    if not isinstance(records, list) or len(records) != epochs or not all(isinstance(r, dict) for r in records):
-        raise ValueError(f"its history does not have its {epochs} epochs")
-    try:
-        return History(records)
-    except TypeError as error:
-        raise ValueError(str(error)) from None

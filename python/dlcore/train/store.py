@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from .. import __version__
 from ..nn import Parameters
 from ..ops import Generator
 from .checkpoint import load_file, save_file
-from .header import Array, Header
+from .header import Array, Entry, Header
 from .history import History
 
 TRAINING = "training/"  # begins the names of tensors that a fit needs and the model does not
+HISTORY = "history/"  # begins the names of the figures, one number an epoch
+MAX_EPOCHS = 2**21  # of a history in a file; bounds the memory that its records take
+MAX_CONFIG = 2**15  # bytes of JSON; bounds the layers that a file can ask for
 
 
 class Storable(Protocol):
@@ -37,6 +43,7 @@ class Storable(Protocol):
 
 _MODELS: dict[str, Any] = {}
 Model = TypeVar("Model")
+Value = TypeVar("Value")
 
 
 def register(model: type[Model]) -> type[Model]:
@@ -49,15 +56,35 @@ def model_content(model: Storable) -> tuple[dict[str, Array], dict[str, Any]]:
     """The tensors and the metadata of a model's file."""
     if _MODELS.get(type(model).__name__) is not type(model):
         raise TypeError(f"save: {type(model).__name__} is not a registered model class")
+    _require_small(len(json.dumps(model.config)), MAX_CONFIG, "bytes in its config")
+    _require_small(len(model.history), MAX_EPOCHS, "epochs in its history")
     tensors = {name: tensor.numpy() for name, tensor in model.parameters.items()}
+    tensors |= {HISTORY + name: np.array(values) for name, values in model.history.to_dict().items()}
     metadata = {
         "dlcore_version": __version__,
         "model": type(model).__name__,
         "config": model.config,
         "generators": {name: [g.key, g.step] for name, g in model.generators.items()},
-        "history": model.history.records,
     }
     return tensors, metadata
+
+
+def _require_small(found: int, most: int, what: str) -> None:
+    if found > most:
+        raise ValueError(f"the model has {found} {what}, at most {most}")
+
+
+def parameter_tensors(tensors: Mapping[str, Value]) -> dict[str, Value]:
+    """Those entries of a file that are the model's parameters."""
+    return {name: value for name, value in tensors.items() if not name.startswith((TRAINING, HISTORY))}
+
+
+def stored_history(tensors: Mapping[str, Array]) -> History:
+    """The history in a file; a NaN stands for a figure that an epoch lacks."""
+    columns = {name[len(HISTORY) :]: values.tolist() for name, values in tensors.items() if name.startswith(HISTORY)}
+    epochs = len(next(iter(columns.values()), []))
+    rows = ({name: values[i] for name, values in columns.items()} for i in range(epochs))
+    return History({name: value for name, value in row.items() if not math.isnan(value)} for row in rows)
 
 
 def save(path: str | os.PathLike[str], model: Storable) -> None:
@@ -86,12 +113,12 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     tensors, metadata = load_file(path, check)
     model = made[0]
-    model.parameters.assign({name: array for name, array in tensors.items() if not name.startswith(TRAINING)})
+    model.parameters.assign(parameter_tensors(tensors))
+    model.history = stored_history(tensors)
     try:
-        model.history = History(metadata["history"])
-        restore_generators(metadata["generators"], model.generators)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"load: {os.fspath(path)!r} is refused: history or generators: {error}") from None
+        restore_generators(metadata.get("generators"), model.generators)
+    except ValueError as error:
+        raise ValueError(f"load: {os.fspath(path)!r} is refused: {error}") from None
     return model
 
 
@@ -101,6 +128,7 @@ def _empty_model(metadata: dict[str, Any]) -> Any:
         raise ValueError(f"its model is {json.dumps(name)[:60]}, expected one of {', '.join(sorted(_MODELS))}")
     if not isinstance(config, dict):
         raise ValueError(f"{name}'s config is missing")
+    _require_small(len(json.dumps(config)), MAX_CONFIG, "bytes in its config")
     try:
         return _MODELS[name](**config)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, ArithmeticError) as error:
@@ -108,7 +136,7 @@ def _empty_model(metadata: dict[str, Any]) -> Any:
 
 
 def check_model(header: Header, model: Storable) -> None:
-    """Refuse a file whose class, config or parameters are not this model's.
+    """Refuse a file whose class, config, parameters or history do not fit this model.
 
     Raises
     ------
@@ -119,14 +147,23 @@ def check_model(header: Header, model: Storable) -> None:
         raise ValueError(f"its model is {json.dumps(header.metadata.get('model'))[:60]}, expected {kind}")
     if header.metadata.get("config") != json.loads(json.dumps(model.config)):
         raise ValueError(f"its config is not this {kind}'s: {json.dumps(header.metadata.get('config'))[:200]}")
-    found = {name: shape for name, shape in header.shapes.items() if not name.startswith(TRAINING)}
+    found = parameter_tensors(header.shapes)
     expected = model.parameter_shapes()
     if found != expected:
         name = next(name for name in [*expected, *found] if found.get(name) != expected.get(name))
         raise ValueError(f"{name!r} has shape {found.get(name)}, expected {expected.get(name)} for this {kind}")
     for entry in header.entries:
-        if not entry.name.startswith(TRAINING) and entry.dtype.name != model.config.get("dtype", "float32"):
-            raise ValueError(f"{entry.name!r} has dtype {entry.dtype.name}, expected {model.config.get('dtype')}")
+        if entry.name in expected and entry.dtype.name != model.config["dtype"]:
+            raise ValueError(f"{entry.name!r} has dtype {entry.dtype.name}, expected {model.config['dtype']}")
+    _check_history([entry for entry in header.entries if entry.name.startswith(HISTORY)])
+
+
+def _check_history(entries: list[Entry]) -> None:
+    epochs = entries[0].shape if entries else (0,)
+    for entry in entries:
+        if entry.dtype.name != "float64" or len(entry.shape) != 1 or entry.shape != epochs:
+            raise ValueError(f"{entry.name!r} is {entry.dtype.name} {entry.shape}, expected float64 {epochs[:1]}")
+    _require_small(epochs[0] * max(len(entries), 4) // 4, MAX_EPOCHS, "epochs in its history")
 
 
 def restore_generators(saved: Any, generators: Mapping[str, Generator]) -> None:

@@ -1,0 +1,26 @@
+"""Fresh interpreters."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+def python(code: str, **environment: str) -> str:
+    """What a fresh interpreter prints, with nothing about dlcore in its environment but what is given."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DLCORE_", "OMP_", "GOMP_"))}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -1,0 +1,87 @@
+"""DLPack: memory shared both ways, and the layouts that are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dlcore
+import numpy as np
+import pytest
+from dlcore import Tensor, from_dlpack, ops, tensor
+from layouts import unaligned
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0, 2), (2, 1, 3)])
+def test_dlpack_shares_memory_both_ways(dtype: str, shape: tuple[int, ...]) -> None:
+    source = np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape)
+    t = from_dlpack(source)
+    assert t.shape == shape
+    assert t.dtype == np.dtype(dtype)
+    back = np.from_dlpack(t)
+    np.testing.assert_array_equal(back, source)
+    if source.size:
+        source[...] = 7
+        assert (back == 7).all()
+        assert (t.numpy() == 7).all()
+        assert back.ctypes.data == source.ctypes.data
+    np.testing.assert_array_equal(np.from_dlpack(tensor(t)), source)
+
+
+def test_dlpack_keeps_the_owner_alive() -> None:
+    view = np.from_dlpack(tensor(np.arange(1000.0)))
+    for _ in range(20):
+        tensor(np.zeros(1000))
+    assert (view == np.arange(1000.0)).all()
+    t = from_dlpack(np.arange(1000.0))
+    for _ in range(20):
+        np.zeros(1000)
+    assert (t.numpy() == np.arange(1000.0)).all()
+
+
+def test_an_unused_capsule_releases_its_array() -> None:
+    before = dlcore.memory_stats()["in_use"]
+    capsule = tensor(np.zeros(1000)).__dlpack__()
+    assert dlcore.memory_stats()["in_use"] > before
+    del capsule
+    assert dlcore.memory_stats()["in_use"] == before
+
+
+def test_dlpack_copy_and_device() -> None:
+    t = tensor([1.0, 2.0])
+    assert t.__dlpack_device__() == (1, 0)
+    capsule = t.__dlpack__(copy=True, dl_device=(1, 0))
+    t.array.assign(ops.zeros((2,)).array)
+    assert Tensor(t.array.device.from_dlpack(capsule)).numpy().tolist() == [1, 2]
+    with pytest.raises(BufferError, match=r"device \(2, 0\) is asked for"):
+        t.__dlpack__(dl_device=(2, 0))
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (lambda: np.ones((3, 4), "f4").T, ValueError, "not contiguous in row-major order; copy it with tensor"),
+        (lambda: np.ones((3, 4), "f4")[:, :2], ValueError, "not contiguous"),
+        (lambda: np.ones(6, "f4")[::-1], ValueError, "not contiguous"),
+        (lambda: np.ones(6, "f4")[::2], ValueError, "not contiguous"),
+        (lambda: np.ones(3, "i8"), TypeError, "type code 0 with 64 bits, expected float32, float64 or int32"),
+        (lambda: np.ones(3, "f2"), TypeError, "type code 2 with 16 bits"),
+        (lambda: np.ones(3, "u4"), TypeError, "type code 1 with 32 bits"),
+        (lambda: np.ones(3, "?"), TypeError, "expected float32, float64 or int32"),
+        (lambda: unaligned(np.ones(3, "f4")), ValueError, "not aligned to its element size"),
+        (lambda: np.ones(3, ">f4"), BufferError, "DLPack"),
+        (lambda: np.ones((1,) * 9, "f4"), ValueError, "9 dimensions, at most 8"),
+        (lambda: [1.0], TypeError, "from_dlpack: list has no __dlpack__ method"),
+    ],
+)
+def test_dlpack_refuses_other_layouts(source: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        from_dlpack(source())
+
+
+def test_a_capsule_is_used_once() -> None:
+    module = tensor([1.0]).array.device
+    capsule = tensor([1.0]).__dlpack__()
+    module.from_dlpack(capsule)
+    with pytest.raises(ValueError, match="from_dlpack"):
+        module.from_dlpack(capsule)
