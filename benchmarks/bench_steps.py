@@ -6,6 +6,7 @@ python benchmarks/bench_steps.py [--threads N] [--json FILE]
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import timing
@@ -14,7 +15,7 @@ import timing
 def mlp(*sizes: int) -> Any:
     from dlcore.nn import Linear, Sequential
 
-    hidden = [Linear(a, b, "relu") for a, b in zip(sizes[:-2], sizes[1:-1], strict=True)]
+    hidden = [Linear(a, b, "relu") for a, b in pairwise(sizes[:-1])]
     return Sequential(*hidden, Linear(sizes[-2], sizes[-1]))
 
 
@@ -68,7 +69,7 @@ def torch_mlp(*sizes: int) -> list[Any]:
     from torch.nn import Linear, ReLU
 
     layers: list[Any] = []
-    for a, b in zip(sizes[:-2], sizes[1:-1], strict=True):
+    for a, b in pairwise(sizes[:-1]):
         layers += [Linear(a, b), ReLU()]
     return [*layers, Linear(sizes[-2], sizes[-1])]
 
@@ -84,7 +85,13 @@ def torch_lenet() -> list[Any]:
 SETTINGS: list[tuple[str, Callable[[], Any], Callable[[], list[Any]], tuple[int, ...], int]] = [
     ("mlp 64-32-10, batch 32", lambda: mlp(64, 32, 10), lambda: torch_mlp(64, 32, 10), (64,), 32),
     ("mlp 784-500-500-10, batch 32", lambda: mlp(784, 500, 500, 10), lambda: torch_mlp(784, 500, 500, 10), (784,), 32),
-    ("mlp 784-500-500-10, batch 128", lambda: mlp(784, 500, 500, 10), lambda: torch_mlp(784, 500, 500, 10), (784,), 128),
+    (
+        "mlp 784-500-500-10, batch 128",
+        lambda: mlp(784, 500, 500, 10),
+        lambda: torch_mlp(784, 500, 500, 10),
+        (784,),
+        128,
+    ),
     ("lenet-5, batch 128", lenet, torch_lenet, (1, 28, 28), 128),
 ]
 

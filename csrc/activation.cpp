@@ -55,9 +55,7 @@ template <typename T> void softmax(Index rows, Index columns, const T* x, T* y) 
     const T* from = x + row * columns;
     T* to = y + row * columns;
     const Vec<T> m = splat<T>(row_max(columns, from));
-    const T rest = exponentials_of_row(columns, from, m, [=](Index i, Index count, Vec<T>, Vec<T> e) {
-      store_lanes(to + i, e, count);
-    });
+    const T rest = exponentials_of_row(columns, from, m, [=](Index i, Mask<T>, Vec<T>, Vec<T> e) { store(to + i, e); });
     const Vec<T> inverse = splat<T>(1 / (1 + rest));
     map_vectors(columns, to, [=](Vec<T> e) { return e * inverse; }, to);
   };
@@ -102,7 +100,7 @@ template <typename T> void log_softmax(Index rows, Index columns, const T* x, T*
   const auto wide = [=](Index row) {
     const T* from = x + row * columns;
     const Vec<T> m = splat<T>(row_max(columns, from));
-    const T rest = exponentials_of_row(columns, from, m, [](Index, Index, Vec<T>, Vec<T>) {});
+    const T rest = exponentials_of_row(columns, from, m, [](Index, Mask<T>, Vec<T>, Vec<T>) {});
     const Vec<T> log_sum = splat<T>(scalar_log1p(rest));
     map_vectors(columns, y + row * columns, [=](Vec<T> v) { return (v - m) - log_sum; }, from);
   };
@@ -125,8 +123,9 @@ template <typename T> void log_softmax_grad(Index rows, Index columns, const T* 
     Vec<T> sums[4] = {};
     fold_columns<T>(columns, sums, T{0}, [](Vec<T>& total, Vec<T> g) { total += g; }, row_dy);
     const Vec<T> sum = splat<T>(sum_states<T>(sums));
-    map_vectors(columns, dx + row * columns, [=](Vec<T> v, Vec<T> g) { return g - vexp<T>(v) * sum; },
-                y + row * columns, row_dy);
+    map_vectors(
+        columns, dx + row * columns, [=](Vec<T> v, Vec<T> g) { return g - vexp<T>(v) * sum; }, y + row * columns,
+        row_dy);
   };
   for_rows<T>(rows, columns, narrow, wide);
 }

@@ -13,8 +13,7 @@ inline constexpr double lecun_amplitude = 1.7159;
 inline constexpr double lecun_slope = 2.0 / 3.0;
 
 // f(x). The comparisons are written so that NaN passes through.
-template <Activation kind, typename T>
-DLCORE_INLINE Vec<T> activate(Vec<T> x, [[maybe_unused]] T parameter) {
+template <Activation kind, typename T> DLCORE_INLINE Vec<T> activate(Vec<T> x, [[maybe_unused]] T parameter) {
   const Vec<T> zero{};
   if constexpr (kind == Activation::sigmoid) return vsigmoid<T>(x);
   else if constexpr (kind == Activation::tanh) return vtanh<T>(x);

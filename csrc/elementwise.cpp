@@ -31,6 +31,27 @@ template <typename T> void square_root(Index n, const T* x, T* y) {
   map_scalars(n, function_grain, x, y, [](T v) { return std::sqrt(v); });
 }
 
+// sin and cos: vectors where |x| <= trig_limit, libm for the other elements (larger, infinite, NaN).
+template <typename T, typename F, typename Libm>
+void trigonometric(Index n, const T* x, T* y, const F& f, const Libm& libm) {
+  constexpr Index block = 256;
+  constexpr T limit = static_cast<T>(trig_limit);
+  parallel_for(n, function_grain, [&](Index begin, Index end) {
+    alignas(64) T result[block];  // apart from y, which may be x
+    for (Index start = begin; start < end; start += block) {
+      const Index count = std::min(block, end - start);
+      const T* from = x + start;
+      map_vectors(count, result, f, from);
+      int far = 0;
+      for (Index i = 0; i < count; ++i) far |= !(std::abs(from[i]) <= limit);
+      if (far)
+        for (Index i = 0; i < count; ++i)
+          if (!(std::abs(from[i]) <= limit)) result[i] = libm(from[i]);
+      std::memcpy(y + start, result, static_cast<std::size_t>(count) * sizeof(T));
+    }
+  });
+}
+
 // --- Two inputs ---
 
 // y[i] = f(a[i], b[i]) over one run of an output row, either input constant where its stride is 0.
@@ -161,8 +182,8 @@ template <typename T> void unary(Unary op, Index n, const T* x, T* y) {
     case Unary::expm1: return map_parallel(n, function_grain, y, [](V v) { return vexpm1<T>(v); }, x);
     case Unary::log: return map_parallel(n, function_grain, y, [](V v) { return vlog<T>(v); }, x);
     case Unary::log1p: return map_parallel(n, function_grain, y, [](V v) { return vlog1p<T>(v); }, x);
-    case Unary::sin: return map_scalars(n, libm_grain, x, y, [](T v) { return std::sin(v); });
-    case Unary::cos: return map_scalars(n, libm_grain, x, y, [](T v) { return std::cos(v); });
+    case Unary::sin: return trigonometric(n, x, y, [](V v) { return vsin<T>(v); }, [](T v) { return std::sin(v); });
+    case Unary::cos: return trigonometric(n, x, y, [](V v) { return vcos<T>(v); }, [](T v) { return std::cos(v); });
   }
 }
 

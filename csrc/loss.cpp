@@ -44,12 +44,12 @@ void softmax_cross_entropy(Index rows, Index columns, const T* logits, const std
     const Vec<T> m = tile_max(columns, tile);
     RestSum<T> rest;
     for (Index j = 0; j < columns; ++j) rest.add(tile[j] - m, exp_shifted<T>(tile[j] - m));
-    store_partial(losses + row, vlog1p<T>(rest.in_each_lane()) - (load(picked) - m), count);
+    store_lanes(losses + row, vlog1p<T>(rest.in_each_lane()) - (load(picked) - m), count);
   };
   const auto wide = [=](Index row) {
     const T* x = logits + row * columns;
     const T m = row_max(columns, x);
-    const T rest = exponentials_of_row(columns, x, splat<T>(m), [](Index, Index, Vec<T>, Vec<T>) {});
+    const T rest = exponentials_of_row(columns, x, splat<T>(m), [](Index, Mask<T>, Vec<T>, Vec<T>) {});
     losses[row] = scalar_log1p(rest) - (logit_of_target(columns, x, targets[row]) - m);
   };
   for_rows<T>(rows, columns, narrow, wide);
@@ -65,7 +65,7 @@ void softmax_cross_entropy_grad(Index rows, Index columns, const T* dlosses, con
     const TileSums<T> sums = exponentials_of_tile(columns, tile);
     T picked[lanes<T>] = {};
     for (Index r = 0; r < count; ++r) picked[r] = logit_of_target(columns, x + r * columns, targets[row + r]);
-    const Vec<T> dloss = load_partial(dlosses + row, count), factor = dloss / (1 + sums.rest);
+    const Vec<T> dloss = load_lanes(dlosses + row, count), factor = dloss / (1 + sums.rest);
     for (Index j = 0; j < columns; ++j) tile.set(j, tile[j] * factor);
     const Vec<T> at_target = dloss * target_grad<T>(load(picked) - sums.m, sums.rest);
     for (Index r = 0; r < count; ++r) {
@@ -80,9 +80,8 @@ void softmax_cross_entropy_grad(Index rows, Index columns, const T* dlosses, con
     const T m = row_max(columns, x), dloss = dlosses[row];
     const std::int32_t target = targets[row];
     const T d = logit_of_target(columns, x, target) - m;
-    const T rest = exponentials_of_row(columns, x, splat<T>(m), [=](Index i, Index count, Vec<T>, Vec<T> e) {
-      store_lanes(dx + i, e, count);
-    });
+    const T rest =
+        exponentials_of_row(columns, x, splat<T>(m), [=](Index i, Mask<T>, Vec<T>, Vec<T> e) { store(dx + i, e); });
     const Vec<T> factor = splat<T>(dloss / (1 + rest));
     map_vectors(columns, dx, [=](Vec<T> e) { return e * factor; }, dx);
     if (target >= 0 && target < columns) dx[target] = dloss * target_grad<T>(splat<T>(d), splat<T>(rest))[0];
@@ -106,14 +105,14 @@ void softmax_cross_entropy_soft(Index rows, Index columns, const T* logits, cons
       total += t;
       dot += t == Vec<T>{} ? t : t * d;
     }
-    if (columns == 0) return store_partial(losses + row, Vec<T>{}, count);
-    store_partial(losses + row, total * vlog1p<T>(rest.in_each_lane()) - dot, count);
+    if (columns == 0) return store_lanes(losses + row, Vec<T>{}, count);
+    store_lanes(losses + row, total * vlog1p<T>(rest.in_each_lane()) - dot, count);
   };
   const auto wide = [=](Index row) {
     const T *x = logits + row * columns, *weights = targets + row * columns;
     Vec<T> total{}, dot{};
-    const auto visit = [&](Index i, Index count, Vec<T> d, Vec<T>) {
-      const Vec<T> t = load_lanes(weights + i, count);
+    const auto visit = [&](Index i, Mask<T> live, Vec<T> d, Vec<T>) {
+      const Vec<T> t = live ? load(weights + i) : Vec<T>{};
       total += t;
       dot += t == Vec<T>{} ? t : t * d;
     };
@@ -133,7 +132,7 @@ void softmax_cross_entropy_soft_grad(Index rows, Index columns, const T* dlosses
     const TileSums<T> sums = exponentials_of_tile(columns, tile);
     Vec<T> total{};
     for (Index j = 0; j < columns; ++j) total += weights[j];
-    const Vec<T> dloss = load_partial(dlosses + row, count), factor = total / (1 + sums.rest);
+    const Vec<T> dloss = load_lanes(dlosses + row, count), factor = total / (1 + sums.rest);
     for (Index j = 0; j < columns; ++j) tile.set(j, dloss * (tile[j] * factor - weights[j]));
     store_tile(count, columns, tile, dlogits + row * columns);
   };
@@ -141,9 +140,9 @@ void softmax_cross_entropy_soft_grad(Index rows, Index columns, const T* dlosses
     const T *x = logits + row * columns, *weights = targets + row * columns;
     T* dx = dlogits + row * columns;
     Vec<T> total{};
-    const auto visit = [&](Index i, Index count, Vec<T>, Vec<T> e) {
-      total += load_lanes(weights + i, count);
-      store_lanes(dx + i, e, count);
+    const auto visit = [&](Index i, Mask<T> live, Vec<T>, Vec<T> e) {
+      total += live ? load(weights + i) : Vec<T>{};
+      store(dx + i, e);
     };
     const T rest = exponentials_of_row(columns, x, splat<T>(row_max(columns, x)), visit);
     const Vec<T> dloss = splat<T>(dlosses[row]), factor = splat<T>(horizontal_sum<T>(total) / (1 + rest));
@@ -191,14 +190,14 @@ template <typename T> void squared_error_grad(Index n, const T* dlosses, const T
   });
 }
 
-#define DLCORE_INSTANTIATE(T)                                                                                    \
-  template void softmax_cross_entropy(Index, Index, const T*, const std::int32_t*, T*);                          \
-  template void softmax_cross_entropy_grad(Index, Index, const T*, const T*, const std::int32_t*, T*);           \
-  template void softmax_cross_entropy_soft(Index, Index, const T*, const T*, T*);                                \
-  template void softmax_cross_entropy_soft_grad(Index, Index, const T*, const T*, const T*, T*);                 \
-  template void sigmoid_cross_entropy(Index, const T*, const T*, T*);                                            \
-  template void sigmoid_cross_entropy_grad(Index, const T*, const T*, const T*, T*);                             \
-  template void squared_error(Index, const T*, const T*, T*);                                                    \
+#define DLCORE_INSTANTIATE(T)                                                                          \
+  template void softmax_cross_entropy(Index, Index, const T*, const std::int32_t*, T*);                \
+  template void softmax_cross_entropy_grad(Index, Index, const T*, const T*, const std::int32_t*, T*); \
+  template void softmax_cross_entropy_soft(Index, Index, const T*, const T*, T*);                      \
+  template void softmax_cross_entropy_soft_grad(Index, Index, const T*, const T*, const T*, T*);       \
+  template void sigmoid_cross_entropy(Index, const T*, const T*, T*);                                  \
+  template void sigmoid_cross_entropy_grad(Index, const T*, const T*, const T*, T*);                   \
+  template void squared_error(Index, const T*, const T*, T*);                                          \
   template void squared_error_grad(Index, const T*, const T*, const T*, T*);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)

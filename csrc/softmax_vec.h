@@ -19,12 +19,22 @@ template <typename T> struct alignas(64) Tile {
 };
 
 // Lanes beyond `rows` are zero.
-template <typename T> inline void load_tile(Index rows, Index columns, const T* x, Tile<T>& tile) {
-  if (rows < lanes<T>) std::fill(tile.data, tile.data + columns * lanes<T>, T{0});
+template <typename T> DLCORE_INLINE void load_tile(Index rows, Index columns, const T* x, Tile<T>& tile) {
+  if (rows == lanes<T>) {
+    for (Index j = 0; j < columns; ++j)
+      for (int r = 0; r < lanes<T>; ++r) tile.data[j * lanes<T> + r] = x[r * columns + j];
+    return;
+  }
+  std::fill(tile.data, tile.data + columns * lanes<T>, T{0});
   for (Index r = 0; r < rows; ++r)
     for (Index j = 0; j < columns; ++j) tile.data[j * lanes<T> + r] = x[r * columns + j];
 }
-template <typename T> inline void store_tile(Index rows, Index columns, const Tile<T>& tile, T* y) {
+template <typename T> DLCORE_INLINE void store_tile(Index rows, Index columns, const Tile<T>& tile, T* y) {
+  if (rows == lanes<T>) {
+    for (Index j = 0; j < columns; ++j)
+      for (int r = 0; r < lanes<T>; ++r) y[r * columns + j] = tile.data[j * lanes<T> + r];
+    return;
+  }
   for (Index r = 0; r < rows; ++r)
     for (Index j = 0; j < columns; ++j) y[r * columns + j] = tile.data[j * lanes<T> + r];
 }
@@ -42,14 +52,17 @@ void for_rows(Index rows, Index columns, const Narrow& narrow, const Wide& wide)
   });
 }
 
-template <typename T> DLCORE_INLINE Vec<T> load_padded(const T* p, Index count, T pad) {
-  Vec<T> v = splat<T>(pad);
-  std::memcpy(&v, p, static_cast<std::size_t>(count) * sizeof(T));
-  return v;
+template <typename T> using Mask = Vec<IntOf<T>>;
+
+// All lanes but those of the vector before, where the last vector of n > lanes elements overlaps it.
+template <typename T> DLCORE_INLINE Mask<T> last_lanes(Index n) {
+  Mask<T> lane;
+  for (int i = 0; i < lanes<T>; ++i) lane[i] = i;
+  return lane >= splat<IntOf<T>>(static_cast<IntOf<T>>((lanes<T> - n % lanes<T>) % lanes<T>));
 }
 
-// Folds a row's vectors into four independent states, which hides the latency of the additions; the tail is padded.
-// body(state, vectors...).
+// Folds a wide row's vectors into four independent states, which hides the latency of the additions; `pad` stands for
+// elements the last vector repeats. body(state, vectors...).
 template <typename T, typename State, typename Body, typename... Inputs>
 DLCORE_INLINE void fold_columns(Index n, State (&states)[4], T pad, const Body& body, const Inputs*... x) {
   Index i = 0;
@@ -60,7 +73,9 @@ DLCORE_INLINE void fold_columns(Index n, State (&states)[4], T pad, const Body& 
     body(states[3], load(x + i + 3 * lanes<T>)...);
   }
   for (; i + lanes<T> <= n; i += lanes<T>) body(states[0], load(x + i)...);
-  if (i < n) body(states[1], load_padded<T>(x + i, n - i, pad)...);
+  if (i == n) return;
+  const Mask<T> live = last_lanes<T>(n);
+  body(states[1], (live ? load(x + n - lanes<T>) : splat<T>(pad))...);
 }
 
 template <typename T> DLCORE_INLINE T sum_states(const Vec<T> (&states)[4]) {
@@ -93,37 +108,44 @@ template <typename T> DLCORE_INLINE Vec<T> exp_shifted(Vec<T> d) {
 // Sum of e^d over a row, d = x - m, without one of the elements that are 1: log(sum) = log1p(rest) keeps the small
 // losses of confident predictions. NaN where a d is.
 template <typename T> struct RestSum {
-  Vec<T> sum{}, ones{};
+  Vec<T> sum{};
+  Mask<T> ones{};
   DLCORE_INLINE void add(Vec<T> d, Vec<T> e) {
-    const auto top = d == Vec<T>{};
+    const Mask<T> top = d == Vec<T>{};
     sum += top ? Vec<T>{} : e;
-    ones += top ? splat<T>(1) : Vec<T>{};
+    ones -= top;
   }
-  DLCORE_INLINE Vec<T> in_each_lane() const { return sum + (ones - 1); }
-  DLCORE_INLINE T across_lanes() const { return horizontal_sum<T>(sum) + (horizontal_sum<T>(ones) - 1); }
+  DLCORE_INLINE Vec<T> in_each_lane() const { return sum + __builtin_convertvector(ones - 1, Vec<T>); }
+  DLCORE_INLINE T across_lanes() const {
+    IntOf<T> count = -1;
+    for (int i = 0; i < lanes<T>; ++i) count += ones[i];
+    return horizontal_sum<T>(sum) + static_cast<T>(count);
+  }
 };
 
-// The rest of a wide row; visit(i, count, d, e) sees each vector of it, of which `count` lanes are elements.
+// The rest of a wide row. visit(i, live, d, e) sees each vector of it; the last one repeats elements of the one before,
+// and its lanes that count are `live`.
 template <typename T, typename Visit>
 DLCORE_INLINE T exponentials_of_row(Index n, const T* x, Vec<T> m, const Visit& visit) {
   constexpr Index block = 64 * lanes<T>;  // sums of blocks are added up: the error grows with the root of the length
+  const Index whole = n - n % lanes<T>;
   RestSum<T> rest;
-  for (Index begin = 0; begin < n; begin += block) {
-    const Index end = std::min(begin + block, n);
-    RestSum<T> part;
-    Index i = begin;
-    for (; i + lanes<T> <= end; i += lanes<T>) {
+  for (Index begin = 0; begin < whole; begin += block) {
+    const Index end = std::min(begin + block, whole);
+    Vec<T> sum = rest.sum;
+    rest.sum = Vec<T>{};
+    for (Index i = begin; i < end; i += lanes<T>) {
       const Vec<T> d = load(x + i) - m, e = exp_shifted<T>(d);
-      visit(i, Index{lanes<T>}, d, e);
-      part.add(d, e);
+      visit(i, Mask<T>{} - 1, d, e);
+      rest.add(d, e);
     }
-    if (i < end) {
-      const Vec<T> d = load_padded<T>(x + i, end - i, -detail::infinity<T>) - m, e = exp_shifted<T>(d);
-      visit(i, end - i, d, e);
-      part.add(d, e);
-    }
-    rest.sum += part.sum;
-    rest.ones += part.ones;
+    rest.sum += sum;
+  }
+  if (whole < n) {
+    const Mask<T> live = last_lanes<T>(n);
+    const Vec<T> d = load(x + n - lanes<T>) - m, e = exp_shifted<T>(d);
+    visit(n - lanes<T>, live, d, e);
+    rest.add(live ? d : splat<T>(-1), live ? e : Vec<T>{});
   }
   return rest.across_lanes();
 }

@@ -23,8 +23,14 @@ template <typename T> struct VectorOf {
   typedef T type __attribute__((vector_size(vector_bytes)));
 };
 template <int bytes> struct IntegerOf;
-template <> struct IntegerOf<4> { using type = std::int32_t; using unsigned_type = std::uint32_t; };
-template <> struct IntegerOf<8> { using type = std::int64_t; using unsigned_type = std::uint64_t; };
+template <> struct IntegerOf<4> {
+  using type = std::int32_t;
+  using unsigned_type = std::uint32_t;
+};
+template <> struct IntegerOf<8> {
+  using type = std::int64_t;
+  using unsigned_type = std::uint64_t;
+};
 }  // namespace detail
 
 template <typename T> using Vec = typename detail::VectorOf<T>::type;
@@ -44,15 +50,31 @@ template <typename T> DLCORE_INLINE void store(T* p, Vec<T> v) { std::memcpy(p, 
 
 template <typename T> DLCORE_INLINE Vec<T> splat(T x) { return x - Vec<T>{}; }
 
-// The first `count` lanes from memory, the rest zero; never reads past p + count.
+namespace detail {
+// memcpy of count < lanes elements, in halves: a call would cost more than the work, and spill every vector register.
+template <int step, typename T> DLCORE_INLINE void copy_below(T* to, const T* from, Index count) {
+  if constexpr (step > 0) {
+    if (count & step) {
+      std::memcpy(to, from, step * sizeof(T));
+      to += step;
+      from += step;
+    }
+    copy_below<step / 2>(to, from, count);
+  }
+}
+}  // namespace detail
+
+// The first `count` < lanes elements from memory, the rest zero; never reads past p + count.
 template <typename T> DLCORE_INLINE Vec<T> load_partial(const T* p, Index count) {
-  Vec<T> v{};
-  std::memcpy(&v, p, static_cast<std::size_t>(count) * sizeof(T));
-  return v;
+  T part[lanes<T>] = {};
+  detail::copy_below<lanes<T> / 2>(part, p, count);
+  return load(part);
 }
 
 template <typename T> DLCORE_INLINE void store_partial(T* p, Vec<T> v, Index count) {
-  std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(T));
+  T part[lanes<T>];
+  std::memcpy(part, &v, sizeof v);
+  detail::copy_below<lanes<T> / 2>(p, part, count);
 }
 
 template <typename To, typename From> DLCORE_INLINE To bit_cast_vec(From from) {
@@ -71,13 +93,21 @@ template <typename T> DLCORE_INLINE T horizontal_sum(Vec<T> v) {
   return part[0];
 }
 
-// y[i] = f(x[i]...) over whole vectors. The tail runs the same vector code on a padded copy, so an element's bits
-// do not depend on where in the array it stands.
+// y[i] = f(x[i]...) over whole vectors; y may be one of the x. The last vector overlaps the one before (it is read
+// first, in case y is x), and fewer elements than a vector run on a padded copy: an element's bits do not depend on
+// where in the array it stands. f must have no side effects.
 template <typename T, typename F, typename... Inputs>
 DLCORE_INLINE void map_vectors(Index n, T* y, const F& f, const Inputs*... x) {
-  Index i = 0;
-  for (; i + lanes<T> <= n; i += lanes<T>) store(y + i, f(load(x + i)...));
-  if (i < n) store_partial(y + i, f(load_partial(x + i, n - i)...), n - i);
+  if (n >= lanes<T>) {
+    const Index last = n - lanes<T>;
+    const auto run = [&](auto... tail) __attribute__((always_inline)) {
+      for (Index i = 0; i < last; i += lanes<T>) store(y + i, f(load(x + i)...));
+      store(y + last, f(tail...));
+    };
+    run(load(x + last)...);
+  } else if (n > 0) {
+    store_partial(y, f(load_partial(x, n)...), n);
+  }
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -1,7 +1,8 @@
 // Elementary functions on whole vectors: branch-free, no tables, no errno. Written with the operators of vec.h alone.
 // Infinities, NaN, signed zeros and denormals (in and out) behave as in C's <math.h>. The bounds, in units in the last
 // place (ulp), are the largest errors of the generic and the FMA builds over all float arguments, and over 10^9 random
-// double ones; each holds for both types. Polynomials are minimax fits by Remez exchange, coefficients rounded one by one.
+// double ones; each holds for both types. Polynomials are minimax fits by Remez exchange, coefficients rounded one by
+// one.
 #pragma once
 
 #include <limits>
@@ -77,13 +78,14 @@ template <typename T> DLCORE_INLINE Vec<T> scale_by_exponent(Vec<T> y, Bits<T> c
 
 // e^r - 1 for |r| <= ln(2) / 2; relative error of the polynomial 3.3e-9 (float) and 1e-18 (double).
 DLCORE_INLINE Vec<float> expm1_reduced(Vec<float> r) {
-  return r + r * r * polynomial(r, 0.5F, 0x1.55552cp-3F, 0x1.555502p-5F, 0x1.1155aap-7F, 0x1.6d2e5p-10F, 0x1.3b86b6p-13F);
+  return r +
+         r * r * polynomial(r, 0.5F, 0x1.55552cp-3F, 0x1.555502p-5F, 0x1.1155aap-7F, 0x1.6d2e5p-10F, 0x1.3b86b6p-13F);
 }
 DLCORE_INLINE Vec<double> expm1_reduced(Vec<double> r) {
-  return r + r * r * polynomial(r, 0.5, 0x1.5555555555559p-3, 0x1.555555555553fp-5, 0x1.111111110f6dfp-7,
-                                0x1.6c16c16c1f05bp-10, 0x1.a01a01afd194bp-13, 0x1.a01a017bccb8ap-16,
-                                0x1.71ddf88525ff7p-19, 0x1.27e536247b96ap-22, 0x1.af5e68cfaaf9dp-26,
-                                0x1.1ee88af31fdcbp-29);
+  return r + r * r *
+                 polynomial(r, 0.5, 0x1.5555555555559p-3, 0x1.555555555553fp-5, 0x1.111111110f6dfp-7,
+                            0x1.6c16c16c1f05bp-10, 0x1.a01a01afd194bp-13, 0x1.a01a017bccb8ap-16, 0x1.71ddf88525ff7p-19,
+                            0x1.27e536247b96ap-22, 0x1.af5e68cfaaf9dp-26, 0x1.1ee88af31fdcbp-29);
 }
 
 // For exp_low <= x <= exp_high; NaN stays.
@@ -109,9 +111,9 @@ DLCORE_INLINE Vec<float> log_reduced(Vec<float> f, Vec<float> k) {
 // 2 atanh(s), s = f / (2 + f), arranged as in fdlibm's e_log.c (Sun Microsystems, 1993); polynomial 1.2e-18.
 DLCORE_INLINE Vec<double> log_reduced(Vec<double> f, Vec<double> k) {
   const Vec<double> s = f / (2 + f), z = s * s, half_square = 0.5 * f * f;
-  const Vec<double> tail = z * polynomial(z, 0x1.5555555555592p-1, 0x1.999999997ff63p-2, 0x1.24924941db49ap-2,
-                                          0x1.c71c521a17e6bp-3, 0x1.74663ba3c7d68p-3, 0x1.39a20b943830dp-3,
-                                          0x1.2f02524c5e0c8p-3);
+  const Vec<double> tail =
+      z * polynomial(z, 0x1.5555555555592p-1, 0x1.999999997ff63p-2, 0x1.24924941db49ap-2, 0x1.c71c521a17e6bp-3,
+                     0x1.74663ba3c7d68p-3, 0x1.39a20b943830dp-3, 0x1.2f02524c5e0c8p-3);
   const Vec<double> correction = s * (half_square + tail) + k * Format<double>::ln2_low;
   return k * Format<double>::ln2_high - ((half_square - correction) - f);
 }
@@ -131,12 +133,74 @@ template <typename T> DLCORE_INLINE Decomposed<T> decompose(Vec<T> x) {
   return {from_bits<T>((bits & fraction_mask) + F::sqrt_half) - 1, k, bits & ~fraction_mask};
 }
 
-// log(u + lost) for u >= 1/2 and what rounding it lost; with u = 1 + x that is log(1 + x), and x itself where x is tiny.
+// log(u + lost) for u >= 1/2 and what rounding it lost; with u = 1 + x that is log(1 + x), and x itself where x is
+// tiny.
 template <typename T> DLCORE_INLINE Vec<T> log_of_sum(Vec<T> u, Vec<T> lost) {
   const Decomposed<T> d = decompose<T>(u);
   // Beyond 2^64 `lost` does not matter, and 2^-k is not representable for the largest k.
   const Vec<T> scaled = lost * from_bits<T>(2 * Format<T>::one - d.power);
   return log_reduced(d.f + (u > splat<T>(T{0x1p64F}) ? Vec<T>{} : scaled), d.k);  // NaN: through `lost`
+}
+
+// x = n pi/2 + r + rest for |x| <= trig_limit, |r| <= pi/4 (a little more for float), `rest` far below the last place.
+// pi/2 in three parts, the first two of 33 bits (fdlibm's e_rem_pio2.c): exact when multiplied by n < 2^20.
+template <typename T> struct Quarters {
+  Bits<T> n;
+  Vec<T> r, rest;
+};
+DLCORE_INLINE Quarters<double> reduce_quarters(Vec<double> x) {
+  constexpr double shift = 0x1.8p52;
+  const Vec<double> shifted = x * 0x1.45f306dc9c883p-1 + shift, n = shifted - shift;
+  const Vec<double> first = x - n * 0x1.921fb544p0, second = n * 0x1.0b4611a6p-34, r = first - second;
+  return {to_bits<double>(shifted), r, ((first - r) - second) - n * 0x1.3198a2e037073p-69};
+}
+DLCORE_INLINE Quarters<float> reduce_quarters(Vec<float> x) {  // in double
+  typedef float Half __attribute__((vector_size(vector_bytes / 2)));
+  constexpr float shift = 0x1.8p23F;
+  const Vec<float> shifted = x * 0x1.45f306p-1F + shift, n = shifted - shift;
+  Half halves_x[2], halves_n[2];
+  std::memcpy(halves_x, &x, sizeof x);
+  std::memcpy(halves_n, &n, sizeof n);
+  for (int i = 0; i < 2; ++i) {
+    const Vec<double> wide_x = __builtin_convertvector(halves_x[i], Vec<double>);
+    const Vec<double> wide_n = __builtin_convertvector(halves_n[i], Vec<double>);
+    halves_x[i] = __builtin_convertvector((wide_x - wide_n * 0x1.921fb544p0) - wide_n * 0x1.0b4611a626331p-34, Half);
+  }
+  Vec<float> r;
+  std::memcpy(&r, halves_x, sizeof r);
+  return {to_bits<float>(shifted), r, Vec<float>{}};
+}
+
+// (sin r - r) / r^3 and (cos r - 1 + r^2 / 2) / r^4 as polynomials of z = r^2: Cephes' sinf.c (Moshier, 1992) and
+// fdlibm's k_sin.c and k_cos.c (Sun Microsystems, 1993).
+DLCORE_INLINE Vec<float> sin_tail(Vec<float> z) {
+  return polynomial(z, -1.6666654611e-1F, 8.3321608736e-3F, -1.9515295891e-4F);
+}
+DLCORE_INLINE Vec<float> cos_tail(Vec<float> z) {
+  return polynomial(z, 4.166664568298827e-2F, -1.388731625493765e-3F, 2.443315711809948e-5F);
+}
+DLCORE_INLINE Vec<double> sin_tail(Vec<double> z) {
+  return polynomial(z, -1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04,
+                    2.75573137070700676789e-06, -2.50507602534068634195e-08, 1.58969099521155010221e-10);
+}
+DLCORE_INLINE Vec<double> cos_tail(Vec<double> z) {
+  return polynomial(z, 4.16666666666666019037e-02, -1.38888888888741095749e-03, 2.48015872894767294178e-05,
+                    -2.75573143513906633035e-07, 2.08757232129817482790e-09, -1.13596475577881948265e-11);
+}
+
+// sin(x + ahead pi/2)
+template <typename T> DLCORE_INLINE Vec<T> sin_ahead(Vec<T> x, UIntOf<T> ahead) {
+  const Quarters<T> reduced = reduce_quarters(x);
+  const Bits<T> n = reduced.n + ahead;
+  const Vec<T> r = reduced.r, z = r * r, half = T{0.5} * z, top = 1 - half;
+  Vec<T> below_sine = r * z * sin_tail(z), below_cosine = z * z * cos_tail(z) + ((1 - top) - half);
+  if constexpr (sizeof(T) == 8) {
+    below_sine += reduced.rest * top;
+    below_cosine -= reduced.rest * r;
+  }
+  const Vec<T> sine = z == Vec<T>{} ? r : r + below_sine, cosine = top + below_cosine;  // the test keeps the sign of 0
+  const Vec<T> y = (n & 1) != Bits<T>{} ? cosine : sine;
+  return from_bits<T>(to_bits<T>(y) ^ (n << (8 * sizeof(T) - 2) & sign_bit<T>));
 }
 
 }  // namespace detail
@@ -152,7 +216,8 @@ template <typename T> DLCORE_INLINE Vec<T> vexp(Vec<T> x) {
 
 template <typename T> DLCORE_INLINE Vec<T> vexpm1(Vec<T> x) {
   using F = detail::Format<T>;
-  const detail::Reduced<T> reduced = detail::reduce<T>(detail::at_most<T>(detail::at_least<T>(x, F::expm1_low), F::exp_high));
+  const detail::Reduced<T> reduced =
+      detail::reduce<T>(detail::at_most<T>(detail::at_least<T>(x, F::expm1_low), F::exp_high));
   // 2^n (p + (1 - 2^-n)); 2^-n is far below the rounding error from n = 64 on, and not representable for the largest n.
   constexpr int bias = std::numeric_limits<T>::max_exponent - 1;
   const Vec<T> n = detail::at_most<T>(reduced.n, T{64});
@@ -199,6 +264,11 @@ template <typename T> DLCORE_INLINE Vec<T> vtanh(Vec<T> x) {
   const Vec<T> q = h / (1 + h);
   return detail::with_sign_of<T>(h < splat<T>(T{0.5}) ? h - h * q : q, x);
 }
+
+// For |x| <= trig_limit only; others need a longer reduction.
+inline constexpr double trig_limit = 1e6;
+template <typename T> DLCORE_INLINE Vec<T> vsin(Vec<T> x) { return detail::sin_ahead<T>(x, 0); }
+template <typename T> DLCORE_INLINE Vec<T> vcos(Vec<T> x) { return detail::sin_ahead<T>(x, 1); }
 
 // log(1 + e^x)
 template <typename T> DLCORE_INLINE Vec<T> vsoftplus(Vec<T> x) {

@@ -20,7 +20,7 @@ def objective(x, y):
 
 
 step = dlcore.value_and_grad(objective, network.parameters)
-for epoch in range(20):
+for _ in range(20):
     order = rng.permutation(len(train))
     for batch in np.array_split(order, 45):
         loss, gradient = step(dlcore.tensor(train.x[batch]), train.y[batch])
@@ -31,7 +31,7 @@ print(f"network: last loss {loss.item():.4f}, test error {np.mean(predicted != t
 # Contrastive divergence gives the same kind of gradient, so the loop is the same.
 rbm = RBM(64, 100, seed=1)
 optimizer = optim.SGD(rbm.parameters, lr=0.05, momentum=0.9)
-for epoch in range(10):
+for _ in range(10):
     for batch in np.array_split(rng.permutation(len(train)), 72):
         optimizer.step(rbm.cd_gradient(train.x[batch]))
 restored = rbm.reconstruct(test.x)

@@ -21,7 +21,7 @@ class Case:
     functions : names of the device functions it covers.
     inputs : rng -> arguments. Float arrays are made in float64 and cast to the dtype under test;
         int32 arrays, numbers, tuples, strings and None are passed as they are.
-    call : (device, *arguments) -> Array, number, or a tuple of them. Arguments are device Arrays where inputs are arrays.
+    call : (device, *arguments) -> Array, number, or a tuple of them; arrays among the inputs come as device Arrays.
     reference : (*arguments) -> the same in float64 NumPy, from the cast arguments promoted to float64. Not dlcore.
     tolerance : allowed |result - reference| in units of eps(dtype) * scale. 0 demands equality.
     scale : (*arguments) -> the magnitude errors are measured against, e.g. sum |a||b| for a product.

@@ -7,10 +7,9 @@ import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
+import cases
 import numpy as np
 from case import Case, ErrorCase, magnitude
-
-import cases
 
 FAMILIES = sorted(module.name for module in pkgutil.iter_modules(cases.__path__))
 
@@ -72,4 +71,6 @@ def assert_close(result: np.ndarray, reference: np.ndarray, scale: Any, toleranc
         bad = ~(same | (error <= tolerance * eps * np.abs(scale)))
     if bad.any():
         first = np.unravel_index(np.argmax(bad), bad.shape) if bad.ndim else ()
-        raise AssertionError(f"{bad.sum()} of {bad.size} differ; at {first}: {result[first]}, expected {reference[first]}")
+        raise AssertionError(
+            f"{bad.sum()} of {bad.size} differ; at {first}: {result[first]}, expected {reference[first]}"
+        )

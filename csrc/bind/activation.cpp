@@ -61,8 +61,7 @@ template <typename Kernel> Array bind_rows(const char* op, const Array& x, const
   return y;
 }
 
-template <typename Kernel>
-Array bind_rows_grad(const char* op, const Array& dy, const Array& y, const Kernel& kernel) {
+template <typename Kernel> Array bind_rows_grad(const char* op, const Array& dy, const Array& y, const Kernel& kernel) {
   require_float(op, "dy", dy);
   require_same_dtype(op, "dy", dy, "y", y);
   require_same_shape(op, "dy", dy, "y", y);
@@ -73,8 +72,7 @@ Array bind_rows_grad(const char* op, const Array& dy, const Array& y, const Kern
   dispatch_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *from_dy = dy.data<T>(), *from_y = y.data<T>();
-    without_gil(function_cost * y.size(),
-                [&] { kernel(y.size() / columns, columns, from_dy, from_y, dx.data<T>()); });
+    without_gil(function_cost * y.size(), [&] { kernel(y.size() / columns, columns, from_dy, from_y, dx.data<T>()); });
   });
   return dx;
 }

@@ -9,19 +9,25 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-struct NamedUnary { const char* name; Unary op; };
+struct NamedUnary {
+  const char* name;
+  Unary op;
+};
 constexpr NamedUnary unary_functions[] = {
-    {"negative", Unary::negative}, {"abs", Unary::abs},   {"sign", Unary::sign},
-    {"square", Unary::square},     {"sqrt", Unary::sqrt}, {"reciprocal", Unary::reciprocal},
+    {"negative", Unary::negative}, {"abs", Unary::abs},     {"sign", Unary::sign},
+    {"square", Unary::square},     {"sqrt", Unary::sqrt},   {"reciprocal", Unary::reciprocal},
     {"exp", Unary::exp},           {"expm1", Unary::expm1}, {"log", Unary::log},
-    {"log1p", Unary::log1p},       {"sin", Unary::sin},   {"cos", Unary::cos},
+    {"log1p", Unary::log1p},       {"sin", Unary::sin},     {"cos", Unary::cos},
 };
 
-struct NamedBinary { const char* name; Binary op; };
+struct NamedBinary {
+  const char* name;
+  Binary op;
+};
 constexpr NamedBinary binary_functions[] = {
-    {"add", Binary::add},           {"subtract", Binary::subtract}, {"multiply", Binary::multiply},
-    {"divide", Binary::divide},     {"power", Binary::power},       {"maximum", Binary::maximum},
-    {"minimum", Binary::minimum},   {"greater", Binary::greater},   {"greater_equal", Binary::greater_equal},
+    {"add", Binary::add},         {"subtract", Binary::subtract}, {"multiply", Binary::multiply},
+    {"divide", Binary::divide},   {"power", Binary::power},       {"maximum", Binary::maximum},
+    {"minimum", Binary::minimum}, {"greater", Binary::greater},   {"greater_equal", Binary::greater_equal},
     {"equal", Binary::equal},
 };
 
@@ -56,7 +62,8 @@ Broadcast broadcast_layout(const Shape& shape, const Array& a, const Array& b) {
   Index step_a = 1, step_b = 1;
   for (int axis = shape.ndim - 1; axis >= 0; --axis) {
     const int axis_a = axis - (shape.ndim - a.ndim()), axis_b = axis - (shape.ndim - b.ndim());
-    const Index size = shape[axis], size_a = axis_a < 0 ? 1 : a.shape(axis_a), size_b = axis_b < 0 ? 1 : b.shape(axis_b);
+    const Index size = shape[axis], size_a = axis_a < 0 ? 1 : a.shape(axis_a),
+                size_b = axis_b < 0 ? 1 : b.shape(axis_b);
     const Index stride_a = size_a == 1 ? 0 : step_a, stride_b = size_b == 1 ? 0 : step_b;
     step_a *= size_a;
     step_b *= size_b;
@@ -158,7 +165,8 @@ Array bind_full(const py::handle& sizes, double value, const std::string& dtype_
   const Shape shape = to_shape("full", sizes);
   const DType dtype = to_dtype("full", dtype_name);
   if (dtype == DType::int32 && !(value >= -2147483648.0 && value <= 2147483647.0 && value == std::trunc(value)))
-    value_error("full: value is " + std::string(py::str(py::float_(value))) + ", expected an integer of 32 bits for dtype int32");
+    value_error("full: value is " + std::string(py::str(py::float_(value))) +
+                ", expected an integer of 32 bits for dtype int32");
   Array y = new_array("full", shape, dtype);
   const auto fill_with = [&](auto typed) {
     using T = decltype(typed);
@@ -189,11 +197,14 @@ Array bind_cast(const Array& x, const std::string& dtype_name) {
     });
   Array y = new_array("cast", x.shape(), dtype);
   if (from == dtype) {
-    if (y.bytes() > 0) without_gil(y.size(), [&] { std::memcpy(y.raw(), x.raw(), static_cast<std::size_t>(y.bytes())); });
+    if (y.bytes() > 0)
+      without_gil(y.size(), [&] { std::memcpy(y.raw(), x.raw(), static_cast<std::size_t>(y.bytes())); });
     return y;
   }
-  if (from == DType::float32) dtype == DType::int32 ? cast_into<float, std::int32_t>(x, y) : cast_into<float, double>(x, y);
-  else if (from == DType::float64) dtype == DType::int32 ? cast_into<double, std::int32_t>(x, y) : cast_into<double, float>(x, y);
+  if (from == DType::float32)
+    dtype == DType::int32 ? cast_into<float, std::int32_t>(x, y) : cast_into<float, double>(x, y);
+  else if (from == DType::float64)
+    dtype == DType::int32 ? cast_into<double, std::int32_t>(x, y) : cast_into<double, float>(x, y);
   else dtype == DType::float32 ? cast_into<std::int32_t, float>(x, y) : cast_into<std::int32_t, double>(x, y);
   return y;
 }
@@ -205,8 +216,8 @@ void bind_elementwise(py::module_& m) {
     m.def(function.name, [&function](const Array& x) { return bind_unary(function, x); }, py::arg("x"));
   for (const NamedBinary& function : binary_functions)
     m.def(
-        function.name, [&function](const Array& a, const Array& b) { return bind_binary(function, a, b); }, py::arg("a"),
-        py::arg("b"));
+        function.name, [&function](const Array& a, const Array& b) { return bind_binary(function, a, b); },
+        py::arg("a"), py::arg("b"));
   m.def("affine", &bind_affine, py::arg("x"), py::arg("scale"), py::arg("shift"));
   m.def("power_scalar", &bind_power_scalar, py::arg("x"), py::arg("exponent"));
   m.def("clamp", &bind_clamp, py::arg("x"), py::arg("low"), py::arg("high"));

@@ -64,7 +64,8 @@ Array bind_softmax_cross_entropy_grad(const Array& dlosses, const Array& logits,
 
 // Element-wise losses: every argument has the shape and dtype of the first.
 template <typename Kernel>
-Array bind_pair(const char* op, const char* name_a, const Array& a, const char* name_b, const Array& b, const Kernel& kernel) {
+Array bind_pair(const char* op, const char* name_a, const Array& a, const char* name_b, const Array& b,
+                const Kernel& kernel) {
   require_float(op, name_a, a);
   require_same_dtype(op, name_a, a, name_b, b);
   require_same_shape(op, name_a, a, name_b, b);

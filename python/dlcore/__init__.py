@@ -4,14 +4,24 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from . import data, losses, models, nn, ops, optim, penalties, train
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import losses, nn, ops, optim, penalties
 from .autodiff import Tape, grad, is_recording, no_grad, stop_gradient, value_and_grad
 from .calculus import hessian, hvp, jacobian, jvp, vjp
 from .device import get_num_threads, memory_stats, release_cached_memory, set_num_threads
 from .ops import Generator
-from .show import show_config
 from .tensor import Tensor, float32, float64, from_dlpack, int32, tensor
-from .train import load
+
+if TYPE_CHECKING:
+    from . import data, models, plot, train
+    from .show import show_config
+    from .train import load
+
+# Most of the import time would be theirs, for readers and file formats that a script may never touch.
+_AT_FIRST_USE = ("data", "models", "plot", "train")
+_OWNERS = {"load": "train", "show_config": "show"}
 
 __all__ = [
     "Generator",
@@ -39,6 +49,7 @@ __all__ = [
     "ops",
     "optim",
     "penalties",
+    "plot",
     "release_cached_memory",
     "set_num_threads",
     "show_config",
@@ -48,3 +59,15 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _AT_FIRST_USE:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _OWNERS:
+        return getattr(importlib.import_module(f"{__name__}.{_OWNERS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -24,8 +24,7 @@ def _reduce(losses: Tensor, reduction: str, sample_weight: Operand | None, name:
     if sample_weight is None:
         if reduction == "none":
             return losses
-        total = ops.sum(losses)
-        return total if reduction == "sum" else ops.affine(total, 1.0 / losses.size, 0.0)
+        return ops.sum(losses) if reduction == "sum" else ops.mean(losses)
     weight = as_tensor(sample_weight, losses, name)
     if weight.shape != losses.shape[:1]:
         raise ValueError(f"{name}: sample_weight is {weight.shape}, expected {losses.shape[:1]}")

@@ -17,6 +17,8 @@ def config_text() -> str:
     """The text that `show_config` prints: versions, modules, threads, optional packages; one fact a line."""
     import importlib.metadata  # here: it is a quarter of the package's import time, and few ask
 
+    from importlib.metadata import version  # slow to import, and `import dlcore` should not wait for it
+
     facts = device.describe()
     forced = os.environ.get("DLCORE_ISA", "").strip()
     lines = [
@@ -31,7 +33,7 @@ def config_text() -> str:
         if importlib.util.find_spec(package) is None:
             lines.append(f"  {package:<12}not installed (extra '{extra}')")
         else:
-            lines.append(f"  {package:<12}{importlib.metadata.version(package)}")
+            lines.append(f"  {package:<12}{version(package)}")
     return "\n".join(lines)
 
 

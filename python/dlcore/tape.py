@@ -107,14 +107,17 @@ def differentiable(arity: int) -> Callable[[Callable[..., tuple[Any, ...]]], Fun
 
     def decorate(forward: Callable[..., tuple[Any, ...]]) -> Function:
         names = forward.__code__.co_varnames[:arity]
+        takes_none = any(
+            "None" in str(forward.__annotations__.get(name)) for name in names if name in forward.__annotations__
+        )
 
         @functools.wraps(forward)
         def op(*inputs: Any, **options: Any) -> Tensor:
             if options:
                 inputs = _take_named(inputs, options, names)
             for x in inputs[:arity]:
-                if type(x) is not Tensor and x is not None:
-                    inputs = _convert(inputs, arity, forward.__name__)
+                if type(x) is not Tensor and not (x is None and takes_none):
+                    inputs = _convert(inputs, arity, forward.__name__, takes_none)
                     break
             y, *gradients = forward(*inputs, **options)
             tape = state.tape
@@ -128,7 +131,7 @@ def differentiable(arity: int) -> Callable[[Callable[..., tuple[Any, ...]]], Fun
             if options:
                 inputs = _take_named(inputs, options, names)
             if inputs and type(inputs[0]) is not Tensor:
-                inputs = _convert(inputs, 1, forward.__name__)
+                inputs = _convert(inputs, 1, forward.__name__, False)
             y, gradient = forward(*inputs, **options)
             tape = state.tape
             if tape is not None:
@@ -155,7 +158,7 @@ def _take_named(inputs: tuple[Any, ...], options: dict[str, Any], names: tuple[s
     return inputs
 
 
-def _convert(inputs: tuple[Any, ...], arity: int, name: str) -> tuple[Any, ...]:
+def _convert(inputs: tuple[Any, ...], arity: int, name: str, takes_none: bool) -> tuple[Any, ...]:
     like = next((x for x in inputs[:arity] if isinstance(x, Tensor)), None)
-    converted = tuple(x if x is None else as_tensor(x, like, name.lstrip("_")) for x in inputs[:arity])
+    converted = tuple(x if x is None and takes_none else as_tensor(x, like, name.lstrip("_")) for x in inputs[:arity])
     return converted + inputs[arity:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +45,7 @@ KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any], float]] = {
 }
 
 SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 2.0**-149, -(2.0**-149), TINY, -TINY, TINY / 4, 1e-6, -1e-6, 3e38, -3e38]
-SPECIAL += [0.2, -0.2, 0.35, -0.35, 9.4, 9.6, -9.4, -9.6, 17.0, -17.5, 20.5, 37.0, 88.8, -88.0, -95.0, -103.9, -105.0, 1e30]
+SPECIAL += [0.2, -0.2, 0.35, -0.35, 9.4, 9.6, -9.4, -9.6, 17.0, -17.5, 20.5, 37.0, 88.8, -88.0, -95.0, -103.9, -105.0]
 
 
 def precise(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -228,7 +229,8 @@ def row_cases(name: str, f: Callable[..., Any], scale: Callable[..., Any]) -> li
                 functions=(name,),
                 inputs=values(21, columns),
                 call=lambda d, x, columns=columns: d.subtract(
-                    getattr(d, name)(x).view(3 * columns, (18, columns)), getattr(d, name)(x.view(3 * columns, (18, columns)))
+                    getattr(d, name)(x).view(3 * columns, (18, columns)),
+                    getattr(d, name)(x.view(3 * columns, (18, columns))),
                 ),
                 reference=lambda x, columns=columns: np.zeros((18, columns)),
                 tolerance=0,
@@ -238,7 +240,9 @@ def row_cases(name: str, f: Callable[..., Any], scale: Callable[..., Any]) -> li
     ]
 
 
-def row_grad_cases(name: str, forward: Callable[..., Any], f: Callable[..., Any], scale: Callable[..., Any]) -> list[Case]:
+def row_grad_cases(
+    name: str, forward: Callable[..., Any], f: Callable[..., Any], scale: Callable[..., Any]
+) -> list[Case]:
     def make(shape: tuple[int, ...]) -> Callable[..., Any]:
         return lambda rng: [
             rng.standard_normal(shape),
@@ -289,118 +293,57 @@ CASES = [
 ]
 
 
+def fails(error: type[Exception], message: str, name: str, *arguments: Any) -> ErrorCase:
+    """The call with arrays made of the tuples (values, dtype) among the arguments raises `message`."""
+    return ErrorCase(
+        message,
+        (name,),
+        lambda d, array: getattr(d, name)(*[array(*a) if isinstance(a, tuple) else a for a in arguments]),
+        error,
+        f"^{re.escape(message)}$",
+    )
+
+
+ONE, TWO, NUMBER = ([1.0],), ([1.0, 2.0],), (1.0,)
+WIDE, INTEGER = ([1.0], "float64"), ([1], "int32")
+NO_INTEGERS = "has dtype int32, expected float32 or float64"
+UNKNOWN = "activation is 'swish', expected identity, sigmoid, tanh, relu, leaky_relu, elu, softplus or lecun_tanh"
+
 ERRORS = [
-    ErrorCase(
-        "activation of integers",
-        ("activation",),
-        lambda d, array: d.activation(array([1], "int32"), "relu", 0.0),
-        TypeError,
-        "^activation: x has dtype int32, expected float32 or float64$",
-    ),
-    ErrorCase(
-        "activation: unknown kind",
-        ("activation",),
-        lambda d, array: d.activation(array([1.0]), "swish", 0.0),
-        ValueError,
-        "^activation: activation is 'swish', expected identity, sigmoid, tanh",
-    ),
-    ErrorCase(
-        "activation_grad of integers",
-        ("activation_grad",),
-        lambda d, array: d.activation_grad(array([1], "int32"), array([1], "int32"), "relu", 0.0),
-        TypeError,
-        "^activation_grad: dy has dtype int32, expected float32 or float64$",
-    ),
-    ErrorCase(
-        "activation_grad: dtypes",
-        ("activation_grad",),
-        lambda d, array: d.activation_grad(array([1.0]), array([1.0], "float64"), "relu", 0.0),
-        TypeError,
-        "^activation_grad: dtypes differ: dy is float32, y is float64$",
-    ),
-    ErrorCase(
-        "activation_grad: shapes",
-        ("activation_grad",),
-        lambda d, array: d.activation_grad(array([1.0]), array([1.0, 2.0]), "relu", 0.0),
-        ValueError,
-        r"^activation_grad: shapes differ: dy is \(1,\), y is \(2,\)$",
-    ),
-    ErrorCase(
-        "activation_grad: unknown kind",
-        ("activation_grad",),
-        lambda d, array: d.activation_grad(array([1.0]), array([1.0]), "swish", 0.0),
-        ValueError,
-        "^activation_grad: activation is 'swish', expected identity, sigmoid, tanh",
-    ),
+    fails(TypeError, f"activation: x {NO_INTEGERS}", "activation", INTEGER, "relu", 0.0),
+    fails(ValueError, f"activation: {UNKNOWN}", "activation", ONE, "swish", 0.0),
+    fails(ValueError, f"activation_grad: {UNKNOWN}", "activation_grad", ONE, ONE, "swish", 0.0),
     *[
-        ErrorCase(
-            f"activation_grad: {kind} with parameter {parameter}",
-            ("activation_grad",),
-            lambda d, array, kind=kind, parameter=parameter: d.activation_grad(array([1.0]), array([1.0]), kind, parameter),
+        fails(
             ValueError,
-            f"^activation_grad: parameter of {kind} is {parameter}, expected at least 0$",
+            f"activation_grad: parameter of {kind} is {parameter}, expected at least 0",
+            "activation_grad",
+            *(ONE, ONE, kind, parameter),
         )
         for kind in ("leaky_relu", "elu")
         for parameter in (-0.5, float("nan"))
     ],
     *[
-        ErrorCase(
-            f"{name} of integers",
-            (name,),
-            lambda d, array, name=name: getattr(d, name)(array([1], "int32")),
-            TypeError,
-            f"^{name}: x has dtype int32, expected float32 or float64$",
+        case
+        for name, more in (("activation_grad", ("relu", 0.0)), ("softmax_grad", ()), ("log_softmax_grad", ()))
+        for case in (
+            fails(TypeError, f"{name}: dy {NO_INTEGERS}", name, INTEGER, INTEGER, *more),
+            fails(TypeError, f"{name}: dtypes differ: dy is float32, y is float64", name, ONE, WIDE, *more),
+            fails(ValueError, f"{name}: shapes differ: dy is (1,), y is (2,)", name, ONE, TWO, *more),
         )
+    ],
+    *[
+        case
         for name in ("softmax", "log_softmax")
-    ],
-    *[
-        ErrorCase(
-            f"{name} of a number",
-            (name,),
-            lambda d, array, name=name: getattr(d, name)(array(1.0)),
-            ValueError,
-            rf"^{name}: x has shape \(\), expected at least one dimension$",
+        for case in (
+            fails(TypeError, f"{name}: x {NO_INTEGERS}", name, INTEGER),
+            fails(ValueError, f"{name}: x has shape (), expected at least one dimension", name, NUMBER),
+            fails(
+                ValueError,
+                f"{name}_grad: y has shape (), expected at least one dimension",
+                f"{name}_grad",
+                *(NUMBER, NUMBER),
+            ),
         )
-        for name in ("softmax", "log_softmax")
-    ],
-    *[
-        ErrorCase(
-            f"{name} of integers",
-            (name,),
-            lambda d, array, name=name: getattr(d, name)(array([1], "int32"), array([1], "int32")),
-            TypeError,
-            f"^{name}: dy has dtype int32, expected float32 or float64$",
-        )
-        for name in ("softmax_grad", "log_softmax_grad")
-    ],
-    *[
-        ErrorCase(
-            f"{name}: dtypes",
-            (name,),
-            lambda d, array, name=name: getattr(d, name)(array([1.0]), array([1.0], "float64")),
-            TypeError,
-            f"^{name}: dtypes differ: dy is float32, y is float64$",
-        )
-        for name in ("softmax_grad", "log_softmax_grad")
-    ],
-    *[
-        ErrorCase(
-            f"{name}: shapes",
-            (name,),
-            lambda d, array, name=name: getattr(d, name)(array([1.0]), array([1.0, 2.0])),
-            ValueError,
-            rf"^{name}: shapes differ: dy is \(1,\), y is \(2,\)$",
-        )
-        for name in ("softmax_grad", "log_softmax_grad")
-    ],
-    *[
-        ErrorCase(
-            f"{name} of a number",
-            (name,),
-            lambda d, array, name=name: getattr(d, name)(array(1.0), array(1.0)),
-            ValueError,
-            rf"^{name}: y has shape \(\), expected at least one dimension$",
-        )
-        for name in ("softmax_grad", "log_softmax_grad")
     ],
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -163,7 +164,9 @@ SIZES = [(0, 5), (1, 1), (3, 2), (8, 10), (21, 10), (9, 64), (5, 65), (33, 130),
 NAME = "softmax_cross_entropy"
 
 
-def cases_of_targets(kind: str, loss: Any, loss_scale: Any, grad: Any, grad_scale: Any, inputs: dict[str, Any]) -> list[Case]:
+def cases_of_targets(
+    kind: str, loss: Any, loss_scale: Any, grad: Any, grad_scale: Any, inputs: dict[str, Any]
+) -> list[Case]:
     cases = []
     for name, make in inputs.items():
         cases += [
@@ -261,7 +264,9 @@ SIGMOID_INPUTS = {
 }
 
 
-def element_cases(name: str, inputs: dict[str, Any], loss: Any, loss_scale: Any, grad: Any, grad_scale: Any) -> list[Case]:
+def element_cases(
+    name: str, inputs: dict[str, Any], loss: Any, loss_scale: Any, grad: Any, grad_scale: Any
+) -> list[Case]:
     def gradient_first(make: Any) -> Callable[..., Any]:
         def gradient(rng: np.random.Generator) -> list[np.ndarray]:
             arguments = make(rng)
@@ -343,137 +348,61 @@ CASES = [
 ]
 
 
-def targets_error(name: str, call: Callable[..., Any], error: type[Exception], message: str) -> list[ErrorCase]:
+def fails(error: type[Exception], message: str, name: str, *arguments: Any) -> ErrorCase:
+    """The call with arrays made of the tuples (values, dtype) among the arguments raises `message`."""
+    return ErrorCase(
+        f"{name}: {message}",
+        (name,),
+        lambda d, array: getattr(d, name)(*[array(*a) if isinstance(a, tuple) else a for a in arguments]),
+        error,
+        f"^{re.escape(f'{name}: {message}')}$",
+    )
+
+
+def of_targets(error: type[Exception], message: str, x: Any, t: Any) -> list[ErrorCase]:
     """The same fault of logits and targets in the loss and in its gradient."""
-    return [
-        ErrorCase(
-            f"{NAME}: {name}",
-            (NAME,),
-            lambda d, array: d.softmax_cross_entropy(*call(array)),
-            error,
-            f"^{NAME}: {message}$",
-        ),
-        ErrorCase(
-            f"{NAME}_grad: {name}",
-            (f"{NAME}_grad",),
-            lambda d, array: d.softmax_cross_entropy_grad(array(np.ones(4)), *call(array)),
-            error,
-            f"^{NAME}_grad: {message}$",
-        ),
-    ]
+    return [fails(error, message, NAME, x, t), fails(error, message, f"{NAME}_grad", (np.ones(4),), x, t)]
 
 
-def logits(array: Any) -> Any:
-    return array(np.ones((4, 10)))
+ONE, TWO = ([1.0],), ([1.0, 2.0],)
+WIDE, INTEGER = ([1.0], "float64"), ([1], "int32")
+LOGITS, TARGETS = (np.ones((4, 10)),), ([0, 1, 2, 3], "int32")
+NO_INTEGERS = "has dtype int32, expected float32 or float64"
 
 
-def pair_errors(name: str, first: str, second: str) -> list[ErrorCase]:
-    def call(function: str, *makers: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda d, array: getattr(d, function)(*[make(array) for make in makers])
-
-    def one(array: Any) -> Any:
-        return array([1.0])
-
-    def wide(array: Any) -> Any:
-        return array([1.0], "float64")
-
-    def pair(array: Any) -> Any:
-        return array([1.0, 2.0])
-
-    def integer(array: Any) -> Any:
-        return array([1], "int32")
-
+def of_pairs(name: str, a: str, b: str) -> list[ErrorCase]:
     grad = f"{name}_grad"
-    of_integers = f"{first} has dtype int32, expected float32 or float64$"
-    dtypes = f"dtypes differ: {first} is float32, {second} is float64$"
-    shapes = rf"shapes differ: {first} is \(1,\), {second} is \(2,\)$"
     return [
-        ErrorCase(f"{name} of integers", (name,), call(name, integer, integer), TypeError, f"^{name}: {of_integers}"),
-        ErrorCase(f"{name}: dtypes", (name,), call(name, one, wide), TypeError, f"^{name}: {dtypes}"),
-        ErrorCase(f"{name}: shapes", (name,), call(name, one, pair), ValueError, f"^{name}: {shapes}"),
-        ErrorCase(f"{grad} of integers", (grad,), call(grad, one, integer, one), TypeError, f"^{grad}: {of_integers}"),
-        ErrorCase(f"{grad}: dtypes", (grad,), call(grad, one, one, wide), TypeError, f"^{grad}: {dtypes}"),
-        ErrorCase(f"{grad}: shapes", (grad,), call(grad, one, one, pair), ValueError, f"^{grad}: {shapes}"),
-        ErrorCase(
-            f"{grad}: dtype of dlosses",
-            (grad,),
-            call(grad, wide, one, one),
-            TypeError,
-            f"^{grad}: dtypes differ: dlosses is float64, {first} is float32$",
-        ),
-        ErrorCase(
-            f"{grad}: shape of dlosses",
-            (grad,),
-            call(grad, pair, one, one),
-            ValueError,
-            rf"^{grad}: shapes differ: dlosses is \(2,\), {first} is \(1,\)$",
-        ),
+        fails(TypeError, f"{a} {NO_INTEGERS}", name, INTEGER, INTEGER),
+        fails(TypeError, f"dtypes differ: {a} is float32, {b} is float64", name, ONE, WIDE),
+        fails(ValueError, f"shapes differ: {a} is (1,), {b} is (2,)", name, ONE, TWO),
+        fails(TypeError, f"{a} {NO_INTEGERS}", grad, ONE, INTEGER, ONE),
+        fails(TypeError, f"dtypes differ: {a} is float32, {b} is float64", grad, ONE, ONE, WIDE),
+        fails(ValueError, f"shapes differ: {a} is (1,), {b} is (2,)", grad, ONE, ONE, TWO),
+        fails(TypeError, f"dtypes differ: dlosses is float64, {a} is float32", grad, WIDE, ONE, ONE),
+        fails(ValueError, f"shapes differ: dlosses is (2,), {a} is (1,)", grad, TWO, ONE, ONE),
     ]
 
 
 ERRORS = [
-    *targets_error(
-        "target too large",
-        lambda array: (logits(array), array([0, 9, 0, 12], "int32")),
-        ValueError,
-        r"target 12 at index 3 is outside \[0, 10\)",
+    # The first bad target is named.
+    *of_targets(ValueError, "target 12 at index 3 is outside [0, 10)", LOGITS, ([0, 9, 0, 12], "int32")),
+    *of_targets(ValueError, "target -1 at index 1 is outside [0, 10)", LOGITS, ([0, -1, -2, 12], "int32")),
+    *of_targets(ValueError, "target 0 at index 0 is outside [0, 0)", (np.ones((4, 0)),), TARGETS),
+    *of_targets(ValueError, "targets has shape (2,), expected (4,)", LOGITS, ([0, 1], "int32")),
+    *of_targets(ValueError, "shapes differ: logits is (4, 10), targets is (4, 9)", LOGITS, (np.ones((4, 9)),)),
+    *of_targets(
+        TypeError, "targets have dtype float64, expected int32 or float32", LOGITS, (np.ones((4, 10)), "float64")
     ),
-    *targets_error(
-        "negative targets, the first of them is named",
-        lambda array: (logits(array), array([0, -1, -2, 12], "int32")),
-        ValueError,
-        r"target -1 at index 1 is outside \[0, 10\)",
-    ),
-    *targets_error(
-        "no classes",
-        lambda array: (array(np.ones((4, 0))), array([0, 0, 0, 0], "int32")),
-        ValueError,
-        r"target 0 at index 0 is outside \[0, 0\)",
-    ),
-    *targets_error(
-        "count of targets",
-        lambda array: (logits(array), array([0, 1], "int32")),
-        ValueError,
-        r"targets has shape \(2,\), expected \(4,\)",
-    ),
-    *targets_error(
-        "shape of soft targets",
-        lambda array: (logits(array), array(np.ones((4, 9)))),
-        ValueError,
-        r"shapes differ: logits is \(4, 10\), targets is \(4, 9\)",
-    ),
-    *targets_error(
-        "dtype of soft targets",
-        lambda array: (logits(array), array(np.ones((4, 10)), "float64")),
+    *of_targets(TypeError, f"logits {NO_INTEGERS}", (np.ones((4, 10)), "int32"), TARGETS),
+    *of_targets(ValueError, "logits has shape (4,), expected 2 dimensions", (np.ones(4),), TARGETS),
+    fails(
         TypeError,
-        "targets have dtype float64, expected int32 or float32",
+        "dtypes differ: dlosses is float64, logits is float32",
+        f"{NAME}_grad",
+        *((np.ones(4), "float64"), LOGITS, TARGETS),
     ),
-    *targets_error(
-        "integer logits",
-        lambda array: (array(np.ones((4, 10)), "int32"), array([0, 1, 2, 3], "int32")),
-        TypeError,
-        "logits has dtype int32, expected float32 or float64",
-    ),
-    *targets_error(
-        "rank of the logits",
-        lambda array: (array(np.ones(4)), array([0, 0, 0, 0], "int32")),
-        ValueError,
-        r"logits has shape \(4,\), expected 2 dimensions",
-    ),
-    ErrorCase(
-        f"{NAME}_grad: dtype of dlosses",
-        (f"{NAME}_grad",),
-        lambda d, array: d.softmax_cross_entropy_grad(array(np.ones(4), "float64"), logits(array), logits(array)),
-        TypeError,
-        f"^{NAME}_grad: dtypes differ: dlosses is float64, logits is float32$",
-    ),
-    ErrorCase(
-        f"{NAME}_grad: shape of dlosses",
-        (f"{NAME}_grad",),
-        lambda d, array: d.softmax_cross_entropy_grad(array(np.ones(3)), logits(array), logits(array)),
-        ValueError,
-        rf"^{NAME}_grad: dlosses has shape \(3,\), expected \(4,\)$",
-    ),
-    *pair_errors("sigmoid_cross_entropy", "logits", "targets"),
-    *pair_errors("squared_error", "a", "b"),
+    fails(ValueError, "dlosses has shape (3,), expected (4,)", f"{NAME}_grad", (np.ones(3),), LOGITS, TARGETS),
+    *of_pairs("sigmoid_cross_entropy", "logits", "targets"),
+    *of_pairs("squared_error", "a", "b"),
 ]

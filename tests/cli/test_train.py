@@ -23,7 +23,7 @@ def test_train_prints_summary_progress_and_error(capfd, model):
 
 
 @pytest.mark.parametrize(
-    "model, figures", [("rbm", ["free-energy gap"]), ("autoencoder", []), ("sparse-autoencoder", ["near_zero"])]
+    "model, figures", [("rbm", ["free-energy gap"]), ("autoencoder", []), ("sparse-autoencoder", ["code near zero"])]
 )
 def test_train_without_labels_reports_reconstruction(capfd, model, figures):
     code, out, err = run(capfd, "train", model, *FAST)

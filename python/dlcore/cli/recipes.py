@@ -103,7 +103,7 @@ RECIPES: dict[str, Recipe] = {
     "cnn": Recipe(
         "convolutional network (LeNet-5 on 28×28 images)",
         _cnn,
-        COSINE | {"epochs": 15},
+        COSINE | {"epochs": 25, "lr": 2e-3},
         COSINE | {"epochs": 8, "batch_size": 64, "lr": 2e-3},
         frozenset({"head"}),
     ),

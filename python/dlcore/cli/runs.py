@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import plot
 from ..data import Dataset
-from ..models import CNN, DBN, MLP, RBM, Autoencoder, Model
+from ..models import CNN, DBN, MLP, RBM, Autoencoder, Model, SparseAutoencoder
 from ..models.supervised import Supervised
 from .recipes import Recipe
 
@@ -58,7 +58,9 @@ def _figures(model: Model, test: Dataset) -> dict[str, float]:
         return {"test reconstruction error": _squared_error(model, test), "free-energy gap": gap}
     assert isinstance(model, Autoencoder)
     figures = {"test reconstruction error": _squared_error(model, test)}
-    return figures | {name: model.history.last[name] for name in ("near_zero",) if name in model.history}
+    if isinstance(model, SparseAutoencoder):
+        figures["code near zero"] = model.history.last["near_zero"]
+    return figures
 
 
 def _squared_error(model: RBM | Autoencoder, test: Dataset) -> float:
@@ -68,7 +70,7 @@ def _squared_error(model: RBM | Autoencoder, test: Dataset) -> float:
 
 def figure_text(name: str, value: float) -> str:
     """A figure as it is printed: errors of classification and shares in per cent."""
-    return f"{100 * value:.2f} %" if name in ("test error", "near_zero") else f"{value:.3f}"
+    return f"{100 * value:.2f} %" if name in ("test error", "code near zero") else f"{value:.3f}"
 
 
 def pictures_possible() -> bool:

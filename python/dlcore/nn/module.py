@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .. import ops
 from ..ops import Generator
@@ -17,8 +16,7 @@ Self = TypeVar("Self", bound="Module")
 FORMAT = 1  # of pickles
 
 
-@dataclass(frozen=True)
-class Declaration:
+class Declaration(NamedTuple):
     """A parameter before it exists."""
 
     shape: tuple[int, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from ..autodiff import differentiable
 from ..tensor import Tensor
@@ -53,10 +53,19 @@ def mean(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
         When there is nothing to average.
     """
     axes = _axes(x, axis, "mean")
-    count = int(np.prod([size for i, size in enumerate(x.shape) if axes is None or i in axes], dtype=np.int64))
+    count = x.size if axes is None else math.prod(x.shape[i] for i in axes)
     if count == 0:
         raise ValueError(f"mean: nothing to average: x is {x.shape}, axis {axis}")
+    if axes is None and not keepdims:
+        return _mean_of_all(x, 1.0 / count)
     return affine(sum_over(x, axes, keepdims), 1.0 / count, 0.0)
+
+
+@differentiable(1)
+def _mean_of_all(x: Tensor, share: float) -> Result:
+    device = x.array.device
+    y = Tensor(device.affine(device.sum(x.array, None, False), share, 0.0))
+    return y, lambda dy: broadcast_to(affine(dy, share, 0.0), x.shape)
 
 
 def _extreme(name: str, x: Tensor, axis: int | None, keepdims: bool) -> Result:
