@@ -55,7 +55,11 @@ def candidates(shape: tuple[Any, ...], dtype: str) -> dict[str, Callable[[], Any
         import torch
     except ImportError:
         return calls
-    torch_a, torch_b, torch_c = torch.from_numpy(a), torch.from_numpy(b), torch.empty((m, n), dtype=getattr(torch, dtype))
+    torch_a, torch_b, torch_c = (
+        torch.from_numpy(a),
+        torch.from_numpy(b),
+        torch.empty((m, n), dtype=getattr(torch, dtype)),
+    )
     torch_a, torch_b = (torch_a.T if transpose_a else torch_a), (torch_b.T if transpose_b else torch_b)
     calls["torch"] = lambda: torch.mm(torch_a, torch_b, out=torch_c)
     return calls
@@ -69,7 +73,9 @@ def main() -> None:
 
     import dlcore.device
 
-    print(f"dlcore {dlcore.device.isa}, {options.threads} threads, {options.dtype}: GFLOP/s, and speed against the best peer")
+    print(
+        f"dlcore {dlcore.device.isa}, {options.threads} threads, {options.dtype}: GFLOP/s, and speed against the best peer"
+    )
     print(f"{'product':36} {'dlcore':>8} {'numpy':>8} {'torch':>8} {'ratio':>7}")
     rows = []
     for shape in SHAPES:
@@ -79,7 +85,8 @@ def main() -> None:
         timings = timing.interleaved(candidates(shape, options.dtype), options.seconds)
         rates = {library: timed.rate(2.0 * m * n * k) for library, timed in timings.items()}
         relative, best = timing.ratio(timings, "dlcore")
-        columns = " ".join(f"{rates[library]:8.1f}" if library in rates else " " * 8 for library in ("dlcore", "numpy", "torch"))
+        shown = [f"{rates[library]:8.1f}" if library in rates else " " * 8 for library in ("dlcore", "numpy", "torch")]
+        columns = " ".join(shown)
         print(f"{name:36} {columns} {relative:7.2f}  {best}  {1e6 * timings['dlcore'].best:9.1f} us", flush=True)
         rows.append({"name": name, "dtype": options.dtype, "gflops": rates, "ratio": relative, "peer": best})
     timing.write_json(options.json, "matmul", options.threads, rows)

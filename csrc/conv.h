@@ -8,7 +8,8 @@ namespace dlcore::DLCORE_DEVICE {
 
 struct ConvShape {
   Index batch, in_channels, in_height, in_width;
-  Index out_channels, kernel_height, kernel_width;  // weight: (out_channels, in_channels / groups, kernel_height, kernel_width)
+  Index out_channels, kernel_height,
+      kernel_width;  // weight: (out_channels, in_channels / groups, kernel_height, kernel_width)
   Index stride_height, stride_width, padding_height, padding_width, dilation_height, dilation_width, groups;
 
   Index out_height() const {

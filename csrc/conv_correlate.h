@@ -11,8 +11,8 @@ namespace {
 
 // Elements of planes, and of unfinished outputs, that a worker holds at a time: together under a 512 KiB L2 cache.
 inline constexpr Index plane_limit = 32768, tile_limit = 32768;
-// Taps of one pass: their weights for one row panel stay in the L1 cache.
-inline constexpr Index tap_block = 512;
+// Depth of one pass, at most: its weights for one row panel stay in the L1 cache.
+inline constexpr Index max_tap_block = 512;
 
 // Rows of weights (output channels, or input channels of the adjoint) times (channels, taps) of a source.
 template <typename T> struct Correlation {
@@ -84,7 +84,7 @@ template <typename T> class Correlator {
       : c_(correlation),
         weights_(weights),
         // A vector moved back would be added to twice.
-        layout_(make_layout<T>(c_.vertical, c_.horizontal, c_.channels, limit(), c_.depth() <= tap_block)),
+        layout_(make_layout<T>(c_.vertical, c_.horizontal, c_.channels, limit(), c_.depth() <= max_tap_block)),
         strips_(ceil_div(c_.vertical.outputs, layout_.rows)),
         tile_vectors_(2 * weights_.rows(0) <= MR<T> ? 4 : 2),
         sum_stride_((layout_.vectors(layout_.rows, c_.horizontal.outputs) + 1) * lanes<T> | lanes<T>),
@@ -125,8 +125,8 @@ template <typename T> class Correlator {
     const Index plane = c_.vertical.source_size * c_.horizontal.source_size;
     const T* planes = prepare_planes(layout_, c_.vertical, c_.horizontal, c_.source + image * c_.channels * plane,
                                      first, rows, space);
-    const Index depth = c_.depth();
-    for (Index p = 0; p == 0 || p < depth; p += tap_block) {
+    const Index depth = c_.depth(), block = ceil_div(depth, std::max<Index>(1, ceil_div(depth, max_tap_block)));
+    for (Index p = 0; p == 0 || p < depth; p += block) {
       VectorStarts starts(layout_, rows, c_.horizontal.outputs);
       const Index vectors = layout_.vectors(rows, c_.horizontal.outputs);
       for (Index v = 0; v < vectors; v += tile_vectors_) {
@@ -142,7 +142,7 @@ template <typename T> class Correlator {
         for (Index i = 0; i < weights_.panels; ++i) {
           T* to[4];
           for (Index j = 0; j < tile_vectors_; ++j) to[j] = targets[j] + weights_.begin(i) * sum_stride_;
-          tile_[i >= weights_.higher](std::min(tap_block, depth - p), weights_.panel(group, i) + p * MR<T>,
+          tile_[i >= weights_.higher](std::min(block, depth - p), weights_.panel(group, i) + p * MR<T>,
                                       offsets_.data() + p, sources, to, sum_stride_, p > 0);
         }
       }

@@ -153,7 +153,8 @@ Layout make_layout(const Axis& vertical, const Axis& horizontal, Index channels,
   layout.flat = ceil_div(flat, lanes<T>) <= layout.rows * layout.row_vectors;
   // Reading the source where it lies is worth a few positions computed in vain.
   const bool holds_a_vector = layout.rows == vertical.outputs ? flat >= lanes<T> : horizontal.outputs >= lanes<T>;
-  if (may_be_in_place && vertical.plain() && horizontal.plain() && holds_a_vector &&
+  const bool sets_differ = vertical.source_size * horizontal.source_size % 256 != 0;  // of the cache, between channels
+  if (may_be_in_place && vertical.plain() && horizontal.plain() && holds_a_vector && sets_differ &&
       10 * ceil_div(flat, lanes<T>) <= 11 * layout.rows * layout.row_vectors)
     layout.in_place = layout.flat = true;
   layout.plane_stride = (layout.rows + vertical.max_shift) * layout.width;

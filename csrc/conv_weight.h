@@ -15,19 +15,19 @@ inline constexpr Index gradient_rows = 8;         // panels of output channels o
 inline constexpr Index max_slabs = 16;            // of images, summed on their own
 inline constexpr Index slab_limit = 4'000'000;    // elements of all slabs' sums
 inline constexpr Index slab_grain = 1'000'000;    // multiply-adds worth a slab
+inline constexpr Index slab_positions = 64;       // worth adding its sums once more
 
 // What a tile is summed over: `units` (images, or one strip of one) of `height` rows of `width` positions.
 template <typename T> struct Positions {
   Index units, height, width;
-  const T* dy;  // [unit][position][MR]
-  Index dy_unit;
+  Index dy_unit, dy_position;     // from one to the next, in dy
   Index x_unit, x_row, x_column;  // from a position to the next, in the source
 };
 
 // sums[i stride + j lanes] += over positions of dy[i] times the vector at columns[j].
 template <typename T, int rows, int vectors>
-__attribute__((noinline)) void gradient_tile(const Positions<T>& at, const T* dy, const T* const* columns,
-                                             T* const* sums, Index stride) {
+__attribute__((noinline)) void gradient_tile(const Positions<T>& at, const T* dy, const T* const* columns, T* sums,
+                                             Index stride) {
   Vec<T> sum[rows][vectors] = {};
   for (Index unit = 0; unit < at.units; ++unit) {
     const T* a = dy + unit * at.dy_unit;
@@ -35,7 +35,7 @@ __attribute__((noinline)) void gradient_tile(const Positions<T>& at, const T* dy
       const T* x[vectors];
       for (int j = 0; j < vectors; ++j) x[j] = columns[j] + unit * at.x_unit + row * at.x_row;
 #pragma GCC unroll 2
-      for (Index p = 0; p < at.width; ++p, a += MR<T>) {
+      for (Index p = 0; p < at.width; ++p, a += at.dy_position) {
         Vec<T> column[vectors];
 #pragma GCC unroll 16
         for (int j = 0; j < vectors; ++j) column[j] = load(x[j] + p * at.x_column);
@@ -49,12 +49,12 @@ __attribute__((noinline)) void gradient_tile(const Positions<T>& at, const T* dy
     }
   }
 #pragma GCC unroll 16
-  for (int j = 0; j < vectors; ++j)
+  for (int i = 0; i < rows; ++i, sums += stride)
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) store(sums[j] + i * stride, load(sums[j] + i * stride) + sum[i][j]);
+    for (int j = 0; j < vectors; ++j) store(sums + j * lanes<T>, load(sums + j * lanes<T>) + sum[i][j]);
 }
 
-template <typename T> using GradientTile = void (*)(const Positions<T>&, const T*, const T* const*, T* const*, Index);
+template <typename T> using GradientTile = void (*)(const Positions<T>&, const T*, const T* const*, T*, Index);
 
 template <typename T, int vectors, int rows> GradientTile<T> choose_gradient_tile(Index wanted) {
   if (wanted == rows) return gradient_tile<T, rows, vectors>;
@@ -78,9 +78,11 @@ template <typename T> class WeightGrad {
     runs_ = s_.kernel_height * (s_.kernel_width / run_taps_);
     run_vectors_ = ceil_div(run_taps_ * channels_, lanes<T>);
     vectors_ = runs_ * run_vectors_;
-    offsets_ = Buffer<Index>(vectors_);
-    for (Index v = 0; v < vectors_; ++v) {
-      const Index run = v / run_vectors_, within = v % run_vectors_ * lanes<T>;
+    row_ = round_up(vectors_, 4) * lanes<T>;
+    offsets_ = Buffer<Index>(row_ / lanes<T>);
+    for (Index v = 0; v < row_ / lanes<T>; ++v) {
+      const Index used = std::min(v, vectors_ - 1);
+      const Index run = used / run_vectors_, within = used % run_vectors_ * lanes<T>;
       const Index vertical = run * run_taps_ / s_.kernel_width, horizontal = run * run_taps_ % s_.kernel_width;
       offsets_.data()[v] =
           (vertical * s_.dilation_height * padded_width_ + horizontal * s_.dilation_width) * channels_ + within;
@@ -94,10 +96,10 @@ template <typename T> class WeightGrad {
   }
 
   void run() const {
-    const Index size = s_.out_channels * vectors_ * lanes<T>, images = s_.batch * strips_;
+    const Index size = s_.out_channels * row_, images = s_.batch * strips_;
     const Index work = s_.batch * s_.out_height() * columns_ * size;
-    const Index slabs =
-        std::clamp<Index>(std::min(work / slab_grain, slab_limit / size), 1, std::min(max_slabs, images));
+    const Index slabs = std::clamp<Index>(
+        std::min({work / slab_grain, work / size / slab_positions, slab_limit / size}), 1, std::min(max_slabs, images));
     const Index row_blocks = ceil_div(rows_, row_block()), items = slabs * s_.groups * row_blocks;
     const Index grain = std::max<Index>(1, multiply_grain / std::max<Index>(1, work / items));
     const Index x_unit = round_up(padded_rows(strip_) * padded_width_ * channels_ + 2 * lanes<T>, lanes<T>);
@@ -122,8 +124,8 @@ template <typename T> class WeightGrad {
         strip.group = item / row_blocks % s_.groups;
         strip.first_channel = item % row_blocks * row_block();
         strip.channels = std::min(row_block(), rows_ - strip.first_channel);
-        T* to = sums.data() + slab * size + (strip.group * rows_ + strip.first_channel) * vectors_ * lanes<T>;
-        std::fill_n(to, strip.channels * vectors_ * lanes<T>, T{0});
+        T* to = sums.data() + slab * size + (strip.group * rows_ + strip.first_channel) * row_;
+        std::fill_n(to, strip.channels * row_, T{0});
         const Index stop = images * (slab + 1) / slabs;
         for (strip.image = images * slab / slabs; strip.image < stop; strip.image += together) {
           strip.units = std::min(together, stop - strip.image);
@@ -150,7 +152,7 @@ template <typename T> class WeightGrad {
 
   void add_strip(const Strip& strip, T* sums) const {
     const Index first_row = strip.image % strips_ * strip_, rows = std::min(strip_, s_.out_height() - first_row);
-    const Index panels = ceil_div(strip.channels, MR<T>), stride = vectors_ * lanes<T>;
+    const Index panels = ceil_div(strip.channels, MR<T>);
     for (Index unit = 0; unit < strip.units; ++unit) {
       const Index image = (strip.image + unit) / strips_;
       prepare_x(image, strip.group, first_row, rows, strip.x + unit * strip.x_unit);
@@ -162,30 +164,23 @@ template <typename T> class WeightGrad {
                         strip.dy + unit * strip.dy_unit + p * rows * columns_ * MR<T>, MR<T>);
       }
     }
-    const Positions<T> at{strip.units,
-                          rows,
-                          columns_,
-                          strip.dy,
-                          strip.dy_unit,
-                          strip.x_unit,
-                          s_.stride_height * padded_width_ * channels_,
-                          s_.stride_width * channels_};
-    const int tile_vectors = 2 * ceil_div(strip.channels, panels) <= MR<T> ? 4 : 2;
-    T spare[MR<T> * lanes<T>];  // the last tile may have fewer vectors: what the others sum is dropped
-    for (Index v = 0; v < vectors_; v += tile_vectors)
+    const Index x_row = s_.stride_height * padded_width_ * channels_;
+    Positions<T> at{strip.units, rows,         columns_, strip.dy_unit,
+                    MR<T>,       strip.x_unit, x_row,    s_.stride_width * channels_};
+    if (rows * columns_ == 1)
+      at = {1, 1, strip.units, 0, strip.dy_unit, 0, 0, strip.x_unit};  // images are the positions
+    const bool low = 2 * ceil_div(strip.channels, panels) <= MR<T>;
+    for (Index v = 0, width; v < vectors_; v += width) {
+      width = low && vectors_ - v > 2 ? 4 : 2;
       for (Index p = 0; p < panels; ++p) {
         const Index channel = strip.channels * p / panels, height = strip.channels * (p + 1) / panels - channel;
         const T* columns[4];
-        T* to[4];
-        for (int j = 0; j < tile_vectors; ++j) {
-          const bool used = v + j < vectors_;
-          columns[j] = strip.x + offsets_.data()[used ? v + j : v];
-          to[j] = used ? sums + channel * stride + (v + j) * lanes<T> : spare;
-        }
-        const auto tile = tile_vectors == 4 ? choose_gradient_tile<T, 4, MR<T> / 2>(height)
-                                            : choose_gradient_tile<T, 2, MR<T>>(height);
-        tile(at, strip.dy + p * rows * columns_ * MR<T>, columns, to, stride);
+        for (Index j = 0; j < width; ++j) columns[j] = strip.x + offsets_.data()[v + j];
+        const auto tile =
+            width == 4 ? choose_gradient_tile<T, 4, MR<T> / 2>(height) : choose_gradient_tile<T, 2, MR<T>>(height);
+        tile(at, strip.dy + p * rows * columns_ * MR<T>, columns, sums + channel * row_ + v * lanes<T>, row_);
       }
+    }
   }
 
   // The padded rows of the source under a strip, channels innermost.
@@ -208,13 +203,13 @@ template <typename T> class WeightGrad {
 
   // Adds the slabs in order, and puts the taps of a channel side by side.
   void finish(T* sums, Index slabs, Index size) const {
-    const Index row = vectors_ * lanes<T>, kernel = s_.kernel_height * s_.kernel_width;
-    const Index grain = std::max<Index>(1, elementwise_grain / (slabs * row));
+    const Index kernel = s_.kernel_height * s_.kernel_width;
+    const Index grain = std::max<Index>(1, elementwise_grain / (slabs * row_));
     parallel_for(s_.out_channels, grain, [&](Index begin, Index end) {
       for (Index channel = begin; channel < end; ++channel) {
-        T* sum = sums + channel * row;
+        T* sum = sums + channel * row_;
         for (Index slab = 1; slab < slabs; ++slab)
-          for (Index i = 0; i < row; ++i) sum[i] += sum[slab * size + i];
+          for (Index i = 0; i < row_; ++i) sum[i] += sum[slab * size + i];
         T* to = dweight_ + channel * channels_ * kernel;
         for (Index tap = 0; tap < kernel; ++tap) {
           const T* from = sum + tap / run_taps_ * run_vectors_ * lanes<T> + tap % run_taps_ * channels_;
@@ -231,9 +226,9 @@ template <typename T> class WeightGrad {
   Index channels_, rows_;  // per group
   Index columns_, padded_width_;
   Index run_taps_, runs_, run_vectors_;  // horizontal taps side by side, and the vectors of columns they fill
-  Index vectors_;
-  Buffer<Index> offsets_;  // of each vector of columns, from a position in the source
-  Index strip_, strips_;   // output rows at a time
+  Index vectors_, row_;                  // row_: elements of the sums of one output channel, with room for a last tile
+  Buffer<Index> offsets_;                // of each vector of columns, from a position in the source
+  Index strip_, strips_;                 // output rows at a time
 };
 
 }  // namespace

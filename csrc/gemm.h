@@ -11,19 +11,22 @@
 //   void pack_a(Index row, Index rows, Index p, Index depth, T* to) const;
 //                                              A[row.., p..] as to[depth][MR<T>]; columns from `rows` on are not used
 //   void pack_b(Index panel, Index p, Index depth, T* to) const;
-//                                              B[p.., panel] as to[depth][NR<T>]; columns beyond columns(panel) may hold
-//                                              anything but must be written
+//                                              B[p.., panel] as to[depth][NR<T>]; columns beyond columns(panel) may
+//                                              hold anything but must be written
 //   static constexpr bool has_finish;          whether finish is to be called
 //   void finish(T* tile, Index stride, Index row, Index rows, Index panel) const;
-//                                              the epilogue, on a finished tile of `rows` x NR<T> elements (always whole
-//                                              vectors: edge tiles are finished in a scratch copy)
+//                                              the epilogue, on a finished tile of `rows` x NR<T> elements (always
+//                                              whole vectors: edge tiles are finished in a scratch copy)
 // and, optional, what is faster where the memory allows it:
-//   bool direct_a(Index row, Index p, RowsOfA<T>& a) const;      A or B read in place; false: pack
-//   bool direct_b(Index panel, Index p, ColumnsOfB<T>& b) const;
+//   bool direct_a(Index row, Index p, RowsOfA<T>& a) const;      A read in place; the same answer for every row and p
+//   bool direct_b(Index panel, Index p, ColumnsOfB<T>& b) const; a panel of B read in place
+//   void pack_a_panels(const RowPanels& panels, Index first, Index count, Index p, Index depth, T* to, Index stride)
+//   const;
+//                                              pack_a for several panels of rows, `stride` elements apart
 //
 // All are called from several threads at once. pack_columns and pack_rows (matmul_pack.h) do the copying for matrices.
 // The order of additions of an element of C depends only on (rows, panels, depth), so the bits are the same for every
-// number of threads: the depth is cut into blocks of depth_block(depth), and into slices where C is small.
+// number of threads: the depth is cut into equal blocks, and into slices where C is small.
 #pragma once
 
 #include <algorithm>
@@ -36,32 +39,6 @@
 
 namespace dlcore::DLCORE_DEVICE {
 
-#ifndef G_KC
-#define G_KC 400
-#define G_A (320 << 10)
-#define G_M 1024
-#define G_NARROW 4
-#endif
-// A panel of B, NR x depth block, stays in the L1 cache: 25 KiB of 32 with AVX2.
-template <typename T> inline constexpr Index max_depth_block = G_KC;
-// Rows packed at a time, and the bytes of all their depth blocks packed at a time. The panels of A are read in order,
-// once for each panel of B, so that they may come from the L3 cache.
-template <typename T> inline constexpr Index max_rows = G_M * 4 / sizeof(T);
-template <typename T> inline constexpr Index packed_a_size = G_A / sizeof(T);
-// With so few panels all of B is packed instead, and A is read once.
-inline constexpr Index narrow_panels = G_NARROW;
-// C small enough, and the depth long enough, that slices of the depth are summed on their own.
-inline constexpr Index max_sliced_size = 32768, min_sliced_blocks = 4, max_slices = 16;
-// Multiply-adds (and elements packed) worth handing to another thread: about 10 microseconds.
-inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
-
-// The depth in equal blocks.
-template <typename T> constexpr Index depth_block(Index depth) {
-  return depth == 0 ? 1 : ceil_div(depth, ceil_div(depth, max_depth_block<T>));
-}
-
-namespace detail {
-
 // Rows in panels of at most MR, as equal as possible: no panel is so low that its few chains run at latency.
 struct RowPanels {
   Index count, height, higher;  // the first `higher` panels have one row more
@@ -73,18 +50,51 @@ struct RowPanels {
   int rows(Index panel) const { return static_cast<int>(height + (panel < higher)); }
 };
 
+namespace detail {
+
+// Measured on Zen 3 (32 KiB L1, 512 KiB L2) against neighbours at half and twice the size; all are flat optima.
+// A panel of B, NR x depth block, stays in the L1 cache: 25 KiB with AVX2.
+inline constexpr Index max_depth_block = 400;
+// Rows packed at a time, and the bytes of all their depth blocks packed at a time. The panels of A are read in order,
+// once for each panel of B, so that they may come from the L3 cache.
+template <typename T> inline constexpr Index max_packed_rows = 4096 / sizeof(T);
+template <typename T> inline constexpr Index packed_a_size = (Index{320} << 10) / sizeof(T);
+// Panels of A packed at once: so many lie side by side in a few cache lines of a transposed A.
+inline constexpr Index packed_at_once = 8;
+// With so few panels of columns, all of B is packed instead and A is read once, in place where possible.
+inline constexpr Index narrow_panels = 8;
+// So few tiles over so many depth blocks are summed in slices of the depth.
+inline constexpr Index max_sliced_tiles = 48, min_sliced_blocks = 4, max_slices = 16;
+// Multiply-adds, and elements packed, worth handing to another thread: about 10 microseconds.
+inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
+
+// Workspace: on the stack where it is small, so that small products pay for no allocation.
+template <typename T> class Workspace {
+ public:
+  explicit Workspace(Index count)
+      : heap_(count > small ? Buffer<T>(count) : Buffer<T>()), data_(count > small ? heap_.data() : stack_) {}
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  T* data() const { return data_; }
+
+ private:
+  static constexpr Index small = 8192 / sizeof(T);
+  Buffer<T> heap_;
+  T* data_;
+  alignas(memory_alignment) T stack_[small];
+};
+
 template <typename T, typename Problem> class Product {
  public:
   explicit Product(const Problem& problem)
       : problem_(problem),
         row_panels_(RowPanels::of<T>(problem.rows)),
-        block_(depth_block<T>(problem.depth)),
-        depth_blocks_(std::max<Index>(1, ceil_div(problem.depth, block_))),
+        depth_blocks_(std::max<Index>(1, ceil_div(problem.depth, max_depth_block))),
+        block_(std::max<Index>(1, ceil_div(problem.depth, depth_blocks_))),
         alpha_(problem.depth == 0 ? T(0) : problem.alpha) {}
 
   void run() const {
-    const Index tiles = row_panels_.count * problem_.panels;
-    if (depth_blocks_ >= min_sliced_blocks && tiles * MR<T> * NR<T> <= max_sliced_size) run_sliced();
+    if (depth_blocks_ >= min_sliced_blocks && row_panels_.count * problem_.panels <= max_sliced_tiles) run_sliced();
     else if (problem_.panels <= narrow_panels) run_b_resident();
     else run_a_resident();
   }
@@ -92,15 +102,20 @@ template <typename T, typename Problem> class Product {
  private:
   Index depth_of(Index block) const { return std::min(block_, problem_.depth - block * block_); }
 
-  // The rows of a panel where they may be read in place, else packed into `space`.
-  RowsOfA<T> rows_of_a(Index row_panel, Index block, T* space) const {
-    const Index row = row_panels_.begin(row_panel);
-    if constexpr (requires(RowsOfA<T> a) { problem_.direct_a(row, block, a); }) {
-      RowsOfA<T> a;
-      if (problem_.direct_a(row, block * block_, a)) return a;
+  bool direct_a(Index row_panel, Index block, RowsOfA<T>& a) const {
+    if constexpr (requires { problem_.direct_a(row_panel, block, a); })
+      return problem_.direct_a(row_panels_.begin(row_panel), block * block_, a);
+    return false;
+  }
+
+  void pack_a_panels(Index first, Index count, Index block, T* to, Index stride) const {
+    if constexpr (requires { problem_.pack_a_panels(row_panels_, first, count, block, block, to, stride); }) {
+      problem_.pack_a_panels(row_panels_, first, count, block * block_, depth_of(block), to, stride);
+    } else {
+      for (Index i = first; i < first + count; ++i)
+        problem_.pack_a(row_panels_.begin(i), row_panels_.rows(i), block * block_, depth_of(block),
+                        to + (i - first) * stride);
     }
-    problem_.pack_a(row, row_panels_.rows(row_panel), block * block_, depth_of(block), space);
-    return {space, MR<T>, false};
   }
 
   ColumnsOfB<T> columns_of_b(Index panel, Index block, T* space) const {
@@ -112,31 +127,7 @@ template <typename T, typename Problem> class Product {
     return {space, NR<T>};
   }
 
-  // Adds one depth block to a column of `count` tiles; their rows of A are packed, `a_panel` elements apart.
-  void compute_tiles(Index first, Index count, Index panel, Index block, const T* a, Index a_panel,
-                     const ColumnsOfB<T>& b) const {
-    const Index columns = problem_.columns(panel), depth = depth_of(block), ldc = problem_.ldc;
-    if (columns < NR<T>) {
-      for (Index i = 0; i < count; ++i)
-        compute_edge_tile(first + i, panel, block, {a + i * a_panel, MR<T>, false}, b);
-      return;
-    }
-    const bool last = block == depth_blocks_ - 1;
-    Index row = row_panels_.begin(first);
-    TileTarget<T> target{problem_.c(panel) + row * ldc, ldc, alpha_, block == 0 ? problem_.beta : T(1)};
-    for (Index i = 0; i < count;) {  // at most two heights, the higher ones first
-      const int rows = row_panels_.rows(first + i);
-      const TileKernel<T> kernel = tile_kernel<T>(rows, false, false);
-      for (; i < count && row_panels_.rows(first + i) == rows; ++i) {
-        kernel(depth, a + i * a_panel, MR<T>, b.data, b.stride, target);
-        if constexpr (Problem::has_finish)
-          if (last) problem_.finish(target.c, ldc, row, rows, panel);
-        row += rows;
-        target.c += rows * ldc;
-      }
-    }
-  }
-
+  // Adds one depth block to one tile of C.
   void compute_tile(Index row_panel, Index panel, Index block, const RowsOfA<T>& a, const ColumnsOfB<T>& b) const {
     if (problem_.columns(panel) < NR<T>) return compute_edge_tile(row_panel, panel, block, a, b);
     const Index row = row_panels_.begin(row_panel), ldc = problem_.ldc;
@@ -149,26 +140,50 @@ template <typename T, typename Problem> class Product {
   }
 
   // A tile with fewer than NR columns: in a scratch tile.
-  void compute_edge_tile(Index row_panel, Index panel, Index block, const RowsOfA<T>& a,
-                         const ColumnsOfB<T>& b) const {
+  void compute_edge_tile(Index row_panel, Index panel, Index block, const RowsOfA<T>& a, const ColumnsOfB<T>& b) const {
     const Index row = row_panels_.begin(row_panel), columns = problem_.columns(panel), ldc = problem_.ldc;
     const int rows = row_panels_.rows(row_panel);
+    const bool narrow = columns <= lanes<T>, finished = Problem::has_finish && block == depth_blocks_ - 1;
     const T beta = block == 0 ? problem_.beta : T(1);
     T* c = problem_.c(panel) + row * ldc;
-    T tile[MR<T> * NR<T>] = {};
+    T tile[MR<T> * NR<T>];
+    if (beta != T(0) || (narrow && finished)) std::memset(tile, 0, sizeof tile);
     if (beta != T(0))
       for (int i = 0; i < rows; ++i) copy_few<T, NR<T>>(tile + i * NR<T>, c + i * ldc, columns);
-    tile_kernel<T>(rows, columns <= lanes<T>, a.contiguous_rows)(depth_of(block), a.data, a.stride, b.data, b.stride,
-                                                                 {tile, NR<T>, alpha_, beta});
+    tile_kernel<T>(rows, narrow, a.contiguous_rows)(depth_of(block), a.data, a.stride, b.data, b.stride,
+                                                    {tile, NR<T>, alpha_, beta});
     if constexpr (Problem::has_finish)
-      if (block == depth_blocks_ - 1) problem_.finish(tile, NR<T>, row, rows, panel);
+      if (finished) problem_.finish(tile, NR<T>, row, rows, panel);
     for (int i = 0; i < rows; ++i) copy_few<T, NR<T>>(c + i * ldc, tile + i * NR<T>, columns);
   }
 
-  // A block of rows of A is packed and stays in the L2 cache; each panel of B is packed just before it is used, so that
-  // it is in the L1 cache.
+  // compute_tile for a column of `count` tiles; their rows of A are packed, `stride` elements apart.
+  void compute_tiles(Index first, Index count, Index panel, Index block, const T* a, Index stride,
+                     const ColumnsOfB<T>& b) const {
+    if (problem_.columns(panel) < NR<T>) {
+      for (Index i = 0; i < count; ++i) compute_edge_tile(first + i, panel, block, {a + i * stride, MR<T>, false}, b);
+      return;
+    }
+    const Index depth = depth_of(block), ldc = problem_.ldc;
+    const bool last = block == depth_blocks_ - 1;
+    Index row = row_panels_.begin(first);
+    TileTarget<T> target{problem_.c(panel) + row * ldc, ldc, alpha_, block == 0 ? problem_.beta : T(1)};
+    for (Index i = 0; i < count;) {  // at most two heights, the higher ones first
+      const int rows = row_panels_.rows(first + i);
+      const TileKernel<T> kernel = tile_kernel<T>(rows, false, false);
+      for (; i < count && row_panels_.rows(first + i) == rows; ++i) {
+        kernel(depth, a + i * stride, MR<T>, b.data, b.stride, target);
+        if constexpr (Problem::has_finish)
+          if (last) problem_.finish(target.c, ldc, row, rows, panel);
+        row += rows;
+        target.c += rows * ldc;
+      }
+    }
+  }
+
+  // Blocks of rows of A are packed; each panel of B is packed just before it is used, so that it is in the L1 cache.
   void run_a_resident() const {
-    const Index row_block = ceil_div(row_panels_.count, ceil_div(row_panels_.count, max_rows<T> / MR<T>));
+    const Index row_block = ceil_div(row_panels_.count, ceil_div(row_panels_.count, max_packed_rows<T> / MR<T>));
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
     const Index group = std::clamp<Index>(packed_a_size<T> / (row_block * a_panel), 1, depth_blocks_);
     const Index grain = std::max<Index>(1, multiply_grain / (row_block * MR<T> * b_panel * group));
@@ -179,18 +194,18 @@ template <typename T, typename Problem> class Product {
       for (Index first_block = 0; first_block < depth_blocks_; first_block += group) {
         const Index block_count = std::min(group, depth_blocks_ - first_block);
         parallel_for(row_count * block_count, std::max<Index>(1, pack_grain / a_panel), [&](Index begin, Index end) {
-          for (Index i = begin; i < end; ++i) {
-            const Index row_panel = first_row + i % row_count, block = first_block + i / row_count;
-            problem_.pack_a(row_panels_.begin(row_panel), row_panels_.rows(row_panel), block * block_, depth_of(block),
-                            packed_a.data() + i * a_panel);
+          for (Index i = begin, count; i < end; i += count) {
+            count = std::min({packed_at_once, end - i, row_count - i % row_count});
+            pack_a_panels(first_row + i % row_count, count, first_block + i / row_count, packed_a.data() + i * a_panel,
+                          a_panel);
           }
         });
         parallel_for_workers(problem_.panels, grain, [&](Index begin, Index end, int worker) {
           for (Index panel = begin; panel < end; ++panel)
             for (Index d = 0; d < block_count; ++d) {
               const ColumnsOfB<T> b = columns_of_b(panel, first_block + d, packed_b.data() + worker * b_panel);
-              compute_tiles(first_row, row_count, panel, first_block + d, packed_a.data() + d * row_count * a_panel, a_panel,
-                            b);
+              compute_tiles(first_row, row_count, panel, first_block + d, packed_a.data() + d * row_count * a_panel,
+                            a_panel, b);
             }
         });
       }
@@ -199,18 +214,26 @@ template <typename T, typename Problem> class Product {
 
   // All of B (few panels) is packed; each panel of A is read once.
   void run_b_resident() const {
-    const Index b_panel = block_ * NR<T>, a_panel = block_ * MR<T>;
+    const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
     const Index grain = std::max<Index>(1, multiply_grain / (problem_.panels * b_panel * MR<T>));
-    const Buffer<T> packed_b(problem_.panels * b_panel);
-    const Buffer<T> packed_a(max_workers(row_panels_.count, grain) * a_panel);
+    RowsOfA<T> ignored;
+    const bool direct = direct_a(0, 0, ignored);
+    const Workspace<T> packed_a(direct ? 0 : max_workers(row_panels_.count, grain) * packed_at_once * a_panel);
+    const Workspace<T> packed_b(problem_.panels * b_panel);
     ColumnsOfB<T> b[narrow_panels];
     for (Index block = 0; block < depth_blocks_; ++block) {
       for (Index panel = 0; panel < problem_.panels; ++panel)
         b[panel] = columns_of_b(panel, block, packed_b.data() + panel * b_panel);
       parallel_for_workers(row_panels_.count, grain, [&](Index begin, Index end, int worker) {
-        for (Index row_panel = begin; row_panel < end; ++row_panel) {
-          const RowsOfA<T> a = rows_of_a(row_panel, block, packed_a.data() + worker * a_panel);
-          for (Index panel = 0; panel < problem_.panels; ++panel) compute_tile(row_panel, panel, block, a, b[panel]);
+        T* space = packed_a.data() + worker * packed_at_once * a_panel;
+        for (Index i = begin; i < end; ++i) {
+          RowsOfA<T> a;
+          if (!direct || !direct_a(i, block, a)) {
+            const Index packed = (i - begin) % packed_at_once;
+            if (packed == 0) pack_a_panels(i, std::min(packed_at_once, end - i), block, space, a_panel);
+            a = {space + packed * a_panel, MR<T>, false};
+          }
+          for (Index panel = 0; panel < problem_.panels; ++panel) compute_tile(i, panel, block, a, b[panel]);
         }
       });
     }
@@ -220,10 +243,10 @@ template <typename T, typename Problem> class Product {
   // then added in order.
   void run_sliced() const {
     const Index slices = std::min(max_slices, depth_blocks_ / 2);
-    const Index tile = MR<T> * NR<T>, tiles = row_panels_.count * problem_.panels;
+    const Index tile = MR<T> * NR<T>, sum_size = row_panels_.count * problem_.panels * tile;
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
     const int workers = max_workers(slices, 1);
-    const Buffer<T> sums(slices * tiles * tile);
+    const Buffer<T> sums(slices * sum_size);
     const Buffer<T> packed_a(workers * row_panels_.count * a_panel);
     const Buffer<T> packed_b(workers * b_panel);
     parallel_for_workers(slices, 1, [&](Index begin, Index end, int worker) {
@@ -231,43 +254,47 @@ template <typename T, typename Problem> class Product {
       for (Index slice = begin; slice < end; ++slice) {
         const Index first = depth_blocks_ * slice / slices, last = depth_blocks_ * (slice + 1) / slices;
         for (Index block = first; block < last; ++block) {
-          for (Index r = 0; r < row_panels_.count; ++r)
-            problem_.pack_a(row_panels_.begin(r), row_panels_.rows(r), block * block_, depth_of(block), a + r * a_panel);
-          T* sum = sums.data() + slice * tiles * tile;
+          pack_a_panels(0, row_panels_.count, block, a, a_panel);
+          T* sum = sums.data() + slice * sum_size;
           for (Index panel = 0; panel < problem_.panels; ++panel) {
             const ColumnsOfB<T> b = columns_of_b(panel, block, packed_b.data() + worker * b_panel);
-            const bool narrow = problem_.columns(panel) <= lanes<T>;
             for (Index r = 0; r < row_panels_.count; ++r, sum += tile)
-              tile_kernel<T>(row_panels_.rows(r), narrow, false)(depth_of(block), a + r * a_panel, MR<T>, b.data, b.stride,
-                                                                 {sum, NR<T>, T(1), block == first ? T(0) : T(1)});
+              tile_kernel<T>(row_panels_.rows(r), false, false)(depth_of(block), a + r * a_panel, MR<T>, b.data,
+                                                                b.stride,
+                                                                {sum, NR<T>, T(1), block == first ? T(0) : T(1)});
           }
         }
       }
     });
+    T* sum = sums.data();
     for (Index panel = 0; panel < problem_.panels; ++panel)
-      for (Index r = 0; r < row_panels_.count; ++r) {
-        T* sum = sums.data() + (panel * row_panels_.count + r) * tile;
-        const Index columns = problem_.columns(panel), size = row_panels_.rows(r) * NR<T>;
+      for (Index r = 0; r < row_panels_.count; ++r, sum += tile) {
+        const Index row = row_panels_.begin(r), rows = row_panels_.rows(r), size = rows * NR<T>;
         for (Index slice = 1; slice < slices; ++slice)
-          for (Index i = 0; i < size; ++i) sum[i] += sum[slice * tiles * tile + i];
-        T* c = problem_.c(panel) + row_panels_.begin(r) * problem_.ldc;
-        for (int i = 0; i < row_panels_.rows(r); ++i)
-          for (Index j = 0; j < columns; ++j) {
-            T& x = sum[i * NR<T> + j];
-            x *= alpha_;
-            if (problem_.beta != T(0)) x += problem_.beta * c[i * problem_.ldc + j];
-          }
-        if constexpr (Problem::has_finish)
-          problem_.finish(sum, NR<T>, row_panels_.begin(r), row_panels_.rows(r), panel);
-        for (int i = 0; i < row_panels_.rows(r); ++i)
-          std::memcpy(c + i * problem_.ldc, sum + i * NR<T>, static_cast<std::size_t>(columns) * sizeof(T));
+          for (Index i = 0; i < size; ++i) sum[i] += sum[slice * sum_size + i];
+        write_sum(sum, row, rows, panel);
       }
   }
 
+  // alpha sum + beta C, finished.
+  void write_sum(T* sum, Index row, Index rows, Index panel) const {
+    const Index columns = problem_.columns(panel);
+    T* c = problem_.c(panel) + row * problem_.ldc;
+    for (Index i = 0; i < rows; ++i)
+      for (Index j = 0; j < columns; ++j) {
+        T& x = sum[i * NR<T> + j];
+        x *= alpha_;
+        if (problem_.beta != T(0)) x += problem_.beta * c[i * problem_.ldc + j];
+      }
+    if constexpr (Problem::has_finish) problem_.finish(sum, NR<T>, row, rows, panel);
+    for (Index i = 0; i < rows; ++i)
+      std::memcpy(c + i * problem_.ldc, sum + i * NR<T>, static_cast<std::size_t>(columns) * sizeof(T));
+  }
+
   const Problem& problem_;
-  RowPanels row_panels_;
-  Index block_, depth_blocks_;
-  T alpha_;
+  const RowPanels row_panels_;
+  const Index depth_blocks_, block_;
+  const T alpha_;
 };
 
 }  // namespace detail

@@ -2,11 +2,28 @@
 
 #include "activation_vec.h"
 #include "gemm.h"
+#include "matmul_vector.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-template <typename T> inline constexpr Index direct_size = 16384 / sizeof(T);
+// activation(x + bias) on rows of `vectors` vectors, `stride` elements apart.
+template <typename T, int vectors>
+__attribute__((noinline)) void apply_epilogue(const Epilogue<T>& epilogue, const Vec<T>* bias, Index rows, T* x,
+                                              Index stride) {
+  with_activation(epilogue.activation, [&](auto kind) {
+    for (Index i = 0; i < rows; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < vectors; ++j) {
+        T* to = x + i * stride + j * lanes<T>;
+        store(to, activate<kind(), T>(load(to) + bias[j], epilogue.parameter));
+      }
+  });
+}
+
+template <typename T> bool has_effect(const Epilogue<T>& epilogue) {
+  return epilogue.bias || epilogue.activation != Activation::identity;
+}
 
 template <typename T> struct MatrixProduct {
   Index rows, depth, panels, n;
@@ -16,60 +33,103 @@ template <typename T> struct MatrixProduct {
   const T* a;
   const T* b;
   T* out;
-  Epilogue<T> epilogue;
+  const Epilogue<T>& epilogue;
   static constexpr bool has_finish = true;
+  // A matrix of so many elements is read where it is: all of it stays in the L1 cache.
+  static constexpr Index direct_size = 16384 / sizeof(T);
 
   Index columns(Index panel) const { return std::min<Index>(NR<T>, n - panel * NR<T>); }
   T* c(Index panel) const { return out + panel * NR<T>; }
+
   void pack_a(Index row, Index count, Index p, Index depth_, T* to) const {
     if (transpose_a) pack_rows<T, MR<T>>(depth_, count, a + p * rows + row, rows, to);
     else pack_columns<T, MR<T>>(depth_, count, a + row * depth + p, depth, to);
   }
-  void pack_b(Index panel, Index p, Index depth_, T* to) const {
-    const Index count = columns(panel);
-    if (transpose_b) pack_columns<T, NR<T>>(depth_, count, b + panel * NR<T> * depth + p, depth, to);
-    else pack_rows<T, NR<T>>(depth_, count, b + p * n + panel * NR<T>, n, to);
-  }
-  // In place where the whole matrix is small enough to lie in the L1 cache, or a panel is used only once.
-  bool direct_a(Index row, Index p, RowsOfA<T>& to) const {
-    if (transpose_a) {
-      if (panels > 1 && rows * depth > direct_size<T>) return false;
-      to = {a + p * rows + row, rows, false};
-    } else {
-      to = {a + row * depth + p, depth, true};
+
+  void pack_a_panels(const RowPanels& all, Index first, Index count, Index p, Index depth_, T* to, Index stride) const {
+    Index done = 0;
+    if (transpose_a) {  // side by side, but not where whole vectors would reach beyond the last row of A
+      while (done < count && all.begin(first + done) + round_up(MR<T>, lanes<T>) <= rows) ++done;
+      pack_row_panels<T, MR<T>>(depth_, done, all.height, all.higher - first, a + p * rows + all.begin(first), rows, to,
+                                stride);
     }
+    for (; done < count; ++done) pack_a(all.begin(first + done), all.rows(first + done), p, depth_, to + done * stride);
+  }
+
+  void pack_b(Index panel, Index p, Index depth_, T* to) const {
+    if (transpose_b) pack_columns<T, NR<T>>(depth_, columns(panel), b + panel * NR<T> * depth + p, depth, to);
+    else pack_rows<T, NR<T>>(depth_, columns(panel), b + p * n + panel * NR<T>, n, to);
+  }
+
+  // A transposed A is read in place for few panels, unless its rows fall into few sets of the L1 cache.
+  bool direct_a(Index row, Index p, RowsOfA<T>& to) const {
+    if (!transpose_a) {
+      to = {a + row * depth + p, depth, true};
+      return true;
+    }
+    const bool sparse = rows * static_cast<Index>(sizeof(T)) % 1024 == 0;
+    if (rows * depth > direct_size && (panels > 2 || sparse)) return false;
+    to = {a + p * rows + row, rows, false};
     return true;
   }
+
+  // Also where a panel is used only once.
   bool direct_b(Index panel, Index p, ColumnsOfB<T>& to) const {
-    if (transpose_b || columns(panel) < NR<T> || (n * depth > direct_size<T> && rows > MR<T>)) return false;
+    if (transpose_b || columns(panel) < NR<T> || (n * depth > direct_size && rows > MR<T>)) return false;
     to = {b + p * n + panel * NR<T>, n};
     return true;
   }
+
   void finish(T* tile, Index stride, Index, Index count, Index panel) const {
-    if (!epilogue.bias && epilogue.activation == Activation::identity) return;
+    if (!has_effect(epilogue)) return;
     constexpr int vectors = Tile<T>::vectors;
     Vec<T> bias[vectors] = {};
     if (epilogue.bias) {
+      const T* from = epilogue.bias + panel * NR<T>;
       T padded[NR<T>] = {};
-      std::memcpy(padded, epilogue.bias + panel * NR<T>, static_cast<std::size_t>(columns(panel)) * sizeof(T));
-      for (int j = 0; j < vectors; ++j) bias[j] = load(padded + j * lanes<T>);
+      if (columns(panel) < NR<T>) {
+        copy_few<T, NR<T>>(padded, from, columns(panel));
+        from = padded;
+      }
+      for (int j = 0; j < vectors; ++j) bias[j] = load(from + j * lanes<T>);
     }
-    with_activation(epilogue.activation, [&](auto kind) {
-      for (Index i = 0; i < count; ++i)
-#pragma GCC unroll 4
-        for (int j = 0; j < vectors; ++j) {
-          T* x = tile + i * stride + j * lanes<T>;
-          store(x, activate<kind(), T>(load(x) + bias[j], epilogue.parameter));
-        }
-    });
+    apply_epilogue<T, vectors>(epilogue, bias, count, tile, stride);
   }
 };
+
+// C has one row or one column: op(A) op(B), or its transpose, is a row x times a matrix.
+template <typename T>
+void vector_product(bool matrix_transposed, Index n, Index k, T alpha, const T* x, const T* matrix, T beta, T* c,
+                    const Epilogue<T>& epilogue, bool bias_per_element) {
+  if (k == 0) alpha = 0;
+  const auto finish = [&](Index first, Index count, T* sums) {
+    for (Index j = 0; j < count; j += lanes<T>) {
+      const Index left = std::min<Index>(lanes<T>, count - j);
+      Vec<T> y = alpha * load(sums + j);
+      if (beta != T(0)) y += beta * load_partial(c + first + j, left);
+      if (has_effect(epilogue)) {
+        Vec<T> bias{};
+        if (epilogue.bias)
+          bias = bias_per_element ? load_partial(epilogue.bias + first + j, left) : splat(*epilogue.bias);
+        T finished[lanes<T>];
+        store(finished, y);
+        apply_epilogue<T, 1>(epilogue, &bias, 1, finished, 0);
+        y = load(finished);
+      }
+      store_partial(c + first + j, y, left);
+    }
+  };
+  if (matrix_transposed) row_times_rows(n, k, x, matrix, finish);
+  else row_times_matrix(n, k, x, matrix, finish);
+}
 
 }  // namespace
 
 template <typename T>
-void matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, const T* b, T beta, T* c,
-            const Epilogue<T>& epilogue) {
+void matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, const T* b, T beta,
+            T* c, const Epilogue<T>& epilogue) {
+  if (m == 1) return vector_product(transpose_b, n, k, alpha, a, b, beta, c, epilogue, true);
+  if (n == 1) return vector_product(!transpose_a, m, k, alpha, b, a, beta, c, epilogue, false);
   gemm<T>(MatrixProduct<T>{m, k, ceil_div(n, NR<T>), n, n, alpha, beta, transpose_a, transpose_b, a, b, c, epilogue});
 }
 

@@ -16,7 +16,7 @@ template <typename T> struct Epilogue {
 // op(A) is (m, k): A is (m, k), or (k, m) when transposed; op(B) is (k, n); C is (m, n). C is not read when beta is 0;
 // C must not overlap A or B.
 template <typename T>
-void matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, const T* b, T beta, T* c,
-            const Epilogue<T>& epilogue = {});
+void matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, const T* b, T beta,
+            T* c, const Epilogue<T>& epilogue = {});
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -1,4 +1,5 @@
-// The micro-kernel of matrix multiplication: a tile of C, at most MR x NR, kept in registers while it runs over the depth.
+// The micro-kernel of matrix multiplication: a tile of C, at most MR x NR, kept in registers while it runs over the
+// depth.
 #pragma once
 
 #include <utility>
@@ -79,8 +80,7 @@ __attribute__((noinline)) void multiply_tile(Index depth, const T* a, Index a_st
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i, c += target.stride)
 #pragma GCC unroll 16
-      for (int j = 0; j < vectors; ++j)
-        store(c + j * lanes<T>, alpha * sum[i][j] + beta * load(c + j * lanes<T>));
+      for (int j = 0; j < vectors; ++j) store(c + j * lanes<T>, alpha * sum[i][j] + beta * load(c + j * lanes<T>));
   }
 }
 
@@ -105,9 +105,9 @@ template <typename T> struct TileKernels {
 template <typename T> DLCORE_INLINE detail::TileKernel<T> tile_kernel(int rows, bool narrow, bool contiguous_rows) {
   using Kernels = detail::TileKernels<T>;
   constexpr int vectors = Tile<T>::vectors;
-  const Kernels& kernels =
-      contiguous_rows ? (narrow ? Kernels::template all<1, true> : Kernels::template all<vectors, true>)
-                      : (narrow ? Kernels::template all<1, false> : Kernels::template all<vectors, false>);
+  const Kernels& kernels = contiguous_rows
+                               ? (narrow ? Kernels::template all<1, true> : Kernels::template all<vectors, true>)
+                               : (narrow ? Kernels::template all<1, false> : Kernels::template all<vectors, false>);
   return kernels.of_rows[rows - 1];
 }
 

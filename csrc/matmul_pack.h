@@ -122,6 +122,28 @@ template <typename T, int width> void pack_rows(Index depth, Index count, const 
   }
 }
 
+// `panels` panels at once, `panel_stride` elements apart, of `height` elements of each row of the source, the first
+// `higher` of one more: whole cache lines are used while they are there. Reads whole vectors, up to
+// round_up(width, lanes) elements from the start of the last panel's part.
+template <typename T, int width>
+void pack_row_panels(Index depth, Index panels, Index height, Index higher, const T* source, Index stride, T* to,
+                     Index panel_stride) {
+  constexpr int vectors = (width + lanes<T> - 1) / lanes<T>;
+  for (Index p = 0; p < depth; ++p) {
+    const T* from = source + p * stride;
+    T* row = to + p * width;
+    for (Index i = 0; i < panels; ++i, row += panel_stride) {
+      if (p < depth - 1) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) store(row + v * lanes<T>, load(from + v * lanes<T>));
+      } else {
+        std::memcpy(row, from, width * sizeof(T));
+      }
+      from += height + (i < higher);
+    }
+  }
+}
+
 // panel[p][j] = source[j * stride + p], j < count <= width: rows of the source become columns of the panel.
 template <typename T, int width> void pack_columns(Index depth, Index count, const T* source, Index stride, T* panel) {
   constexpr int groups = (width + lanes<T> - 1) / lanes<T>;
@@ -147,7 +169,7 @@ template <typename T, int width> void pack_columns(Index depth, Index count, con
 #pragma GCC unroll 4
       for (int g = 0; g < groups; ++g) {
         if (g < groups - 1 || width % lanes<T> == 0 || i < lanes<T> - 1) store(row + g * lanes<T>, square[g][i]);
-        else std::memcpy(row + g * lanes<T>, &square[g][i], (width % lanes<T>) * sizeof(T));
+        else std::memcpy(row + g * lanes<T>, &square[g][i], (width % lanes<T>)*sizeof(T));
       }
     }
   }

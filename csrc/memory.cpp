@@ -89,8 +89,8 @@ void free_cached(Cache& c) {
 }
 
 // A fork while another thread allocates must not leave the child's lock taken.
-const int fork_handler = pthread_atfork([] { cache().mutex.lock(); }, [] { cache().mutex.unlock(); },
-                                        [] { cache().mutex.unlock(); });
+const int fork_handler =
+    pthread_atfork([] { cache().mutex.lock(); }, [] { cache().mutex.unlock(); }, [] { cache().mutex.unlock(); });
 
 }  // namespace
 

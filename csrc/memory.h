@@ -16,9 +16,9 @@ inline constexpr std::size_t memory_alignment = 64;
 struct alignas(memory_alignment) Storage {
   std::atomic<Index> references{1};
   void* data = nullptr;
-  std::size_t bytes = 0;     // of the block
+  std::size_t bytes = 0;      // of the block
   std::size_t requested = 0;  // of them asked for
-  int size_class = -1;  // -1: foreign memory
+  int size_class = -1;        // -1: foreign memory
   bool guarded = false;
   void* context = nullptr;
   void (*release_foreign)(void* context) = nullptr;

@@ -197,7 +197,9 @@ template <typename T> void logsumexp(Index rows, Index columns, const T* x, T* y
       const Index count = std::min<Index>(lanes<T>, end - i);
       T sums[lanes<T>] = {}, shifts[lanes<T>] = {};
       for (Index k = 0; k < count; ++k) sums[k] = sum_of_exp(columns, x + (i + k) * columns, shifts[k]);
-      store_partial(y + i, vlog<T>(load(sums)) + load(shifts), count);
+      const Vec<T> values = vlog<T>(load(sums)) + load(shifts);
+      if (count == lanes<T>) store(y + i, values);
+      else store_partial(y + i, values, count);
     }
   });
 }

@@ -1,8 +1,10 @@
-// Elementary functions on whole vectors: branch-free, no tables, no errno. Written with the operators of vec.h alone.
-// Infinities, NaN, signed zeros and denormals (in and out) behave as in C's <math.h>. The bounds, in units in the last
-// place (ulp), are the largest errors of the generic and the FMA builds over all float arguments, and over 10^9 random
-// double ones; each holds for both types. Polynomials are minimax fits by Remez exchange, coefficients rounded one by
-// one.
+// Elementary functions on whole vectors: branch-free, no tables, no errno.
+// Written with the operators of vec.h alone. Infinities, NaN, signed zeros and
+// denormals (in and out) behave as in C's <math.h>. The bounds, in units in the
+// last place (ulp), are the largest errors of the generic and the FMA builds
+// over all float arguments, and over 10^9 random double ones; each holds for
+// both types. Polynomials are minimax fits by Remez exchange, coefficients
+// rounded one by one.
 #pragma once
 
 #include <limits>
@@ -22,9 +24,10 @@ template <> struct Format<float> {
   static constexpr std::uint32_t integer = 0x4b400000;    // bits of 1.5 * 2^23: adding it rounds to an integer
   static constexpr float ln2_high = 0x1.62e8p-1F;         // 14 bits: exact when multiplied by an exponent
   static constexpr float ln2_low = -0x1.e8082ep-16F;
-  static constexpr float exp_high = 89, exp_low = -104;  // beyond: overflow, and less than half the least denormal
-  static constexpr float expm1_low = -25;                // expm1 rounds to -1 below
-  static constexpr float tanh_high = 9.5F;               // tanh rounds to 1 above
+  static constexpr float exp_high = 89,
+                         exp_low = -104;    // beyond: overflow, and less than half the least denormal
+  static constexpr float expm1_low = -25;   // expm1 rounds to -1 below
+  static constexpr float tanh_high = 9.5F;  // tanh rounds to 1 above
   static constexpr float denormal_scale = 0x1p25F;
   static constexpr int denormal_exponent = 25;
 };
@@ -53,8 +56,19 @@ template <typename V, typename T> DLCORE_INLINE V polynomial(V, T c) { return c 
 template <typename V, typename T, typename... Rest> DLCORE_INLINE V polynomial(V x, T c, Rest... rest) {
   return polynomial(x, rest...) * x + c;
 }
+// The same by Horner's rule on the even and the odd coefficients in `square` =
+// x^2: half the chain of dependent operations, a little more rounding.
+template <typename V, typename T> DLCORE_INLINE V every_second(V, T c) { return c - V{}; }
+template <typename V, typename T> DLCORE_INLINE V every_second(V, T c, T) { return c - V{}; }
+template <typename V, typename T, typename... Rest> DLCORE_INLINE V every_second(V square, T c, T, Rest... rest) {
+  return every_second(square, rest...) * square + c;
+}
+template <typename V, typename T, typename... Rest> DLCORE_INLINE V split_polynomial(V x, V square, T c, Rest... rest) {
+  return every_second(square, rest...) * x + every_second(square, c, rest...);
+}
 
-// x = n ln 2 + r with an integer n and |r| <= ln(2) / 2. `code` keeps n in its low bits: n + 2 * exponent bias.
+// x = n ln 2 + r with an integer n and |r| <= ln(2) / 2. `code` keeps n in its
+// low bits: n + 2 * exponent bias.
 template <typename T> struct Reduced {
   Bits<T> code;
   Vec<T> n, r;
@@ -69,17 +83,20 @@ template <typename T> DLCORE_INLINE Reduced<T> reduce(Vec<T> x) {
   return {to_bits<T>(shifted), n, (x - n * F::ln2_high) - n * F::ln2_low};
 }
 
-// y 2^n in two steps, so that a denormal result is rounded once and 2^n itself may lie outside the format.
+// y 2^n in two steps, so that a denormal result is rounded once and 2^n itself
+// may lie outside the format.
 template <typename T> DLCORE_INLINE Vec<T> scale_by_exponent(Vec<T> y, Bits<T> code) {
   constexpr int fraction = Format<T>::fraction_bits;
   const Bits<T> half = code >> 1;
   return y * from_bits<T>(half << fraction) * from_bits<T>((code - half) << fraction);
 }
 
-// e^r - 1 for |r| <= ln(2) / 2; relative error of the polynomial 3.3e-9 (float) and 1e-18 (double).
+// e^r - 1 for |r| <= ln(2) / 2; relative error of the polynomial 3.3e-9 (float)
+// and 1e-18 (double).
 DLCORE_INLINE Vec<float> expm1_reduced(Vec<float> r) {
-  return r +
-         r * r * polynomial(r, 0.5F, 0x1.55552cp-3F, 0x1.555502p-5F, 0x1.1155aap-7F, 0x1.6d2e5p-10F, 0x1.3b86b6p-13F);
+  const Vec<float> square = r * r;
+  return r + square * split_polynomial(r, square, 0.5F, 0x1.55552cp-3F, 0x1.555502p-5F, 0x1.1155aap-7F, 0x1.6d2e5p-10F,
+                                       0x1.3b86b6p-13F);
 }
 DLCORE_INLINE Vec<double> expm1_reduced(Vec<double> r) {
   return r + r * r *
@@ -104,16 +121,18 @@ template <typename T> DLCORE_INLINE Vec<T> with_sign_of(Vec<T> magnitude, Vec<T>
 // f - f^2/2 + f^3 P(f); relative error of the polynomial 2.2e-9.
 DLCORE_INLINE Vec<float> log_reduced(Vec<float> f, Vec<float> k) {
   const Vec<float> square = f * f;
-  const Vec<float> p = polynomial(f, 0x1.555548p-2F, -0x1.00007p-2F, 0x1.99a542p-3F, -0x1.552f1p-3F, 0x1.2302f8p-3F,
-                                  -0x1.010450p-3F, 0x1.f0033ep-4F, -0x1.bf574cp-4F, 0x1.b5f10cp-5F);
+  const Vec<float> p =
+      split_polynomial(f, square, 0x1.555548p-2F, -0x1.00007p-2F, 0x1.99a542p-3F, -0x1.552f1p-3F, 0x1.2302f8p-3F,
+                       -0x1.010450p-3F, 0x1.f0033ep-4F, -0x1.bf574cp-4F, 0x1.b5f10cp-5F);
   return k * Format<float>::ln2_high + (f + (square * (f * p - 0.5F) + k * Format<float>::ln2_low));
 }
-// 2 atanh(s), s = f / (2 + f), arranged as in fdlibm's e_log.c (Sun Microsystems, 1993); polynomial 1.2e-18.
+// 2 atanh(s), s = f / (2 + f), arranged as in fdlibm's e_log.c (Sun
+// Microsystems, 1993); polynomial 1.2e-18.
 DLCORE_INLINE Vec<double> log_reduced(Vec<double> f, Vec<double> k) {
   const Vec<double> s = f / (2 + f), z = s * s, half_square = 0.5 * f * f;
   const Vec<double> tail =
-      z * polynomial(z, 0x1.5555555555592p-1, 0x1.999999997ff63p-2, 0x1.24924941db49ap-2, 0x1.c71c521a17e6bp-3,
-                     0x1.74663ba3c7d68p-3, 0x1.39a20b943830dp-3, 0x1.2f02524c5e0c8p-3);
+      z * split_polynomial(z, z * z, 0x1.5555555555592p-1, 0x1.999999997ff63p-2, 0x1.24924941db49ap-2,
+                           0x1.c71c521a17e6bp-3, 0x1.74663ba3c7d68p-3, 0x1.39a20b943830dp-3, 0x1.2f02524c5e0c8p-3);
   const Vec<double> correction = s * (half_square + tail) + k * Format<double>::ln2_low;
   return k * Format<double>::ln2_high - ((half_square - correction) - f);
 }
@@ -133,17 +152,20 @@ template <typename T> DLCORE_INLINE Decomposed<T> decompose(Vec<T> x) {
   return {from_bits<T>((bits & fraction_mask) + F::sqrt_half) - 1, k, bits & ~fraction_mask};
 }
 
-// log(u + lost) for u >= 1/2 and what rounding it lost; with u = 1 + x that is log(1 + x), and x itself where x is
-// tiny.
+// log(u + lost), `lost` being what rounding left out of u >= 1/2; of u = 1 + x
+// it is log(1 + x), for tiny x too.
 template <typename T> DLCORE_INLINE Vec<T> log_of_sum(Vec<T> u, Vec<T> lost) {
   const Decomposed<T> d = decompose<T>(u);
-  // Beyond 2^64 `lost` does not matter, and 2^-k is not representable for the largest k.
+  // Beyond 2^64 `lost` does not matter, and 2^-k is not representable for the
+  // largest k.
   const Vec<T> scaled = lost * from_bits<T>(2 * Format<T>::one - d.power);
-  return log_reduced(d.f + (u > splat<T>(T{0x1p64F}) ? Vec<T>{} : scaled), d.k);  // NaN: through `lost`
+  return log_reduced(d.f + (u > splat<T>(T{0x1p64F}) ? Vec<T>{} : scaled),
+                     d.k);  // NaN: through `lost`
 }
 
-// x = n pi/2 + r + rest for |x| <= trig_limit, |r| <= pi/4 (a little more for float), `rest` far below the last place.
-// pi/2 in three parts, the first two of 33 bits (fdlibm's e_rem_pio2.c): exact when multiplied by n < 2^20.
+// x = n pi/2 + r + rest for |x| <= trig_limit, |r| <= pi/4 (a little more for
+// float), `rest` far below the last place. pi/2 in three parts, the first two
+// of 33 bits (fdlibm's e_rem_pio2.c): exact when multiplied by n < 2^20.
 template <typename T> struct Quarters {
   Bits<T> n;
   Vec<T> r, rest;
@@ -155,24 +177,17 @@ DLCORE_INLINE Quarters<double> reduce_quarters(Vec<double> x) {
   return {to_bits<double>(shifted), r, ((first - r) - second) - n * 0x1.3198a2e037073p-69};
 }
 DLCORE_INLINE Quarters<float> reduce_quarters(Vec<float> x) {  // in double
-  typedef float Half __attribute__((vector_size(vector_bytes / 2)));
+  typedef double Wide __attribute__((vector_size(2 * vector_bytes)));
   constexpr float shift = 0x1.8p23F;
-  const Vec<float> shifted = x * 0x1.45f306p-1F + shift, n = shifted - shift;
-  Half halves_x[2], halves_n[2];
-  std::memcpy(halves_x, &x, sizeof x);
-  std::memcpy(halves_n, &n, sizeof n);
-  for (int i = 0; i < 2; ++i) {
-    const Vec<double> wide_x = __builtin_convertvector(halves_x[i], Vec<double>);
-    const Vec<double> wide_n = __builtin_convertvector(halves_n[i], Vec<double>);
-    halves_x[i] = __builtin_convertvector((wide_x - wide_n * 0x1.921fb544p0) - wide_n * 0x1.0b4611a626331p-34, Half);
-  }
-  Vec<float> r;
-  std::memcpy(&r, halves_x, sizeof r);
-  return {to_bits<float>(shifted), r, Vec<float>{}};
+  const Vec<float> shifted = x * 0x1.45f306p-1F + shift;
+  const Wide wide_x = __builtin_convertvector(x, Wide), n = __builtin_convertvector(shifted - shift, Wide);
+  const Wide r = (wide_x - n * 0x1.921fb544p0) - n * 0x1.0b4611a626331p-34;
+  return {to_bits<float>(shifted), __builtin_convertvector(r, Vec<float>), Vec<float>{}};
 }
 
-// (sin r - r) / r^3 and (cos r - 1 + r^2 / 2) / r^4 as polynomials of z = r^2: Cephes' sinf.c (Moshier, 1992) and
-// fdlibm's k_sin.c and k_cos.c (Sun Microsystems, 1993).
+// (sin r - r) / r^3 and (cos r - 1 + r^2 / 2) / r^4 as polynomials of z = r^2:
+// Cephes' sinf.c (Moshier, 1992) and fdlibm's k_sin.c and k_cos.c (Sun
+// Microsystems, 1993).
 DLCORE_INLINE Vec<float> sin_tail(Vec<float> z) {
   return polynomial(z, -1.6666654611e-1F, 8.3321608736e-3F, -1.9515295891e-4F);
 }
@@ -198,7 +213,8 @@ template <typename T> DLCORE_INLINE Vec<T> sin_ahead(Vec<T> x, UIntOf<T> ahead) 
     below_sine += reduced.rest * top;
     below_cosine -= reduced.rest * r;
   }
-  const Vec<T> sine = z == Vec<T>{} ? r : r + below_sine, cosine = top + below_cosine;  // the test keeps the sign of 0
+  const Vec<T> sine = z == Vec<T>{} ? r : r + below_sine,
+               cosine = top + below_cosine;  // the test keeps the sign of 0
   const Vec<T> y = (n & 1) != Bits<T>{} ? cosine : sine;
   return from_bits<T>(to_bits<T>(y) ^ (n << (8 * sizeof(T) - 2) & sign_bit<T>));
 }
@@ -218,7 +234,8 @@ template <typename T> DLCORE_INLINE Vec<T> vexpm1(Vec<T> x) {
   using F = detail::Format<T>;
   const detail::Reduced<T> reduced =
       detail::reduce<T>(detail::at_most<T>(detail::at_least<T>(x, F::expm1_low), F::exp_high));
-  // 2^n (p + (1 - 2^-n)); 2^-n is far below the rounding error from n = 64 on, and not representable for the largest n.
+  // 2^n (p + (1 - 2^-n)); 2^-n is far below the rounding error from n = 64 on,
+  // and not representable for the largest n.
   constexpr int bias = std::numeric_limits<T>::max_exponent - 1;
   const Vec<T> n = detail::at_most<T>(reduced.n, T{64});
   constexpr T shift = T{3} * (T{1} / std::numeric_limits<T>::epsilon()) / 2 + bias;
@@ -247,14 +264,16 @@ template <typename T> DLCORE_INLINE Vec<T> vlog1p(Vec<T> x) {
   return x > splat<T>(-1) ? finite : (x == splat<T>(-1) ? splat<T>(-detail::infinity<T>) : nan);
 }
 
-// 1 / (1 + e^-x). With e = e^-|x| and q = e / (1 + e) it is 1 - q, or q = e - e q, which rounds less than q itself.
+// 1 / (1 + e^-x). With e = e^-|x| and q = e / (1 + e) it is 1 - q, or q = e - e
+// q, which rounds less than q itself.
 template <typename T> DLCORE_INLINE Vec<T> vsigmoid(Vec<T> x) {
   const Vec<T> e = detail::exp_in_range<T>(detail::at_least<T>(-vabs<T>(x), detail::Format<T>::exp_low));
   const Vec<T> factor = x < Vec<T>{} ? e : splat<T>(1);
   return factor - factor * (e / (1 + e));
 }
 
-// With h = (e^2|x| - 1) / 2 it is q = h / (1 + h), or h - h q, which rounds less where h is small.
+// With h = (e^2|x| - 1) / 2 it is q = h / (1 + h), or h - h q, which rounds
+// less where h is small.
 template <typename T> DLCORE_INLINE Vec<T> vtanh(Vec<T> x) {
   using F = detail::Format<T>;
   constexpr int bias = std::numeric_limits<T>::max_exponent - 1;

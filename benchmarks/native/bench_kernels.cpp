@@ -39,9 +39,9 @@ void bench_matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k)
   const auto a = ramp(m * k), b = ramp(k * n), c = ramp(m * n);
   const double seconds = median_seconds(
       [&] { matmul<float>(transpose_a, transpose_b, m, n, k, 1.0F, a.data(), b.data(), 0.0F, c.data()); });
-  std::printf("matmul %c%c %4lld x %4lld x %4lld %10.1f us %8.1f GFLOP/s\n", transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N',
-              static_cast<long long>(m), static_cast<long long>(k), static_cast<long long>(n), 1e6 * seconds,
-              2e-9 * static_cast<double>(m * n * k) / seconds);
+  std::printf("matmul %c%c %4lld x %4lld x %4lld %10.1f us %8.1f GFLOP/s\n", transpose_a ? 'T' : 'N',
+              transpose_b ? 'T' : 'N', static_cast<long long>(m), static_cast<long long>(k), static_cast<long long>(n),
+              1e6 * seconds, 2e-9 * static_cast<double>(m * n * k) / seconds);
 }
 
 void bench_conv(const char* name, const ConvShape& s) {

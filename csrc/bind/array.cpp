@@ -123,11 +123,13 @@ py::capsule to_dlpack(const Array& a) {
 
 Array from_dlpack(const py::capsule& capsule) {
   if (std::strcmp(capsule.name(), "dltensor") != 0)
-    value_error(std::string("from_dlpack: the capsule is named '") + capsule.name() + "', expected an unused 'dltensor'");
+    value_error(std::string("from_dlpack: the capsule is named '") + capsule.name() +
+                "', expected an unused 'dltensor'");
   auto* managed = capsule.get_pointer<dlpack::ManagedTensor>();
   const dlpack::Tensor& tensor = managed->tensor;
   if (tensor.device.device_type != 1)
-    value_error("from_dlpack: the data is on device type " + std::to_string(tensor.device.device_type) + ", expected 1 (CPU)");
+    value_error("from_dlpack: the data is on device type " + std::to_string(tensor.device.device_type) +
+                ", expected 1 (CPU)");
   DType dtype;
   if (tensor.dtype.lanes == 1 && tensor.dtype.code == 2 && tensor.dtype.bits == 32) dtype = DType::float32;
   else if (tensor.dtype.lanes == 1 && tensor.dtype.code == 2 && tensor.dtype.bits == 64) dtype = DType::float64;
@@ -150,12 +152,13 @@ Array from_dlpack(const py::capsule& capsule) {
   auto* data = static_cast<char*>(tensor.data) + tensor.byte_offset;
   if (reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(item_size(dtype)) != 0)
     value_error("from_dlpack: the data is not aligned to its element size; copy it with tensor()");
-  Storage* storage = adopt_storage(data, static_cast<std::size_t>(shape.size() * item_size(dtype)), managed, [](void* context) {
-    // The last reference may fall in any thread; a foreign deleter may need Python.
-    const py::gil_scoped_acquire acquire;
-    auto* owned = static_cast<dlpack::ManagedTensor*>(context);
-    if (owned->deleter) owned->deleter(owned);
-  });
+  Storage* storage =
+      adopt_storage(data, static_cast<std::size_t>(shape.size() * item_size(dtype)), managed, [](void* context) {
+        // The last reference may fall in any thread; a foreign deleter may need Python.
+        const py::gil_scoped_acquire acquire;
+        auto* owned = static_cast<dlpack::ManagedTensor*>(context);
+        if (owned->deleter) owned->deleter(owned);
+      });
   PyCapsule_SetName(capsule.ptr(), "used_dltensor");
   return Array::adopt(storage, shape, dtype);
 }

@@ -6,8 +6,8 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 #include <utility>
+#include <vector>
 
 #include "../activation.h"
 #include "../array.h"
@@ -42,7 +42,7 @@ struct Pair {
   Index height, width;
 };
 Pair to_pair(const char* op, const char* argument, const py::handle& pair, Index least);
-std::string text(const Pair& pair);  // "(2, 3)"
+std::string text(const Pair& pair);                            // "(2, 3)"
 Index padded_size(const char* op, Index size, Index padding);  // size + 2 padding; ValueError beyond 63 bits
 
 // A new array; checks max_ndim and that the product of sizes fits (ValueError) before anything is allocated.

@@ -44,7 +44,8 @@ Shape to_shape(const char* op, const py::handle& sizes) {
     type_error(std::string(op) + ": shape is a " + std::string(py::str(py::type::of(sizes).attr("__name__"))) +
                ", expected a tuple of integers");
   for (const py::handle size : py::reinterpret_borrow<py::sequence>(sizes)) {
-    if (shape.ndim == max_ndim) value_error(std::string(op) + ": more than " + std::to_string(max_ndim) + " dimensions");
+    if (shape.ndim == max_ndim)
+      value_error(std::string(op) + ": more than " + std::to_string(max_ndim) + " dimensions");
     const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(size.ptr()));
     if (!index) throw py::error_already_set();
     const long long n = PyLong_AsLongLong(index.ptr());
@@ -84,7 +85,8 @@ Activation to_activation(const char* op, const std::string& activation) {
 }
 
 Axes to_axes(const char* op, const py::handle& axes, const Shape& shape) {
-  const auto sequence = py::reinterpret_steal<py::object>(PySequence_Fast(axes.ptr(), "axes: expected a tuple of integers"));
+  const auto sequence =
+      py::reinterpret_steal<py::object>(PySequence_Fast(axes.ptr(), "axes: expected a tuple of integers"));
   if (!sequence) throw py::error_already_set();
   Axes result;
   bool seen[max_ndim] = {};

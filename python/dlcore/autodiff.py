@@ -161,7 +161,7 @@ def ones_like(x: Tensor) -> Tensor:
 
 def _require_scalar(y: Any, who: str) -> Tensor:
     require_float(y, who)
-    if y.size != 1:
+    if y.array.size != 1:
         raise ValueError(f"{who}: the function returned shape {y.shape}, expected one element; see jacobian")
     return y  # type: ignore[no-any-return]
 
@@ -170,7 +170,7 @@ def require_float(y: Any, who: str) -> Tensor:
     """y, a function's value, if it is a Tensor that can have a derivative."""
     if not isinstance(y, Tensor):
         raise TypeError(f"{who}: the function returned {type(y).__name__}, expected a Tensor")
-    if y.dtype == int32:
+    if y.array.dtype == "int32":
         raise TypeError(f"{who}: the function returned dtype int32, expected float32 or float64")
     return y
 

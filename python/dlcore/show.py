@@ -15,9 +15,7 @@ OPTIONAL = {"matplotlib": "plot", "tqdm": "progress", "pooch": "download"}  # pa
 
 def config_text() -> str:
     """The text that `show_config` prints: versions, modules, threads, optional packages; one fact a line."""
-    import importlib.metadata  # here: it is a quarter of the package's import time, and few ask
-
-    from importlib.metadata import version  # slow to import, and `import dlcore` should not wait for it
+    from importlib.metadata import version  # here: it is a quarter of the package's import time, and few ask
 
     facts = device.describe()
     forced = os.environ.get("DLCORE_ISA", "").strip()

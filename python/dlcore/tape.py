@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .tensor import Tensor, as_tensor
@@ -37,7 +37,7 @@ class Tape:
             return -1
         return x._index if x._tape is self else self.leaves.get(id(x), -1)
 
-    def record(self, y: Tensor, inputs: Sequence[Any], gradients: Sequence[Gradient]) -> None:
+    def record(self, y: Tensor, inputs: Sequence[Any], gradients: Iterable[Gradient]) -> None:
         """Append the entry of y, unless all its inputs are constants."""
         parents = []
         leaves = self.leaves

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -39,17 +40,19 @@ class Tensor:
         self._tape = None
         self._index = -1
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape  # type: ignore[no-any-return]
+    if TYPE_CHECKING:
 
-    @property
-    def ndim(self) -> int:
-        return self.array.ndim  # type: ignore[no-any-return]
+        @property
+        def shape(self) -> tuple[int, ...]: ...
+        @property
+        def ndim(self) -> int: ...
+        @property
+        def size(self) -> int: ...
 
-    @property
-    def size(self) -> int:
-        return self.array.size  # type: ignore[no-any-return]
+    else:  # properties without a Python frame: ops ask for shapes all the time
+        shape = property(attrgetter("array.shape"))
+        ndim = property(attrgetter("array.ndim"))
+        size = property(attrgetter("array.size"))
 
     @property
     def dtype(self) -> np.dtype[Any]:

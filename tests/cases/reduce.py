@@ -142,7 +142,7 @@ def dot_case(name: str, make: Any) -> Case:
         inputs=lambda rng: [make(rng), make(rng)],
         call=lambda device, a, b: device.dot(a, b),
         reference=lambda a, b: np.sum(a.astype(np.longdouble) * b),
-        tolerance=2.0,
+        tolerance=4.0,  # without FMA, and with two lanes, 2.3 on tenths
         scale=lambda a, b: np.sum(np.abs(a * b)),
     )
 

@@ -107,6 +107,20 @@ def test_a_reader_that_leaves_is_no_error():
     assert done.stderr == ""
 
 
+def test_a_terminal_without_the_signs_gets_question_marks():
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "dlcore.cli", "train", "rbm", *FAST]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "RBM(64 ? 128)" in done.stdout
+
+
+def test_a_file_where_a_folder_should_be(capfd, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = run(capfd, "train", "rbm", *FAST, "--out", tmp_path / "file")
+    assert code == 2 and err.startswith("dlcore train: ") and "File exists" in err
+
+
 def test_version(capfd):
     assert run(capfd, "--version") == (0, f"dlcore {dlcore.__version__}\n", "")
 

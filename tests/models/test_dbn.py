@@ -1,39 +1,14 @@
-"""DBN: greedy learning, the copied weights, fine-tuning with both heads, the generative pass, files and refusals."""
+"""DBN: greedy learning, the copied weights, fine-tuning with both heads, files and refusals."""
 
 import pickle
 
 import dlcore
 import numpy as np
 import pytest
+from beliefs import QUICK, SIZES, labelled, machines, theta, trained
 from dlcore.data import load_digits_split
 from dlcore.models import DBN
 from dlcore.train import Checkpoint
-from machines import bars, check_mean, sigmoid, states
-
-SIZES = [16, 10, 6]
-QUICK = {"epochs": 3, "batch_size": 20}
-
-
-def labelled(n=200, seed=0):
-    """Bars, and whether the first row is on."""
-    x = bars(n, seed, flip=0.02)
-    return x, (x[:, :4].sum(1) > 2).astype(np.int32)
-
-
-def trained(seed=1, **options):
-    x, y = labelled()
-    dbn = DBN(SIZES, 2, seed=seed, **options)
-    dbn.fit(x, y, epochs=3, pretrain=QUICK)
-    return dbn
-
-
-def theta(dbn):
-    return dbn.parameters.storage.numpy()
-
-
-def machines(dbn):
-    return [{name: value.numpy() for name, value in rbm.parameters.items()} for rbm in dbn.rbms]
-
 
 # --- learning ---
 
@@ -77,6 +52,18 @@ def test_fit_pretrains_a_fresh_network_only():
     parts.fit(x, y, epochs=2)
     whole.fit(x, y, epochs=2, pretrain={"epochs": 100})
     np.testing.assert_array_equal(theta(whole), theta(parts))
+
+
+def test_pretraining_watches_held_out_cases():
+    x, _ = labelled()
+    held, _ = labelled(50, seed=1)
+    dbn = DBN(SIZES, 2, seed=4)
+    low, top = dbn.pretrain(x, validation_data=held, **QUICK)
+    gap = dbn.rbms[0].free_energy(held).mean() - dbn.rbms[0].free_energy(x[:50]).mean()
+    assert low.last["free_energy_gap"] == pytest.approx(gap, rel=1e-3)
+    features = dbn.rbms[0].transform
+    gap = dbn.rbms[1].free_energy(features(held)).mean() - dbn.rbms[1].free_energy(features(x[:50])).mean()
+    assert top.last["free_energy_gap"] == pytest.approx(gap, rel=1e-3, abs=1e-4)
 
 
 def test_fine_tuning_leaves_the_machines_alone():
@@ -143,63 +130,6 @@ def test_same_seed_same_bits_for_any_number_of_threads(device):
         device.set_num_threads(threads)
         found.append(theta(trained(seed=6)).tobytes())
     assert found[0] == found[1] != theta(trained(seed=7)).tobytes()
-
-
-# --- generation ---
-
-
-def test_reconstruction_goes_up_and_down_by_expectations():
-    dbn = trained(dtype="float64")
-    low, top = machines(dbn)
-    x, _ = labelled(5)
-    h1 = sigmoid(x @ low["weight"] + low["hidden_bias"])
-    h2 = sigmoid(h1 @ top["weight"] + top["hidden_bias"])
-    h1 = sigmoid(h2 @ top["weight"].T + top["visible_bias"])
-    expected = sigmoid(h1 @ low["weight"].T + low["visible_bias"])
-    np.testing.assert_allclose(dbn.reconstruct(x), expected, rtol=1e-12)
-
-
-def exact_visible_mean(dbn):
-    """E[v] of the model: the top RBM's distribution over its visible states, sent down."""
-    low, top = machines(dbn)
-    h1 = states(len(top["visible_bias"]))
-    log_p = h1 @ top["visible_bias"] + np.logaddexp(0, h1 @ top["weight"] + top["hidden_bias"]).sum(1)
-    p = np.exp(log_p - log_p.max())
-    p /= p.sum()
-    v = sigmoid(h1 @ low["weight"].T + low["visible_bias"])
-    mean = p @ v
-    return mean, p @ v**2 - mean**2
-
-
-def test_samples_follow_the_distribution():
-    n = 20_000
-    dbn = DBN([6, 5, 4], 2, dtype="float64", weight_std=0.7, seed=2)
-    mean, variance = exact_visible_mean(dbn)
-    check_mean(dbn.sample(n, steps=40).mean(0), mean, variance, n)
-
-
-def test_samples_of_one_layer_are_the_rbms():
-    dbn = DBN([6, 5], 2, dtype="float64", weight_std=0.7, seed=2)
-    expected = dbn.clone().rbms[0].sample(9, steps=3)
-    np.testing.assert_array_equal(dbn.sample(9, steps=3), expected)
-
-
-def test_samples_start_where_told():
-    dbn = DBN([4, 4, 4], 2, dtype="float64")
-    copying = {"weight": 40 * np.eye(4), "visible_bias": np.full(4, -20.0), "hidden_bias": np.full(4, -20.0)}
-    for rbm in dbn.rbms:
-        rbm.parameters.assign(copying)
-    start = np.array([[1.0, 0, 1, 0], [0, 1, 1, 1]])
-    np.testing.assert_allclose(dbn.sample(2, steps=5, start=start), start, atol=1e-6)
-
-
-def test_sampling_does_not_disturb_training():
-    x, y = labelled()
-    one, two = trained(), trained()
-    two.sample(3, steps=2)
-    for dbn in (one, two):
-        dbn.fit(x, y, epochs=1)
-    np.testing.assert_array_equal(theta(one), theta(two))
 
 
 # --- files ---

@@ -26,6 +26,14 @@ def test_energies_and_conditionals(dtype):
     assert rbm.transform(v).dtype == dtype
 
 
+def test_hidden_probabilities_have_derivatives():
+    rbm = small()
+    v = np.array([[1.0, 0.0, 0.3, 1.0]])
+    gradient = dlcore.grad(lambda x: dlcore.ops.sum(rbm.machine(x)), 0)(dlcore.tensor(v)).numpy()
+    p = rbm.transform(v)
+    np.testing.assert_allclose(gradient, (p * (1 - p)) @ rbm.parameters["weight"].numpy().T, rtol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(4, 3), (3, 4), (1, 1), (5, 5)])
 def test_likelihood_is_exact(shape):
     rbm = small(n_visible=shape[0], n_hidden=shape[1])

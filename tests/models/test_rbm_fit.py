@@ -246,6 +246,7 @@ def test_methods_refuse(call, message):
         {"k": 0},
         {"k": 1.5},
         {"n_chains": 0},
+        {"persistent": "no"},
         {"weight_std": -1.0},
         {"weight_std": np.inf},
         {"dtype": "float16"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from . import demo, info, sample, train
 __all__ = ["main"]
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130  # exit codes; 130 is what a shell gives to a program ended by Ctrl-C
+
+WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 2 where the command cannot be followed as it was given (an option, a file, a missing optional
         package), 1 where it failed on the way, 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a table must not fail for an arrow that the terminal lacks
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -52,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"dlcore {options.command}: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (ValueError, ImportError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+    except (ValueError, ImportError, *WRONG_PATH) as error:
         _complain(options.command, error)
         return USAGE
     except (OSError, MemoryError, FloatingPointError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
     train, test = load_data("digits")
     rows = [["model", "seed", "figure", "value", "target", "seconds"]]
     missed = []
+    started = time.perf_counter()
     for name, seeds in SEEDS.items():
         for i, seed in enumerate(seeds):
             if not options.quiet:
@@ -47,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
             if i == 0 and pictures_possible():
                 write_pictures(options.out, name, result.model, test)
     print(table(rows))
+    print(f"{time.perf_counter() - started:.0f} seconds in all")
     if pictures_possible():
         print(f"pictures are in {options.out}")
     else:

@@ -15,6 +15,7 @@ from .. import plot
 from ..data import Dataset
 from ..models import CNN, DBN, MLP, RBM, Autoencoder, Model, SparseAutoencoder
 from ..models.supervised import Supervised
+from ..nn import Linear
 from .recipes import Recipe
 
 SAMPLES = 64
@@ -105,7 +106,7 @@ def write_pictures(folder: Path, name: str, model: Any, test: Dataset) -> list[P
         first = next(value for name, value in model.parameters.items() if name.endswith("weight"))
         plot.filters(first, path=path("filters"))
     elif shape is not None:
-        plot.filters(_first_weight(model), shape, path=path("filters"))
+        plot.filters(_pixel_weights(model), shape, path=path("filters"))
         if not isinstance(model, MLP):
             x = test.x[:20]
             plot.reconstructions(x, model.reconstruct(x), shape, n=20, path=path("reconstructions"))
@@ -115,9 +116,14 @@ def write_pictures(folder: Path, name: str, model: Any, test: Dataset) -> list[P
     return written
 
 
-def _first_weight(model: Any) -> Any:
+def _pixel_weights(model: Any) -> Any:
+    """Weights (pixels, units): what units look for or, clearer in an autoencoder, what they add to the picture."""
     if isinstance(model, RBM):
         return model.machine.weight
     if isinstance(model, DBN):
         return model.belief.machines[0].weight
+    if isinstance(model, Autoencoder):
+        last = model.coder.decoder.layers[-1]
+        if isinstance(last, Linear):
+            return last.weight.numpy().T
     return next(value for name, value in model.parameters.items() if name.endswith("weight"))

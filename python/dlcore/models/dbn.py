@@ -119,6 +119,7 @@ class DBN(Supervised):
         k: int = 1,
         persistent: bool = False,
         n_chains: int = 100,
+        validation_data: Any = None,
         progress: bool | None = None,
         **options: Any,
     ) -> list[History]:
@@ -129,14 +130,15 @@ class DBN(Supervised):
         x : (n, visible units), values in [0, 1]
         epochs, lr : one for all layers, or one for each
         k, persistent, n_chains : see `RBM`
+        validation_data : (m, visible units), cases held out; each RBM's history compares their features
         batch_size, momentum, weight_decay, progress, options : see `RBM.fit`
 
         Returns
         -------
         The history of each RBM.
         """
-        features = self.as_cases(x, "pretrain")
-        require_probabilities(features, "pretrain", "x")
+        features = self._check(x, "pretrain")
+        held = None if validation_data is None else self._check(validation_data, "pretrain: validation_data")
         machines = self.belief.machines
         rates = _per_layer(lr, len(machines), "lr")
         passes = _per_layer(epochs, len(machines), "epochs")
@@ -147,11 +149,12 @@ class DBN(Supervised):
             histories.append(
                 rbm.fit(
                     features, epochs=passes[i], batch_size=batch_size, lr=rates[i], momentum=momentum,
-                    weight_decay=weight_decay, progress=progress, **options,
+                    weight_decay=weight_decay, validation_data=held, progress=progress, **options,
                 )
             )  # fmt: skip
             if rbm is not rbms[-1]:
                 features = machines[i](features)
+                held = None if held is None else machines[i](held)
         for layer, machine in zip(self.belief.recognition.layers[:-1], machines, strict=True):
             assert isinstance(layer, Linear)
             layer.weight.array.assign(machine.weight.array)
@@ -205,8 +208,7 @@ class DBN(Supervised):
         -------
         History of the supervised part; that of the RBMs is `pretrain_history`.
         """
-        cases = self.as_cases(x, "fit")
-        require_probabilities(cases, "fit", "x")
+        cases = self._check(x, "fit")
         if not isinstance(pretrain, (bool, Mapping)):
             raise ValueError(f"fit: pretrain is {pretrain!r}, expected True, False or arguments of pretrain by name")
         self._pretrain_options = pretrain
@@ -227,6 +229,11 @@ class DBN(Supervised):
             given = {} if options is True else dict(options)
             self.pretrain(data[0], **({"progress": progress} | given))
 
+    def _check(self, x: Any, who: str) -> Tensor:
+        cases = self.as_cases(x, who)
+        require_probabilities(cases, who, "x")
+        return cases
+
     # --- using ---
 
     def transform(self, x: Any, batch_size: int = 1024) -> Array:
@@ -236,8 +243,7 @@ class DBN(Supervised):
 
     def reconstruct(self, x: Any, batch_size: int = 1024) -> Array:
         """Cases (n, visible units) brought up through all RBMs and down again, without sampling."""
-        cases = self.as_cases(x, "reconstruct")
-        require_probabilities(cases, "reconstruct", "x")
+        cases = self._check(x, "reconstruct")
         belief = self.belief
         return train.map_batches(lambda v: belief.down(belief.up(v)), cases, batch_size)
 
@@ -257,8 +263,7 @@ class DBN(Supervised):
             (n,) = sizes([n], "sample", "n", 1)
             v = top.sample_visible(ops.zeros((n, top.n_hidden), self.dtype), generator)
         else:
-            cases = self.as_cases(start, "sample: start")
-            require_probabilities(cases, "sample: start", "x")
+            cases = self._check(start, "sample: start")
             if cases.shape[0] != n:
                 raise ValueError(f"sample: start has {cases.shape[0]} cases, expected {n}")
             v = self.belief.up(cases, len(below))

@@ -47,7 +47,7 @@ class Machine(Module):
 
     def forward(self, v: Tensor) -> Tensor:
         """p(h = 1 | v) = sigmoid(c + v W), (n, n_hidden)."""
-        return Tensor(v.array.device.rbm_hidden(v.array, self.weight.array, self.hidden_bias.array))
+        return ops.linear(v, self.weight, self.hidden_bias, "sigmoid")
 
     def visible(self, h: Tensor) -> Tensor:
         """p(v = 1 | h) = sigmoid(b + h Wᵀ), (n, n_visible)."""

@@ -61,12 +61,14 @@ class RBM(Model):
         who = type(self).__name__
         n_visible, n_hidden = sizes([n_visible, n_hidden], who, "(n_visible, n_hidden)", 2)
         (k,), (n_chains,) = sizes([k], who, "k", 1), sizes([n_chains], who, "n_chains", 1)
+        if not isinstance(persistent, bool):
+            raise ValueError(f"{who}: persistent is {persistent!r}, expected True or False")
         not_negative(who, weight_std=weight_std)
         config = {
             "n_visible": n_visible,
             "n_hidden": n_hidden,
             "k": k,
-            "persistent": bool(persistent),
+            "persistent": persistent,
             "n_chains": n_chains,
             "weight_std": weight_std,
             "seed": seed,
@@ -74,7 +76,7 @@ class RBM(Model):
         }
         super().__init__(config, Machine(n_visible, n_hidden, weight_std), (n_visible,))
         self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
-        self.persistent = bool(persistent)
+        self.persistent = persistent
         self.chains: Tensor | None = None
         self.sample_generator = Generator(seed).split(_SAMPLE_STREAM)
         self.label = who  # what a fit's progress is called

@@ -36,6 +36,7 @@ class Parameters(Mapping[str, Tensor]):
             self._offsets[name] = size
             size += math.prod(shape)
         self.storage = Tensor(_device.cpu.empty((size,), dtype))
+        self._layout = [(self._offsets[name], shape) for name, shape in self._shapes.items()]
         self._tensors = self.split(self.storage)
         self._origin: tuple[Parameters, str] | None = None
         self._superseded = False
@@ -97,6 +98,7 @@ class Parameters(Mapping[str, Tensor]):
         part._shapes = {to: self._shapes[name] for to, name in zip(short, names, strict=True)}
         part._offsets = {to: self._offsets[name] - start for to, name in zip(short, names, strict=True)}
         part._tensors = {to: self._tensors[name] for to, name in zip(short, names, strict=True)}
+        part._layout = [(part._offsets[name], shape) for name, shape in part._shapes.items()]
         size = sum(math.prod(shape) for shape in part._shapes.values())
         part.storage = Tensor(self.storage.array.view(start, (size,)))
         part._origin, part._superseded = (self, prefix), False
@@ -105,8 +107,10 @@ class Parameters(Mapping[str, Tensor]):
     def new_gradient(self) -> tuple[Tensor, list[Any]]:
         """An uninitialised vector with θ's layout, and the arrays in it that belong to `tensors`."""
         self.require_current("grad")
-        vector = Tensor(self.storage.array.device.empty(self.storage.shape, self.storage.array.dtype))
-        return vector, [vector.array.view(self._offsets[name], shape) for name, shape in self._shapes.items()]
+        array = self.storage.array
+        vector = Tensor(array.device.empty(array.shape, array.dtype))
+        view = vector.array.view
+        return vector, [view(offset, shape) for offset, shape in self._layout]
 
     def concatenate(self, gradients: Sequence[Tensor | None]) -> Tensor:
         """The same vector as a recorded op of its parts (None: zeros)."""

@@ -63,11 +63,16 @@ def linear(
     y = Tensor(
         x.array.device.linear(x.array, weight.array, None if bias is None else bias.array, activation, parameter)
     )
+    if activation == "identity":
+
+        def dweight_of(dy: Tensor, out: Any = None) -> Tensor:
+            return _matmul(x, dy, True, False, out)
+
+        return y, lambda dy: _matmul(dy, weight, False, True), dweight_of, lambda dy: sum_over(dy, (0,), False)
+
     last: list[Tensor] = []  # dz of the dy seen last: the three gradients share it
 
     def dz(dy: Tensor) -> Tensor:
-        if activation == "identity":
-            return dy
         if not last or last[0] is not dy:
             last[:] = [dy, activation_grad(dy, y, activation, parameter)]
         return last[1]

@@ -78,7 +78,7 @@ class Optimizer:
         theta = self.parameters.storage
         if not isinstance(gradient, Tensor):
             raise TypeError(f"{type(self).__name__}: gradient is a {type(gradient).__name__}, expected a Tensor")
-        if gradient.shape != theta.shape:
+        if gradient.array.shape != theta.array.shape:
             raise ValueError(f"{type(self).__name__}: gradient is {gradient.shape}, expected {theta.shape}")
         self._update(theta.array.device, theta.array, gradient.array, self.current_lr())
         self.steps += 1

@@ -1,0 +1,80 @@
+// Products of one row with a matrix: bound by memory, so the matrix is read once, in order, and not packed.
+#pragma once
+
+#include <algorithm>
+
+#include "parallel.h"
+#include "types.h"
+#include "vec.h"
+
+namespace dlcore::DLCORE_DEVICE {
+
+// Calls finish(first, count, sums) with sums[j] = sum_p x[p] B[p][first + j] for pieces of B's n columns; B is (k, n).
+// Each sum is one chain in the order of p.
+template <typename T, typename Finish>
+void row_times_matrix(Index n, Index k, const T* x, const T* b, const Finish& finish) {
+  constexpr Index piece = 512, together = 8;  // sums in the L1 cache; rows of B added to them at a time
+  const Index grain = std::max<Index>(1, 200'000 / (piece * std::max<Index>(k, 1)));
+  parallel_for(ceil_div(n, piece), grain, [&](Index begin, Index end) {
+    alignas(64) T sums[piece];
+    for (Index i = begin; i < end; ++i) {
+      const Index first = i * piece, count = std::min(piece, n - first);
+      std::fill_n(sums, round_up(count, lanes<T>), T(0));
+      Index p = 0;
+      for (; p + together <= k; p += together) {
+        const T* row = b + p * n + first;
+        Index j = 0;
+        for (; j + lanes<T> <= count; j += lanes<T>) {
+          Vec<T> sum = load(sums + j);
+#pragma GCC unroll 8
+          for (Index q = 0; q < together; ++q) sum += splat(x[p + q]) * load(row + q * n + j);
+          store(sums + j, sum);
+        }
+        for (; j < count; ++j)
+          for (Index q = 0; q < together; ++q) sums[j] += x[p + q] * row[q * n + j];
+      }
+      for (; p < k; ++p)
+        for (Index j = 0; j < count; ++j) sums[j] += x[p] * b[p * n + first + j];
+      finish(first, count, sums);
+    }
+  });
+}
+
+// The same for B transposed, (n, k): sums of products along its rows, in chains by lane that are added at the end.
+template <typename T, typename Finish>
+void row_times_rows(Index n, Index k, const T* x, const T* b, const Finish& finish) {
+  constexpr Index piece = 64, together = 4, chains = 2;
+  constexpr Index step = chains * lanes<T>;
+  const Index grain = std::max<Index>(1, 200'000 / (piece * std::max<Index>(k, 1)));
+  parallel_for(ceil_div(n, piece), grain, [&](Index begin, Index end) {
+    alignas(64) T sums[piece];
+    for (Index i = begin; i < end; ++i) {
+      const Index first = i * piece, count = std::min(piece, n - first);
+      std::fill_n(sums, round_up(count, lanes<T>), T(0));
+      for (Index j = 0; j < count; j += together) {
+        // The last rows of a piece may be computed twice rather than fewer at a time.
+        const Index row = std::max<Index>(0, std::min(j, count - together));
+        const T* from[together];
+        for (Index q = 0; q < together; ++q) from[q] = b + (first + std::min(row + q, count - 1)) * k;
+        Vec<T> sum[together][chains] = {};
+        Index p = 0;
+        for (; p + step <= k; p += step)
+#pragma GCC unroll 2
+          for (Index chain = 0; chain < chains; ++chain) {
+            const Vec<T> element = load(x + p + chain * lanes<T>);
+#pragma GCC unroll 4
+            for (Index q = 0; q < together; ++q) sum[q][chain] += element * load(from[q] + p + chain * lanes<T>);
+          }
+        for (; p < k; p += lanes<T>) {
+          const Index left = std::min<Index>(lanes<T>, k - p);
+          const Vec<T> element = load_partial(x + p, left);
+          for (Index q = 0; q < together; ++q) sum[q][0] += element * load_partial(from[q] + p, left);
+        }
+        for (Index q = 0; q < together; ++q) sums[row + q] = horizontal_sum<T>(sum[q][0] + sum[q][1]);
+      }
+      finish(first, count, sums);
+    }
+  });
+}
+
+}  // namespace dlcore::DLCORE_DEVICE
