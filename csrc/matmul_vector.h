@@ -46,6 +46,9 @@ void row_times_rows(Index n, Index k, const T* x, const T* b, const Finish& fini
   constexpr Index piece = 64, together = 4, chains = 2;
   constexpr Index step = chains * lanes<T>;
   const Index grain = std::max<Index>(1, 200'000 / (piece * std::max<Index>(k, 1)));
+  T is_fresh[lanes<T>];
+  for (int lane = 0; lane < lanes<T>; ++lane) is_fresh[lane] = lane >= lanes<T> - k % lanes<T>;
+  const auto fresh = load(is_fresh) != Vec<T>{};
   parallel_for(ceil_div(n, piece), grain, [&](Index begin, Index end) {
     alignas(64) T sums[piece];
     for (Index i = begin; i < end; ++i) {
@@ -56,6 +59,14 @@ void row_times_rows(Index n, Index k, const T* x, const T* b, const Finish& fini
         const Index row = std::max<Index>(0, std::min(j, count - together));
         const T* from[together];
         for (Index q = 0; q < together; ++q) from[q] = b + (first + std::min(row + q, count - 1)) * k;
+        if (k < lanes<T>) {
+          for (Index q = 0; q < together; ++q) {
+            T sum = 0;
+            for (Index p = 0; p < k; ++p) sum += x[p] * from[q][p];
+            sums[row + q] = sum;
+          }
+          continue;
+        }
         Vec<T> sum[together][chains] = {};
         Index p = 0;
         for (; p + step <= k; p += step)
@@ -65,11 +76,11 @@ void row_times_rows(Index n, Index k, const T* x, const T* b, const Finish& fini
 #pragma GCC unroll 4
             for (Index q = 0; q < together; ++q) sum[q][chain] += element * load(from[q] + p + chain * lanes<T>);
           }
-        for (; p < k; p += lanes<T>) {
-          const Index left = std::min<Index>(lanes<T>, k - p);
-          const Vec<T> element = load_partial(x + p, left);
-          for (Index q = 0; q < together; ++q) sum[q][0] += element * load_partial(from[q] + p, left);
-        }
+        for (; p + lanes<T> <= k; p += lanes<T>)
+          for (Index q = 0; q < together; ++q) sum[q][0] += load(x + p) * load(from[q] + p);
+        if (p < k)  // the last vector, without the lanes that were added before
+          for (Index q = 0; q < together; ++q)
+            sum[q][0] += (fresh ? load(x + k - lanes<T>) : Vec<T>{}) * (fresh ? load(from[q] + k - lanes<T>) : Vec<T>{});
         for (Index q = 0; q < together; ++q) sums[row + q] = horizontal_sum<T>(sum[q][0] + sum[q][1]);
       }
       finish(first, count, sums);

@@ -65,6 +65,8 @@ def __getattr__(name: str) -> Any:
     if name in _AT_FIRST_USE:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _OWNERS:
+        if name == "load":
+            importlib.import_module(f"{__name__}.models")  # a file can name only the classes that these register
         return getattr(importlib.import_module(f"{__name__}.{_OWNERS[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
