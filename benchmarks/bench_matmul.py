@@ -73,7 +73,7 @@ def main() -> None:
 
     import dlcore.device
 
-    print(f"dlcore {dlcore.device.isa}, {options.threads} threads, {options.dtype}: GFLOP/s, speed against the best peer")
+    print(f"dlcore {dlcore.device.isa}, {options.threads} threads, {options.dtype}: GFLOP/s, speed over the best peer")
     print(f"{'product':36} {'dlcore':>8} {'numpy':>8} {'torch':>8} {'ratio':>7}")
     rows = []
     for shape in SHAPES:

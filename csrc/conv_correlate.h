@@ -125,7 +125,8 @@ template <typename T> class Correlator {
     const Index plane = c_.vertical.source_size * c_.horizontal.source_size;
     const T* planes = prepare_planes(layout_, c_.vertical, c_.horizontal, c_.source + image * c_.channels * plane,
                                      first, rows, space);
-    const Index depth = c_.depth(), block = ceil_div(depth, std::max<Index>(1, ceil_div(depth, max_tap_block)));
+    const Index depth = c_.depth(), passes = std::max<Index>(1, ceil_div(depth, max_tap_block));
+    const Index block = std::max<Index>(1, ceil_div(depth, passes));
     for (Index p = 0; p == 0 || p < depth; p += block) {
       VectorStarts starts(layout_, rows, c_.horizontal.outputs);
       const Index vectors = layout_.vectors(rows, c_.horizontal.outputs);
