@@ -97,27 +97,33 @@ template <typename T> struct MatrixProduct {
   }
 };
 
+// activation(y + bias), the bias an array or one number for all.
+template <typename T>
+__attribute__((noinline)) void apply_epilogue(const Epilogue<T>& epilogue, bool bias_per_element, Index first, Index n,
+                                              T* y) {
+  with_activation(epilogue.activation, [&](auto kind) {
+    const T parameter = epilogue.parameter;
+    if (epilogue.bias && bias_per_element) {
+      map_vectors(
+          n, y, [&](Vec<T> x, Vec<T> bias) { return activate<kind(), T>(x + bias, parameter); }, y,
+          epilogue.bias + first);
+    } else {
+      const Vec<T> bias = splat(epilogue.bias ? *epilogue.bias : T(0));
+      map_vectors(n, y, [&](Vec<T> x) { return activate<kind(), T>(x + bias, parameter); }, y);
+    }
+  });
+}
+
 // C has one row or one column: op(A) op(B), or its transpose, is a row x times a matrix.
 template <typename T>
 void vector_product(bool matrix_transposed, Index n, Index k, T alpha, const T* x, const T* matrix, T beta, T* c,
                     const Epilogue<T>& epilogue, bool bias_per_element) {
   if (k == 0) alpha = 0;
-  const auto finish = [&](Index first, Index count, T* sums) {
-    for (Index j = 0; j < count; j += lanes<T>) {
-      const Index left = std::min<Index>(lanes<T>, count - j);
-      Vec<T> y = alpha * load(sums + j);
-      if (beta != T(0)) y += beta * load_partial(c + first + j, left);
-      if (has_effect(epilogue)) {
-        Vec<T> bias{};
-        if (epilogue.bias)
-          bias = bias_per_element ? load_partial(epilogue.bias + first + j, left) : splat(*epilogue.bias);
-        T finished[lanes<T>];
-        store(finished, y);
-        apply_epilogue<T, 1>(epilogue, &bias, 1, finished, 0);
-        y = load(finished);
-      }
-      store_partial(c + first + j, y, left);
-    }
+  const auto finish = [&](Index first, Index count, const T* sums) {
+    T* y = c + first;
+    if (beta == T(0)) map_vectors(count, y, [&](Vec<T> sum) { return alpha * sum; }, sums);
+    else map_vectors(count, y, [&](Vec<T> sum, Vec<T> old) { return alpha * sum + beta * old; }, sums, y);
+    if (has_effect(epilogue)) apply_epilogue(epilogue, bias_per_element, first, count, y);
   };
   if (matrix_transposed) row_times_rows(n, k, x, matrix, finish);
   else row_times_matrix(n, k, x, matrix, finish);

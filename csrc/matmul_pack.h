@@ -1,6 +1,7 @@
 // Packing: strips of a matrix copied into the panels the micro-kernel reads, [depth][width], zero beyond the source.
 #pragma once
 
+#include <bit>
 #include <utility>
 
 #include "types.h"
@@ -77,15 +78,9 @@ template <typename T> DLCORE_INLINE void transpose_square(Vec<T> (&v)[lanes<T>])
   exchange_parts<T, 1>(v);
 }
 
-// Copies fewer than `most` elements in powers of two: a library call would cost more.
+// Copies count < most elements.
 template <typename T, int most> DLCORE_INLINE void copy_few(T* to, const T* from, Index count) {
-#pragma GCC unroll 8
-  for (Index piece = 64; piece > 0; piece /= 2)
-    if (piece < most && count & piece) {
-      std::memcpy(to, from, static_cast<std::size_t>(piece) * sizeof(T));
-      to += piece;
-      from += piece;
-    }
+  detail::copy_below<static_cast<int>(std::bit_floor(static_cast<unsigned>(most - 1)))>(to, from, count);
 }
 
 // panel[p][j] = source[p * stride + j], j < count <= width: rows of the source become rows of the panel.

@@ -80,7 +80,8 @@ void row_times_rows(Index n, Index k, const T* x, const T* b, const Finish& fini
           for (Index q = 0; q < together; ++q) sum[q][0] += load(x + p) * load(from[q] + p);
         if (p < k)  // the last vector, without the lanes that were added before
           for (Index q = 0; q < together; ++q)
-            sum[q][0] += (fresh ? load(x + k - lanes<T>) : Vec<T>{}) * (fresh ? load(from[q] + k - lanes<T>) : Vec<T>{});
+            sum[q][0] +=
+                (fresh ? load(x + k - lanes<T>) : Vec<T>{}) * (fresh ? load(from[q] + k - lanes<T>) : Vec<T>{});
         for (Index q = 0; q < together; ++q) sums[row + q] = horizontal_sum<T>(sum[q][0] + sum[q][1]);
       }
       finish(first, count, sums);

@@ -92,6 +92,28 @@ def test_many_threads_calling_at_once_get_the_bits_of_serial_calls(device: Any) 
     assert wrong == []
 
 
+def test_numbers_that_change_meanwhile_are_no_crash() -> None:
+    code = """
+        import threading, numpy as np
+        from dlcore import from_dlpack, ops
+        shared = np.ones((300, 300), np.float32)
+        x, stop = from_dlpack(shared), threading.Event()
+        def change():
+            rng = np.random.default_rng(0)
+            while not stop.is_set():
+                shared[...] = rng.choice(np.array([0, 1e30, np.nan, -np.inf], np.float32), shared.shape)
+        thread = threading.Thread(target=change)
+        thread.start()
+        for _ in range(30):
+            for f in (lambda x: x @ x, ops.sum, ops.softmax, ops.logsumexp, ops.exp, lambda x: ops.max(x, 0)):
+                f(x)
+        stop.set()
+        thread.join()
+        print("done")
+    """
+    assert python(code, DLCORE_NUM_THREADS="2") == "done"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_computes_after_threads_were_used() -> None:
     code = """

@@ -22,7 +22,7 @@ Array matmul_binding(const Array& a, const Array& b, bool transpose_a, bool tran
   if (k != b.shape(transpose_b))
     value_error("matmul: inner dimensions differ: " + described("a", a, transpose_a) + ", " +
                 described("b", b, transpose_b));
-  if (beta != 0.0 && !out) value_error("matmul: beta is " + std::to_string(beta) + " but there is no out to scale");
+  if (beta != 0.0 && !out) value_error("matmul: out is missing: beta is " + std::to_string(beta));
   Array c = output_or_new("matmul", out, {m, n}, a.dtype());
   if (out) {
     require_no_overlap("matmul", "out", c, "a", a);

@@ -183,6 +183,19 @@ GEOMETRIES = [
     Geometry("one pixel", (4, 3, 1, 1), 2, (1, 1)),
     Geometry("one of everything", (1, 1, 1, 1), 1, (1, 1)),
     Geometry("more than forty-eight filters", (3, 2, 9, 9), 101, (3, 3)),
+    # vectors over images: a whole group of them, or more
+    Geometry("batch, padded", (37, 5, 7, 6), 9, (3, 3), padding=(1, 1)),
+    Geometry("batch, one position", (33, 16, 5, 5), 20, (5, 5)),
+    Geometry("batch, two by two", (64, 4, 2, 2), 7, (3, 3), padding=(1, 1)),
+    Geometry("batch, stride", (40, 3, 9, 7), 5, (3, 3), stride=(2, 2), padding=(1, 0)),
+    Geometry("batch, stride beyond the kernel", (40, 3, 9, 7), 5, (2, 1), stride=(3, 2)),
+    Geometry("batch, dilation", (40, 3, 9, 8), 5, (3, 2), padding=(2, 3), dilation=(2, 3)),
+    Geometry("batch, dilation and stride", (40, 3, 9, 11), 5, (3, 3), (2, 2), (4, 4), (3, 2)),
+    Geometry("batch, groups", (40, 6, 5, 5), 9, (3, 3), padding=(1, 1), groups=3),
+    Geometry("batch, one dimension", (48, 7, 1, 9), 6, (1, 5), padding=(0, 2)),
+    Geometry("batch, strips of rows", (35, 90, 11, 9), 30, (5, 5)),
+    Geometry("batch, deep", (32, 300, 4, 4), 3, (3, 3), padding=(1, 1)),
+    Geometry("batch, padding beyond the kernel", (40, 3, 3, 2), 4, (2, 2), padding=(3, 4)),
     Geometry("no images", (0, 3, 8, 8), 4, (3, 3)),
     Geometry("no filters", (2, 3, 8, 8), 0, (3, 3)),
     Geometry("no channels", (2, 0, 8, 8), 4, (3, 3)),
@@ -230,11 +243,15 @@ def special(rng: np.random.Generator, shape: tuple[int, ...], values: tuple[floa
 
 def special_cases(values: tuple[float, ...], name: str) -> list[Case]:
     """Without padding every product takes part: NaN and infinity reach exactly the results they should."""
-    g = Geometry(name, (2, 3, 14, 13), 5, (3, 4))
-    s = Geometry(name, (2, 3, 14, 13), 5, (3, 4), stride=(2, 2))
+    geometries = [
+        Geometry(name, (2, 3, 14, 13), 5, (3, 4)),
+        Geometry(f"{name}, stride", (2, 3, 14, 13), 5, (3, 4), stride=(2, 2)),
+        Geometry(f"{name}, batch", (35, 3, 5, 4), 5, (3, 3)),
+    ]
     return [
         case
-        for h, label in [(g, name), (s, f"{name}, stride")]
+        for h in geometries
+        for label in [h.name]
         for case in [
             Case(
                 name=f"conv2d: {label}",

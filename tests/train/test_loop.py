@@ -183,7 +183,7 @@ def test_an_interrupt_from_outside_is_answered_within_half_a_second():
 
     threading.Timer(0.2, send).start()
     with pytest.raises(KeyboardInterrupt):
-        m.fit(x, y, epochs=10**6)
+        m.fit(x, y, epochs=200)
     assert time.perf_counter() - sent[0] < 0.5
     assert np.isfinite(m.parameters.storage.numpy()).all()
 
