@@ -13,7 +13,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def interruptible() -> Iterator[None]:
-    """Ctrl-C raises: a process started in the background inherits SIGINT ignored, and tests of it would wait for ever."""
+    """Ctrl-C raises, also where the run was started in the background and so inherited SIGINT ignored."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)
