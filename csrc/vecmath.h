@@ -1,7 +1,7 @@
 // Elementary functions on whole vectors: branch-free, no tables, no errno. Written with the operators of vec.h alone.
 // Infinities, NaN, signed zeros and denormals (in and out) behave as in C's <math.h>. The bounds, in units in the last
-// place (ulp), are the largest errors found with and without FMA, over every 23rd float and 4 million doubles. Polynomials
-// without a source are minimax fits by Remez exchange.
+// place (ulp), are the largest errors found with and without FMA, over every 23rd float and 4 million doubles.
+// Polynomials without a source are minimax fits by Remez exchange.
 #pragma once
 
 #include <limits>
