@@ -39,7 +39,7 @@ class Array {
  public:
   Array() = default;
 
-  // Uninitialised. The caller (the binding) has checked that the size in bytes fits; throws std::bad_alloc.
+  // Uninitialised. The caller (the binding) has checked that the size in bytes fits; throws OutOfMemory.
   static Array empty(const Shape& shape, DType dtype) {
     return Array(allocate_storage(static_cast<std::size_t>(shape.size() * item_size(dtype))), 0, shape, dtype);
   }

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <bit>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -94,12 +95,16 @@ const int fork_handler =
 
 }  // namespace
 
+OutOfMemory::OutOfMemory(std::size_t bytes) noexcept {
+  std::snprintf(message_, sizeof message_, "%zu bytes could not be allocated", bytes);
+}
+
 Storage* allocate_storage(std::size_t bytes) {
-  if (bytes > largest_request) throw std::bad_alloc();
+  if (bytes > largest_request) throw OutOfMemory(bytes);
   Cache& c = cache();
   const std::lock_guard lock(c.mutex);
   const int size_class = size_class_of(c.checks ? bytes + guard_bytes : bytes);
-  if (c.fail_after >= 0 && c.fail_after-- == 0) throw std::bad_alloc();
+  if (c.fail_after >= 0 && c.fail_after-- == 0) throw OutOfMemory(bytes);
   Storage* storage = c.free_list[size_class];
   if (storage) {
     c.free_list[size_class] = static_cast<Storage*>(storage->context);
@@ -111,7 +116,7 @@ Storage* allocate_storage(std::size_t bytes) {
     if (!storage) {  // what is cached may be what is missing
       free_cached(c);
       storage = allocate_from_system(size_class);
-      if (!storage) throw std::bad_alloc();
+      if (!storage) throw OutOfMemory(bytes);
     }
     ++c.stats.system_allocations;
   }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <new>
 
 #include "types.h"
 
@@ -24,7 +25,17 @@ struct alignas(memory_alignment) Storage {
   void (*release_foreign)(void* context) = nullptr;
 };
 
-Storage* allocate_storage(std::size_t bytes);  // throws std::bad_alloc
+// What Python sees as MemoryError.
+class OutOfMemory : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::size_t bytes) noexcept;
+  const char* what() const noexcept override { return message_; }
+
+ private:
+  char message_[64];
+};
+
+Storage* allocate_storage(std::size_t bytes);  // throws OutOfMemory
 Storage* adopt_storage(void* data, std::size_t bytes, void* context, void (*release_foreign)(void* context));
 void release_storage(Storage* storage) noexcept;  // drops one reference
 
@@ -41,7 +52,7 @@ void release_cached_memory() noexcept;
 void set_allocation_checks(bool on);
 Index guard_violations();
 
-// Testing: the n-th allocation from now throws std::bad_alloc, once; negative: never.
+// Testing: the n-th allocation from now throws OutOfMemory, once; negative: never.
 void fail_allocation_after(Index n);
 
 // Scratch of `count` elements, from the same cache.

@@ -179,24 +179,29 @@ BadIndex first_out_of_range(Index n, const std::int32_t* indices, Index limit) {
   return {n, 0};
 }
 
-template <typename Word> void gather(Index n, Index columns, const Word* x, const std::int32_t* indices, Word* y) {
+template <typename Word>
+void gather(Index n, Index x_rows, Index columns, const Word* x, const std::int32_t* indices, Word* y) {
   if (columns == 0) return;
   parallel_for(n, std::max<Index>(1, elementwise_grain / columns), [&](Index begin, Index end) {
-    if (columns == 1) {
-      for (Index i = begin; i < end; ++i) y[i] = x[indices[i]];
-    } else {
-      for (Index i = begin; i < end; ++i) copy_run(x + Index{indices[i]} * columns, y + i * columns, columns);
+    for (Index i = begin; i < end; ++i) {
+      const Index row = index_within(x_rows, indices + i);
+      if (row < 0) std::fill_n(y + i * columns, columns, Word{0});
+      else if (columns == 1) y[i] = x[row];
+      else copy_run(x + row * columns, y + i * columns, columns);
     }
   });
 }
 
 // Threads share out columns, so that each element of y has one owner that adds in ascending order.
-template <typename T> void scatter_add(Index n, Index columns, const std::int32_t* indices, const T* rows, T* y) {
+template <typename T>
+void scatter_add(Index n, Index y_rows, Index columns, const std::int32_t* indices, const T* rows, T* y) {
   constexpr Index cache_line = 64 / static_cast<Index>(sizeof(T));
   if (n == 0) return;
   parallel_for(columns, std::max(cache_line, round_up(elementwise_grain / n, cache_line)), [&](Index begin, Index end) {
     for (Index i = 0; i < n; ++i) {
-      T* target = y + Index{indices[i]} * columns;
+      const Index index = index_within(y_rows, indices + i);
+      if (index < 0) continue;
+      T* target = y + index * columns;
       const T* row = rows + i * columns;
       for (Index j = begin; j < end; ++j) target[j] += row[j];
     }
@@ -207,7 +212,10 @@ template <typename T> void one_hot(Index n, Index classes, const std::int32_t* l
   if (classes == 0) return;
   parallel_for(n, std::max<Index>(1, elementwise_grain / classes), [&](Index begin, Index end) {
     std::fill_n(y + begin * classes, (end - begin) * classes, T{0});
-    for (Index i = begin; i < end; ++i) y[i * classes + labels[i]] = T{1};
+    for (Index i = begin; i < end; ++i) {
+      const Index label = index_within(classes, labels + i);
+      if (label >= 0) y[i * classes + label] = T{1};
+    }
   });
 }
 
@@ -215,13 +223,13 @@ template <typename T> void one_hot(Index n, Index classes, const std::int32_t* l
   template void strided_copy(const StridedLayout&, const Word*, Word*);       \
   template void copy_rows(Index, Index, const Word*, Index, Word*, Index);    \
   template void embed(Index, Index, Index, Index, Index, const Word*, Word*); \
-  template void gather(Index, Index, const Word*, const std::int32_t*, Word*);
+  template void gather(Index, Index, Index, const Word*, const std::int32_t*, Word*);
 DLCORE_INSTANTIATE(std::uint32_t)
 DLCORE_INSTANTIATE(std::uint64_t)
 #undef DLCORE_INSTANTIATE
 
-template void scatter_add(Index, Index, const std::int32_t*, const float*, float*);
-template void scatter_add(Index, Index, const std::int32_t*, const double*, double*);
+template void scatter_add(Index, Index, Index, const std::int32_t*, const float*, float*);
+template void scatter_add(Index, Index, Index, const std::int32_t*, const double*, double*);
 template void one_hot(Index, Index, const std::int32_t*, float*);
 template void one_hot(Index, Index, const std::int32_t*, double*);
 template void one_hot(Index, Index, const std::int32_t*, std::int32_t*);

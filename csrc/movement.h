@@ -2,6 +2,8 @@
 // (std::uint32_t) and 8-byte (std::uint64_t) words. Only scatter_add computes.
 #pragma once
 
+#include <algorithm>
+
 #include "types.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -31,11 +33,20 @@ struct BadIndex {
 };
 BadIndex first_out_of_range(Index n, const std::int32_t* indices, Index limit);
 
-// y[i] = x[indices[i]], rows of `columns` elements.
-template <typename Word> void gather(Index n, Index columns, const Word* x, const std::int32_t* indices, Word* y);
+// The index at `place`, read once, or -1 where it lies outside [0, limit). The binding has checked them all, but
+// another thread may have changed shared memory since: that may give wrong numbers, never a stray access.
+inline Index index_within(Index limit, const std::int32_t* place) {
+  const std::int32_t index = __atomic_load_n(place, __ATOMIC_RELAXED);
+  return index < limit ? std::max(index, -1) : -1;
+}
 
-// y[indices[i]] += rows[i], for i in ascending order; T is float or double.
-template <typename T> void scatter_add(Index n, Index columns, const std::int32_t* indices, const T* rows, T* y);
+// y[i] = x[indices[i]], rows of `columns` elements out of `x_rows`.
+template <typename Word>
+void gather(Index n, Index x_rows, Index columns, const Word* x, const std::int32_t* indices, Word* y);
+
+// y[indices[i]] += rows[i], for i in ascending order, into y (y_rows, columns); T is float or double.
+template <typename T>
+void scatter_add(Index n, Index y_rows, Index columns, const std::int32_t* indices, const T* rows, T* y);
 
 // y (n, classes); T is float, double or std::int32_t.
 template <typename T> void one_hot(Index n, Index classes, const std::int32_t* labels, T* y);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "memory.h"
+#include "movement.h"
 #include "parallel.h"
 #include "vec.h"
 
@@ -169,7 +170,10 @@ void max_pool2d_grad(Index planes, Index large, Index small, const T* dy, const 
     for (Index plane = begin; plane < end; ++plane) {
       T* to = dx + plane * large;
       std::fill_n(to, large, T{0});
-      for (Index i = plane * small; i < (plane + 1) * small; ++i) to[indices[i]] += dy[i];
+      for (Index i = plane * small; i < (plane + 1) * small; ++i) {
+        const Index index = index_within(large, indices + i);
+        if (index >= 0) to[index] += dy[i];
+      }
     }
   });
 }
@@ -179,7 +183,10 @@ void max_pool2d_gather(Index planes, Index large, Index small, const T* x, const
   parallel_for(planes, planes_grain(small), [&](Index begin, Index end) {
     for (Index plane = begin; plane < end; ++plane) {
       const T* from = x + plane * large;
-      for (Index i = plane * small; i < (plane + 1) * small; ++i) y[i] = from[indices[i]];
+      for (Index i = plane * small; i < (plane + 1) * small; ++i) {
+        const Index index = index_within(large, indices + i);
+        y[i] = index >= 0 ? from[index] : T{0};
+      }
     }
   });
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import dlcore
@@ -85,3 +87,40 @@ def test_a_capsule_is_used_once() -> None:
     module.from_dlpack(capsule)
     with pytest.raises(ValueError, match="from_dlpack"):
         module.from_dlpack(capsule)
+
+
+@pytest.mark.parametrize("kernel", ["gather", "scatter_add", "one_hot", "max_pool2d_grad", "max_pool2d_gather"])
+def test_indices_changed_by_another_thread_during_a_call_reach_no_foreign_memory(kernel: str) -> None:
+    indices = np.zeros((1, 1, 400, 500), np.int32)
+    shared = from_dlpack(indices)
+    flat = ops.reshape(shared, (indices.size,)).array
+    images, rows = ops.zeros((1, 1, 10, 10)).array, ops.zeros((100, 1)).array
+    device, many = images.device, ops.zeros((indices.size, 1)).array
+    dy = ops.zeros(indices.shape).array
+    calls = {
+        "gather": lambda: device.gather(rows, flat),
+        "scatter_add": lambda: device.scatter_add(rows, flat, many),
+        "one_hot": lambda: device.one_hot(flat, 3, "float32"),
+        "max_pool2d_grad": lambda: device.max_pool2d_grad(dy, shared.array, (10, 10)),
+        "max_pool2d_gather": lambda: device.max_pool2d_gather(images, shared.array),
+    }
+    stop = threading.Event()
+
+    def disturb() -> None:
+        while not stop.is_set():
+            indices[...] = 2**31 - 1  # without the second check: a fault, gigabytes away
+            indices[...] = 0
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    done = refused = 0
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        try:
+            calls[kernel]()
+            done += 1
+        except ValueError:
+            refused += 1
+    stop.set()
+    thread.join()
+    assert done + refused > 0

@@ -96,6 +96,15 @@ def test_an_allocation_that_fails_changes_nothing(on: bool, device: Any) -> None
     assert model.parameters.theta.numpy().tobytes() == expected_model.parameters.theta.numpy().tobytes()
 
 
+def test_the_error_names_the_bytes(device: Any) -> None:
+    try:
+        device.fail_allocation_after(0)
+        with pytest.raises(MemoryError, match=r"^12 bytes could not be allocated$"):
+            ops.zeros((3,))
+    finally:
+        device.fail_allocation_after(-1)
+
+
 def test_a_failed_draw_or_build_leaves_the_state(device: Any) -> None:
     generator = Generator(3)
     draws: list[Callable[[], Any]] = [

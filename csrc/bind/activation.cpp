@@ -9,7 +9,7 @@ constexpr Index function_cost = 4;  // rough scalar operations an element, for w
 
 Array bind_activate(const Array& x, const std::string& kind_name, double parameter) {
   require_float("activation", "x", x);
-  const Activation kind = to_activation("activation", kind_name);
+  const Activation kind = to_activation("activation", kind_name, parameter);
   Array y = new_array("activation", x.shape(), x.dtype());
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -19,19 +19,11 @@ Array bind_activate(const Array& x, const std::string& kind_name, double paramet
   return y;
 }
 
-// The gradient tells the side of 0 from the sign of y, so f must not map below 0 to above it.
-void require_increasing(Activation kind, const std::string& kind_name, double parameter) {
-  if ((kind == Activation::leaky_relu || kind == Activation::elu) && !(parameter >= 0))
-    value_error("activation_grad: parameter of " + kind_name + " is " + std::string(py::str(py::float_(parameter))) +
-                ", expected at least 0");
-}
-
 Array bind_activation_grad(const Array& dy, const Array& y, const std::string& kind_name, double parameter) {
   require_float("activation_grad", "dy", dy);
   require_same_dtype("activation_grad", "dy", dy, "y", y);
   require_same_shape("activation_grad", "dy", dy, "y", y);
-  const Activation kind = to_activation("activation_grad", kind_name);
-  require_increasing(kind, kind_name, parameter);
+  const Activation kind = to_activation("activation_grad", kind_name, parameter);
   Array dx = new_array("activation_grad", y.shape(), y.dtype());
   dispatch_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -25,7 +25,8 @@ const char* name(DType dtype);         // "float32"
 // Python sequence of non-negative ints to a shape whose byte count fits in 63 bits; ValueError otherwise.
 Shape to_shape(const char* op, const py::handle& sizes);
 DType to_dtype(const char* op, const std::string& name);
-Activation to_activation(const char* op, const std::string& name);
+// leaky_relu and elu need a parameter of at least 0: their gradient tells the side of 0 from the sign of the output.
+Activation to_activation(const char* op, const std::string& name, double parameter);
 
 // An axis in [-ndim, ndim), counted from the end when negative; ValueError otherwise.
 int to_axis(const char* op, Index axis, const Shape& shape);

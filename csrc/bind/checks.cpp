@@ -72,14 +72,19 @@ int to_axis(const char* op, Index axis, const Shape& shape) {
   return static_cast<int>(axis < 0 ? axis + shape.ndim : axis);
 }
 
-Activation to_activation(const char* op, const std::string& activation) {
+Activation to_activation(const char* op, const std::string& activation, double parameter) {
   static constexpr std::pair<const char*, Activation> kinds[] = {
       {"identity", Activation::identity}, {"sigmoid", Activation::sigmoid},       {"tanh", Activation::tanh},
       {"relu", Activation::relu},         {"leaky_relu", Activation::leaky_relu}, {"elu", Activation::elu},
       {"softplus", Activation::softplus}, {"lecun_tanh", Activation::lecun_tanh},
   };
-  for (const auto& [kind_name, kind] : kinds)
-    if (activation == kind_name) return kind;
+  for (const auto& [kind_name, kind] : kinds) {
+    if (activation != kind_name) continue;
+    if ((kind == Activation::leaky_relu || kind == Activation::elu) && !(parameter >= 0))
+      value_error(std::string(op) + ": parameter of " + activation + " is " +
+                  std::string(py::str(py::float_(parameter))) + ", expected at least 0");
+    return kind;
+  }
   value_error(std::string(op) + ": activation is '" + activation +
               "', expected identity, sigmoid, tanh, relu, leaky_relu, elu, softplus or lecun_tanh");
 }

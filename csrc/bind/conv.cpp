@@ -68,7 +68,7 @@ Array bind_conv2d(const Array& x, const Array& weight, const std::optional<Array
     require_same_dtype("conv2d", "x", x, "bias", *bias);
     require_shape("conv2d", "bias", *bias, {weight.shape(0)});
   }
-  const Activation kind = to_activation("conv2d", activation);
+  const Activation kind = to_activation("conv2d", activation, parameter);
   Array y = new_array("conv2d", output_shape(shape), x.dtype());
   if (y.size() == 0) return y;
   dispatch_float(x.dtype(), [&]<typename T>(T) {

@@ -50,7 +50,7 @@ Array linear(const Array& x, const Array& weight, const std::optional<Array>& bi
     require_same_dtype("linear", "x", x, "bias", *bias);
     require_shape("linear", "bias", *bias, {n});
   }
-  const Activation kind = to_activation("linear", activation);
+  const Activation kind = to_activation("linear", activation, parameter);
   Array y = new_array("linear", {m, n}, x.dtype());
   dispatch_float(x.dtype(), [&]<typename T>(T) {
     const Epilogue<T> epilogue{bias ? bias->data<T>() : nullptr, kind, static_cast<T>(parameter)};

@@ -178,7 +178,7 @@ Array bind_gather(const Array& x, const Array& indices) {
   dispatch_word(x.dtype(), [&](auto zero) {
     using Word = decltype(zero);
     without_gil(y.size(), [&] {
-      gather(indices.size(), shape.product(1, shape.ndim), x.data<Word>(), indices.data<std::int32_t>(),
+      gather(indices.size(), x.shape(0), shape.product(1, shape.ndim), x.data<Word>(), indices.data<std::int32_t>(),
              y.data<Word>());
     });
   });
@@ -206,7 +206,7 @@ Array bind_scatter_add(const Array& x, const Array& indices, const Array& rows) 
     using T = decltype(zero);
     without_gil(x.size() + rows.size(), [&] {
       copy_all<T>(x, y);
-      scatter_add(indices.size(), columns, indices.data<std::int32_t>(), rows.data<T>(), y.data<T>());
+      scatter_add(indices.size(), x.shape(0), columns, indices.data<std::int32_t>(), rows.data<T>(), y.data<T>());
     });
   });
   return y;

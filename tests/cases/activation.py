@@ -316,10 +316,13 @@ ERRORS = [
     *[
         fails(
             ValueError,
-            f"activation_grad: parameter of {kind} is {parameter}, expected at least 0",
-            "activation_grad",
-            *(ONE, ONE, kind, parameter),
+            f"{name}: parameter of {kind} is {parameter}, expected at least 0",
+            name,
+            *arrays,
+            kind,
+            parameter,
         )
+        for name, arrays in (("activation", [ONE]), ("activation_grad", [ONE, ONE]))
         for kind in ("leaky_relu", "elu")
         for parameter in (-0.5, float("nan"))
     ],

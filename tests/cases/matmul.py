@@ -332,4 +332,11 @@ ERRORS: list[ErrorCase] = [
         ValueError,
         r"^linear: activation is 'gelu', expected identity, sigmoid, tanh, relu, leaky_relu, elu, softplus or lecun_",
     ),
+    ErrorCase(
+        "linear parameter",
+        ("linear",),
+        lambda d, array: d.linear(zeros(array, 2, 3), zeros(array, 3, 5), activation="leaky_relu", parameter=-0.5),
+        ValueError,
+        r"^linear: parameter of leaky_relu is -0\.5, expected at least 0$",
+    ),
 ]
