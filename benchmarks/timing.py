@@ -45,12 +45,15 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 # With one thread, the time this thread was running: what else runs on the machine does not count.
 _clock = time.perf_counter
+# With several, idle threads of one library spin for up to some 25 ms after a call and would slow the next one's turn.
+_rest = 0.0
 
 
 def limit_threads(threads: int) -> None:
     """Pin the process and set every library's thread count; call it before NumPy or dlcore is imported."""
-    global _clock
+    global _clock, _rest
     _clock = time.thread_time if threads == 1 else time.perf_counter
+    _rest = 0.0 if threads == 1 else 0.03
     available = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, available[-threads:])  # the first processor serves most interrupts
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DLCORE_NUM_THREADS"):
@@ -77,6 +80,7 @@ def interleaved(
     deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline or len(next(iter(timings.values())).turns) < min_turns:
         for name, call in candidates.items():
+            time.sleep(_rest)
             timings[name].turns.append(_burst(call, calls[name]))
     return timings
 

@@ -12,8 +12,8 @@ import pytest
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
-def python(code: str, **environment: str) -> str:
-    """What a fresh interpreter prints, with nothing about dlcore in its environment but what is given."""
+def outputs(code: str, **environment: str) -> tuple[str, str]:
+    """What a fresh interpreter prints, and its errors, with nothing of dlcore in its environment but what is given."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DLCORE_", "OMP_", "GOMP_"))}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
@@ -23,4 +23,9 @@ def python(code: str, **environment: str) -> str:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return done.stdout.strip(), done.stderr
+
+
+def python(code: str, **environment: str) -> str:
+    """What a fresh interpreter prints; see `outputs`."""
+    return outputs(code, **environment)[0]

@@ -14,7 +14,7 @@ import dlcore.device
 import numpy as np
 import pytest
 from dlcore import Generator, Tensor, nn, ops, tensor, value_and_grad
-from processes import LINUX, python
+from processes import LINUX, outputs, python
 
 # --- threads ---
 
@@ -54,10 +54,19 @@ def test_the_default_is_what_this_process_may_use(environment: dict[str, str]) -
     assert python(pinned + "import dlcore; print(dlcore.get_num_threads())", **environment) == "1"
 
 
-def test_waiting_is_passive_unless_the_user_chose() -> None:
-    code = "import os, dlcore; print(os.environ.get('OMP_WAIT_POLICY'))"
-    assert python(code) == "None"
-    assert python(code, OMP_WAIT_POLICY="active") == "active"
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [({}, "20000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")],
+    ids=["default", "count of the user", "policy of the user"],
+)
+def test_threads_spin_a_bounded_time_unless_the_user_chose(user: dict[str, str], expected: str) -> None:
+    code = """
+        import os, dlcore
+        print({name: os.environ.get(name) for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")})
+    """
+    left, shown = outputs(code, OMP_DISPLAY_ENV="verbose", **user)
+    assert f"GOMP_SPINCOUNT = '{expected}'" in shown
+    assert left == str({name: user.get(name) for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")})
 
 
 def test_many_threads_calling_at_once_get_the_bits_of_serial_calls(device: Any) -> None:
