@@ -45,7 +45,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 # With one thread, the time this thread was running: what else runs on the machine does not count.
 _clock = time.perf_counter
-# With several, idle threads of one library spin for up to some 25 ms after a call and would slow the next one's turn.
+# With several, idle threads of OpenBLAS spin for about 0.1 s after a call and would slow the turn of the next library.
 _rest = 0.0
 
 
@@ -53,7 +53,7 @@ def limit_threads(threads: int) -> None:
     """Pin the process and set every library's thread count; call it before NumPy or dlcore is imported."""
     global _clock, _rest
     _clock = time.thread_time if threads == 1 else time.perf_counter
-    _rest = 0.0 if threads == 1 else 0.03
+    _rest = 0.0 if threads == 1 else 0.15
     available = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, available[-threads:])  # the first processor serves most interrupts
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DLCORE_NUM_THREADS"):
@@ -71,6 +71,7 @@ def interleaved(
     candidates: Mapping[str, Callable[[], Any]], seconds: float = 1.0, burst_seconds: float = 0.004, min_turns: int = 5
 ) -> dict[str, Timing]:
     """Time the candidates in turns A B A B ..., each turn a burst of about `burst_seconds`."""
+    burst_seconds = max(burst_seconds, _rest / 3)
     calls = {}
     for name, call in candidates.items():
         call()  # first calls allocate and start threads
