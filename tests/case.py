@@ -1,9 +1,9 @@
-"""One declaration of a kernel call serves every check: correctness, derivatives, threads, guard bytes, benchmarks."""
+"""One declaration of a kernel call serves every check: correctness, threads, guard bytes, instruction sets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,7 @@ class Case:
     reference : (*arguments) -> the same in float64 NumPy, from the cast arguments promoted to float64. Not dlcore.
     tolerance : allowed |result - reference| in units of eps(dtype) * scale. 0 demands equality.
     scale : (*arguments) -> the magnitude errors are measured against, e.g. sum |a||b| for a product.
-    op : (*tensors and other arguments) -> Tensor: the differentiable op, for first- and second-order derivative tests.
-    smooth : False where the second derivative is not checked (kinks).
     dtypes : the float dtypes it runs in.
-    flops, bytes : of one call, for benchmarks; 0 where nobody would ask.
     """
 
     name: str
@@ -38,12 +35,7 @@ class Case:
     reference: Callable[..., Any]
     tolerance: float = 4.0
     scale: Callable[..., Any] = magnitude
-    op: Callable[..., Any] | None = None
-    smooth: bool = True
     dtypes: tuple[str, ...] = ("float32", "float64")
-    flops: float = 0
-    bytes: float = 0
-    tags: frozenset[str] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import cases
+import errors
 import numpy as np
 from case import Case, ErrorCase, magnitude
 
@@ -21,9 +22,9 @@ def all_cases() -> Iterator[tuple[str, Case]]:
 
 
 def all_errors() -> Iterator[tuple[str, ErrorCase]]:
-    for family in FAMILIES:
-        for case in importlib.import_module(f"cases.{family}").ERRORS:
-            yield family, case
+    for module in pkgutil.iter_modules(errors.__path__):
+        for case in importlib.import_module(f"errors.{module.name}").ERRORS:
+            yield module.name, case
 
 
 def cast(argument: Any, dtype: str) -> Any:

@@ -1,1 +1,1 @@
-"""One module a family; each has `CASES: list[Case]` and `ERRORS: list[ErrorCase]`."""
+"""One module a family, each with `CASES: list[Case]`; what the family refuses stands in `errors`."""

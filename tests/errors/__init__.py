@@ -1,0 +1,1 @@
+"""One module a family, each with `ERRORS: list[ErrorCase]`: the calls that its bindings refuse."""
