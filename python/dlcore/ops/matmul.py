@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autodiff import differentiable
+from ..autodiff import can_differentiate_twice, differentiable
 from ..tensor import Operand, Tensor, as_tensor
-from .activation import activation_grad, parameter_of
+from .activation import KINKED, activated, activation_grad, parameter_of
 from .broadcast import Result
 from .movement import reshape
 from .reduce import sum, sum_over
@@ -60,9 +60,11 @@ def linear(
 ) -> Result:
     """f(x W + b) in one pass: x (n, inputs), weight (inputs, outputs), bias (outputs,), f an activation's name."""
     parameter = parameter_of(activation, parameter, "linear")
-    y = Tensor(
-        x.array.device.linear(x.array, weight.array, None if bias is None else bias.array, activation, parameter)
-    )
+    kinked = activation in KINKED and can_differentiate_twice()
+    applied = "identity" if kinked else activation
+    y = Tensor(x.array.device.linear(x.array, weight.array, None if bias is None else bias.array, applied, parameter))
+    if kinked:
+        y, slope_times = activated(y, activation, parameter)
     if activation == "identity":
 
         def dweight_of(dy: Tensor, out: Any = None) -> Tensor:
@@ -74,7 +76,7 @@ def linear(
 
     def dz(dy: Tensor) -> Tensor:
         if not last or last[0] is not dy:
-            last[:] = [dy, activation_grad(dy, y, activation, parameter)]
+            last[:] = [dy, slope_times(dy) if kinked else activation_grad(dy, y, activation, parameter)]
         return last[1]
 
     def dx(dy: Tensor) -> Tensor:
