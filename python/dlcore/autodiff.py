@@ -48,7 +48,8 @@ def ones_like(x: Tensor) -> Tensor:
     return Tensor(x.array.device.full(x.shape, 1.0, x.array.dtype))
 
 
-def _require_scalar(y: Any, who: str) -> Tensor:
+def require_scalar(y: Any, who: str) -> Tensor:
+    """y, a function's value, if it is a Tensor of one element that can have a derivative."""
     require_float(y, who)
     if y.array.size != 1:
         raise ValueError(f"{who}: the function returned shape {y.shape}, expected one element; see jacobian")
@@ -116,7 +117,7 @@ def _value_and_grad_arguments(
     positions = (wrt,) if isinstance(wrt, int) else wrt
     with Level() as level:
         args = argument_leaves(level, positions, args, "grad")
-        y = _require_scalar(f(*args, **options), "grad")
+        y = require_scalar(f(*args, **options), "grad")
         leaves = [args[position] for position in positions]
         found = level.backward(y, ones_like(y), [leaf._index for leaf in leaves])
         gradients = tuple(_zeros_like(x) if g is None else g for x, g in zip(leaves, found, strict=True))
@@ -126,7 +127,7 @@ def _value_and_grad_arguments(
 def _value_and_grad_parameters(f: Function, wrt: Differentiable, *args: Any, **options: Any) -> tuple[Tensor, Tensor]:
     with Level() as level:
         leaves = level.leaves_in_place(wrt.tensors)
-        y = _require_scalar(f(*args, **options), "grad")
+        y = require_scalar(f(*args, **options), "grad")
         if not level.outermost:
             return y, wrt.concatenate(level.backward(y, ones_like(y), leaves))
         flat, views = wrt.new_gradient()

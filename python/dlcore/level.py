@@ -20,7 +20,7 @@ _TAKES_OUT = (None,)  # the default arguments of a gradient function that can wr
 
 
 @differentiable(2)
-def _accumulate(a: Tensor, b: Tensor) -> tuple[Any, ...]:
+def accumulate(a: Tensor, b: Tensor) -> tuple[Any, ...]:
     return Tensor(a.array.device.add(a.array, b.array)), identity, identity
 
 
@@ -104,7 +104,7 @@ class Level:
         for y, dy in pairs:
             index = self.tape.index_of(y)
             if index >= self.start:
-                found[index] = _accumulate(found[index], dy) if index in found else dy
+                found[index] = accumulate(found[index], dy) if index in found else dy
         return found
 
     def path(self, leaves: Sequence[int]) -> Entries:
@@ -170,7 +170,7 @@ class Level:
                     elif parent in owned:
                         previous.array.device.axpy(1.0, share.array, previous.array)
                     else:
-                        found[parent] = _accumulate(previous, share)
+                        found[parent] = accumulate(previous, share)
                         if not record:
                             owned.add(parent)
         finally:
@@ -191,3 +191,16 @@ class Level:
         else:
             destination.assign(share.array)
             found[parent] = Tensor(destination)
+
+
+class SecondOrderLevel(Level):
+    """One transformation that walks down what its own first walk recorded."""
+
+    def __enter__(self) -> SecondOrderLevel:
+        super().__enter__()
+        self.tape.second_orders += 1
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.tape.second_orders -= 1
+        super().__exit__(*exception)
