@@ -109,19 +109,43 @@ struct Watch {
 // that recording itself costs nothing.
 thread_local std::vector<Watch> watches;
 
-void watch_writes(const py::list& entries) {
-  watches.push_back({entries.ptr(), {}});
-  Py_INCREF(entries.ptr());
+// Three functions that every transformation calls: bound without the dispatcher of pybind11, which would cost a small
+// training step a percent.
+PyObject* watch_writes(PyObject*, PyObject* entries) {
+  if (!PyList_Check(entries)) {
+    PyErr_Format(PyExc_TypeError, "watch_writes: entries is a %s, expected a list", Py_TYPE(entries)->tp_name);
+    return nullptr;
+  }
+  try {
+    watches.push_back({entries, {}});
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  }
+  Py_INCREF(entries);
+  Py_RETURN_NONE;
 }
 
-void unwatch_writes() {
-  if (watches.empty()) value_error("unwatch_writes: nothing is watched in this thread");
+PyObject* unwatch_writes(PyObject*, PyObject*) {
+  if (watches.empty()) {
+    PyErr_SetString(PyExc_ValueError, "unwatch_writes: nothing is watched in this thread");
+    return nullptr;
+  }
   PyObject* entries = watches.back().entries;
   watches.pop_back();
   Py_DECREF(entries);
+  Py_RETURN_NONE;
 }
 
-Index noted_writes() { return watches.empty() ? 0 : static_cast<Index>(watches.back().writes.size()); }
+PyObject* noted_writes(PyObject*, PyObject*) {
+  return PyLong_FromSize_t(watches.empty() ? 0 : watches.back().writes.size());
+}
+
+PyMethodDef watch_methods[] = {
+    {"watch_writes", watch_writes, METH_O, "watch_writes(entries: list) -> None"},
+    {"unwatch_writes", unwatch_writes, METH_NOARGS, "unwatch_writes() -> None"},
+    {"noted_writes", noted_writes, METH_NOARGS, "noted_writes() -> int"},
+    {nullptr, nullptr, 0, nullptr},
+};
 
 bool is_overwritten(const Array& a, Index entry) {
   if (watches.empty()) return false;
@@ -239,9 +263,7 @@ void bind_array(py::module_& m) {
         return new_array("empty", to_shape("empty", shape), to_dtype("empty", dtype));
       },
       py::arg("shape"), py::arg("dtype"));
-  m.def("watch_writes", &watch_writes, py::arg("entries"));
-  m.def("unwatch_writes", &unwatch_writes);
-  m.def("noted_writes", &noted_writes);
+  if (PyModule_AddFunctions(m.ptr(), watch_methods) != 0) throw py::error_already_set();
   m.def("is_overwritten", &is_overwritten, py::arg("array"), py::arg("entry"));
 }
 

@@ -44,17 +44,19 @@ class Level:
         tape = _state.tape
         self.outermost = tape is None
         if tape is None:
-            tape = Tape()
+            tape = _state.tape = Tape()
             _watch(tape.entries)
-        self.tape = _state.tape = tape
-        tape.levels += 1
+        else:
+            self._twice_before = tape.twice
+            tape.nested += 1
+            tape.twice = True
+        self.tape = tape
         self.start = len(tape.entries)
         self._saved: list[tuple[int, int]] = []
         return self
 
     def __exit__(self, *exception: object) -> None:
         tape = self.tape
-        tape.levels -= 1
         if self.outermost:
             _state.tape = None
             _unwatch()
@@ -66,6 +68,8 @@ class Level:
                 del tape.leaves[key]
             else:
                 tape.leaves[key] = index
+        tape.nested -= 1
+        tape.twice = self._twice_before
         _state.tape = tape
 
     def leaf(self, x: Tensor) -> Tensor:
@@ -96,7 +100,10 @@ class Level:
 
         `destinations` maps leaves to arrays that receive the gradient in place (unrecorded walks only).
         """
-        return self.walk(self.seeds([(y, dy)]), leaves, destinations)
+        index = self.tape.index_of(y)
+        if destinations is not None and index in destinations:  # y is a parameter itself
+            destinations[index].assign(dy.array)
+        return self.walk({index: dy} if index >= self.start else {}, leaves, destinations)
 
     def seeds(self, pairs: Iterable[tuple[Tensor | None, Tensor]]) -> dict[int, Tensor]:
         """What a walk starts from: dy by the index of y, for those y that belong to this transformation."""
@@ -129,7 +136,8 @@ class Level:
         entries: Entries | None = None,
         record: bool | None = None,
     ) -> list[Tensor | None]:
-        """Gradients with respect to `leaves` of what `found` starts from; see `backward`, `seeds` and `path`.
+        """Gradients with respect to `leaves` of what `found` starts from; see `backward`, `seeds` and `path`. Where it
+        starts at a leaf itself, the destination holds the gradient already.
 
         What is computed is recorded, unless no other transformation is open or `record` says that none needs it.
         """
@@ -143,12 +151,9 @@ class Level:
         owned: set[int] = set()  # gradients made here by addition, which nobody else holds
         wanted = set(leaves)
         results: dict[int, Tensor] = {}
-        if destinations is not None:
-            for index in wanted & found.keys():  # y is a parameter itself
-                destinations[index].assign(found[index].array)
         _state.tape = tape if record else None
         try:
-            for i in range(max(found, default=-1), start - 1, -1):
+            for i in range(len(entries) - 1, start - 1, -1):
                 gradient_of_i = found.pop(i, None)
                 if gradient_of_i is None:
                     continue
@@ -198,9 +203,5 @@ class SecondOrderLevel(Level):
 
     def __enter__(self) -> SecondOrderLevel:
         super().__enter__()
-        self.tape.second_orders += 1
+        self.tape.twice = True
         return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.tape.second_orders -= 1
-        super().__exit__(*exception)

@@ -22,18 +22,18 @@ class Tape:
     """The record of one outermost transformation and of those nested in it.
 
     ``entries[i]`` lists (input index, gradient function) of the value with index i. Values made while the tape records
-    carry their index; `leaves` holds those of parameters, by identity, so that threads can share a model. `levels`
-    counts the transformations that are open, `second_orders` those of them that differentiate twice;
-    `has_inner_leaves` says that one made a leaf that is a constant to those around it.
+    carry their index; `leaves` holds those of parameters, by identity, so that threads can share a model. `nested`
+    counts the open transformations inside the outermost, `twice` says that a walk may go down the record of another,
+    and `has_inner_leaves` that a transformation made a leaf that is a constant to those around it.
     """
 
-    __slots__ = ("entries", "has_inner_leaves", "leaves", "levels", "second_orders")
+    __slots__ = ("entries", "has_inner_leaves", "leaves", "nested", "twice")
 
     def __init__(self) -> None:
         self.entries: list[Sequence[tuple[int, Gradient]]] = []
         self.leaves: dict[int, int] = {}
-        self.levels = 0
-        self.second_orders = 0
+        self.nested = 0
+        self.twice = False
         self.has_inner_leaves = False
 
     def index_of(self, x: Any) -> int:
@@ -59,7 +59,7 @@ class Tape:
 
     def add_leaf(self, previous: int) -> int:
         """A new leaf; `previous` is the index of the same value in an enclosing transformation, or -1."""
-        if self.levels > (1 if previous < 0 else 2):
+        if self.nested > (0 if previous < 0 else 1):
             self.has_inner_leaves = True
         self.entries.append([(previous, identity)] if previous >= 0 else [])
         return len(self.entries) - 1
@@ -94,7 +94,7 @@ def is_recorded(x: Tensor) -> bool:
 def can_differentiate_twice() -> bool:
     """Whether a second transformation may walk down the gradient functions of what is recorded now."""
     tape = state.tape
-    return tape is not None and tape.levels + tape.second_orders > 1
+    return tape is not None and tape.twice
 
 
 class kinks:  # noqa: N801 - reads as a statement

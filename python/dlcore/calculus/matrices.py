@@ -14,7 +14,7 @@ from ..mutation import Entries
 from ..tape import Function
 from ..tensor import Tensor, tensor
 from .products import pullback
-from .variables import Leaves, Variable, require_variable
+from .variables import Leaves, Variable, place, require_variable
 
 MODES = ("reverse", "forward")
 
@@ -41,6 +41,7 @@ def _walks(
         for index, x in zip(leaves.indices, leaves.tensors, strict=True):
             destinations[index] = matrix.view(offset, x.shape)
             offset += x.size
+        place(start, destinations)
         level.walk(start, leaves.indices, destinations, entries)
     return Tensor(matrix)
 

@@ -20,6 +20,12 @@ def require_variable(wrt: Any, who: str) -> None:
         raise TypeError(f"{who}: wrt is a {type(wrt).__name__}, expected an argument's position or Parameters")
 
 
+def place(found: dict[int, Tensor], destinations: dict[int, Any]) -> None:
+    """Write what a walk starts from at a leaf itself to its destination."""
+    for index in found.keys() & destinations.keys():
+        destinations[index].assign(found[index].array)
+
+
 class Leaves:
     """The leaves of one transformation, and the way between a tensor of the variable's shape (flat for Parameters) and
     one tensor a leaf.
@@ -80,6 +86,7 @@ class Leaves:
             return self.join(level.walk(found, self.indices, None, entries), like)
         flat, views = self.wrt.new_gradient()
         destinations = dict(zip(self.indices, views, strict=True))
+        place(found, destinations)
         for view, part in zip(views, level.walk(found, self.indices, destinations, entries), strict=True):
             if part is None:
                 view.assign(view.device.full(view.shape, 0.0, view.dtype))

@@ -54,25 +54,15 @@ def activation(x: Tensor, kind: str, parameter: float | None = None) -> Result:
     parameter = parameter_of(kind, parameter, "activation")
     y = Tensor(x.array.device.activation(x.array, kind, parameter))
     if kind in KINKED and can_differentiate_twice():
-        return y, lambda dy: grad_with_kink(dy, y, x, kind, parameter)
+        jumps = kind == "relu" or parameter != 1  # elu with alpha 1 is smooth enough, leaky_relu with slope 1 is linear
+        at = Tensor(x.array)  # kept, as relu's output does not tell a kink from a negative input; not differentiated
+        return y, lambda dy: _grad_with_kink(dy, y, at, kind, parameter, jumps)
     return y, lambda dy: activation_grad(dy, y, kind, parameter)
-
-
-def activated(z: Tensor, kind: str, parameter: float) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """f(z) of a fused op where a kink may matter, and its gradient function, which keeps z: relu's output alone does
-    not tell a kink from a negative input."""
-    y = Tensor(z.array.device.activation(z.array, kind, parameter))
-    return y, lambda dy: grad_with_kink(dy, y, z, kind, parameter)
-
-
-def grad_with_kink(dy: Tensor, y: Tensor, x: Tensor, kind: str, parameter: float) -> Tensor:
-    """`activation_grad` with an error where its own gradient is asked for at a kink, x = 0."""
-    jump = {"relu": 1.0, "leaky_relu": 1.0 - parameter, "elu": 1.0 - parameter}[kind]
-    return _grad_with_kink(dy, y, Tensor(x.array), kind, parameter, jump != 0)
 
 
 @differentiable(2)
 def _grad_with_kink(dy: Tensor, y: Tensor, x: Tensor, kind: str, parameter: float, jumps: bool) -> Result:
+    """`activation_grad`, whose own gradient by y raises where it is asked for at a kink, x = 0."""
     crossing = crossing_at(kind, lambda: equal_to(x, 0.0), _SMOOTH[kind])
 
     def of_y(g: Tensor) -> Tensor | None:

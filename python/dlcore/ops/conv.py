@@ -9,7 +9,8 @@ import numpy as np
 
 from ..autodiff import can_differentiate_twice, differentiable
 from ..tensor import Tensor
-from .activation import KINKED, activated, activation_grad, parameter_of
+from .activation import KINKED, activation_grad, parameter_of
+from .activation import activation as activate
 from .broadcast import Result
 from .movement import reshape
 from .reduce import sum_over
@@ -82,22 +83,20 @@ Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stri
 def _conv2d(
     x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, activation: str, parameter: float
 ) -> Result:
-    kinked = activation in KINKED and can_differentiate_twice()
-    applied = "identity" if kinked else activation
+    if activation in KINKED and can_differentiate_twice():  # two ops: what the kink is looked for in is kept
+        return (activate(_conv2d(x, weight, bias, geometry, "identity", 0.0), activation, parameter),)
     y = Tensor(
         x.array.device.conv2d(
-            x.array, weight.array, None if bias is None else bias.array, *geometry, applied, parameter
+            x.array, weight.array, None if bias is None else bias.array, *geometry, activation, parameter
         )
     )
-    if kinked:
-        y, slope_times = activated(y, activation, parameter)
     last: list[Tensor] = []  # dz of the dy seen last: the three gradients share it
 
     def dz(dy: Tensor) -> Tensor:
         if activation == "identity":
             return dy
         if not last or last[0] is not dy:
-            last[:] = [dy, slope_times(dy) if kinked else activation_grad(dy, y, activation, parameter)]
+            last[:] = [dy, activation_grad(dy, y, activation, parameter)]
         return last[1]
 
     def dx(dy: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..autodiff import can_differentiate_twice, differentiable
 from ..tensor import Operand, Tensor, as_tensor
-from .activation import KINKED, activated, activation_grad, parameter_of
+from .activation import KINKED, activation_grad, parameter_of
+from .activation import activation as activate
 from .broadcast import Result
 from .movement import reshape
 from .reduce import sum, sum_over
@@ -60,11 +61,11 @@ def linear(
 ) -> Result:
     """f(x W + b) in one pass: x (n, inputs), weight (inputs, outputs), bias (outputs,), f an activation's name."""
     parameter = parameter_of(activation, parameter, "linear")
-    kinked = activation in KINKED and can_differentiate_twice()
-    applied = "identity" if kinked else activation
-    y = Tensor(x.array.device.linear(x.array, weight.array, None if bias is None else bias.array, applied, parameter))
-    if kinked:
-        y, slope_times = activated(y, activation, parameter)
+    if activation in KINKED and can_differentiate_twice():  # two ops: what the kink is looked for in is kept
+        return (activate(linear(x, weight, bias), activation, parameter),)
+    y = Tensor(
+        x.array.device.linear(x.array, weight.array, None if bias is None else bias.array, activation, parameter)
+    )
     if activation == "identity":
 
         def dweight_of(dy: Tensor, out: Any = None) -> Tensor:
@@ -76,7 +77,7 @@ def linear(
 
     def dz(dy: Tensor) -> Tensor:
         if not last or last[0] is not dy:
-            last[:] = [dy, slope_times(dy) if kinked else activation_grad(dy, y, activation, parameter)]
+            last[:] = [dy, activation_grad(dy, y, activation, parameter)]
         return last[1]
 
     def dx(dy: Tensor) -> Tensor:
