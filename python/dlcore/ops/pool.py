@@ -11,7 +11,7 @@ from ..tape import state
 from ..tensor import Tensor
 from .broadcast import Result
 from .conv import Pair, pair
-from .kinks import Crossing, raise_where
+from .kinks import Crossing, raise_where, shared
 from .movement import reshape
 
 Sizes = tuple[int, int]
@@ -36,8 +36,10 @@ def _max_pool2d(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], pad
         return Tensor(y), lambda dy: _scatter(dy, Tensor(indices), size)
 
     def require_no_tie(moves: Tensor, weight: Tensor) -> None:
-        crossed = _ties_that_part(x.numpy(), y.numpy(), moves.numpy(), kernel, stride, padding)
-        raise_where("max_pool2d", crossed & (weight.numpy() != 0), "avg_pool2d")
+        first = moves.array.device.max_pool2d_gather(moves.array, indices)
+        look = shared(x.array), shared(y), shared(moves.array), shared(first)
+        crossed = _ties_that_part(*look, kernel, stride, padding)
+        raise_where("max_pool2d", crossed & (shared(weight.array) != 0), "avg_pool2d")
 
     return Tensor(y), lambda dy: _scatter_with_ties(dy, x, Tensor(indices), require_no_tie)
 
@@ -54,20 +56,22 @@ def _scatter_with_ties(dy: Tensor, x: Tensor, indices: Tensor, require_no_tie: C
     return dx, lambda g: _gather(g, indices), none
 
 
-def _ties_that_part(x: Array, y: Array, moves: Array, kernel: Sizes, stride: Sizes, padding: Sizes) -> Array:
-    """Windows in which several elements equal the largest, y, but do not move at one rate."""
+def _ties_that_part(
+    x: Array, y: Array, moves: Array, first: Array, kernel: Sizes, stride: Sizes, padding: Sizes
+) -> Array:
+    """Windows in which some element equals the largest, y, but does not move at the rate of the first largest."""
     around = ((0, 0), (0, 0), (padding[0], padding[0]), (padding[1], padding[1]))
     values = np.pad(x, around, constant_values=np.nan) if any(padding) else x  # padding is never chosen
     rates = np.pad(moves, around) if any(padding) else moves
-    fastest, slowest = np.full(y.shape, -np.inf, y.dtype), np.full(y.shape, np.inf, y.dtype)
+    crossed = np.zeros(y.shape, bool)
     for row in range(kernel[0]):
         rows = slice(row, row + stride[0] * (y.shape[2] - 1) + 1, stride[0])
         for column in range(kernel[1]):
             columns = slice(column, column + stride[1] * (y.shape[3] - 1) + 1, stride[1])
-            tied, rate = values[:, :, rows, columns] == y, rates[:, :, rows, columns]
-            np.maximum(fastest, rate, out=fastest, where=tied)
-            np.minimum(slowest, rate, out=slowest, where=tied)
-    return np.asarray(fastest > slowest)
+            apart = rates[:, :, rows, columns] != first
+            apart &= values[:, :, rows, columns] == y
+            crossed |= apart
+    return crossed
 
 
 @differentiable(1)
