@@ -269,7 +269,9 @@ def gradgradcheck(
         return ops.concatenate([ops.reshape(part, (part.size,)) for part in parts], 0)
 
     shifted = [_Variable("argument 0", 0, u)]
-    shifted += [v if v.home else _Variable(f"argument {v.position + 1}", v.position + 1, v.value) for v in variables]
+    shifted += [
+        v if v.home is not None else _Variable(f"argument {v.position + 1}", v.position + 1, v.value) for v in variables
+    ]
     problem = _Problem("gradgradcheck", gradient, (tensor(u), *first.args), shifted, parameters)
     return _check(problem, eps, rtol, atol, directions, seed, raise_exception)
 
