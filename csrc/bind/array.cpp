@@ -118,9 +118,7 @@ PyObject* watch_writes(PyObject*, PyObject* entries) {
   }
   try {
     watches.push_back({entries, {}});
-  } catch (const std::bad_alloc&) {
-    return PyErr_NoMemory();
-  }
+  } catch (const std::bad_alloc&) { return PyErr_NoMemory(); }
   Py_INCREF(entries);
   Py_RETURN_NONE;
 }
