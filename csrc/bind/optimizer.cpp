@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 #include "bind.h"
 
@@ -25,6 +26,8 @@ void require_alike(const char* op, std::initializer_list<Argument> arguments) {
   }
   for (auto i = arguments.begin(); i != arguments.end(); ++i)
     for (auto j = arguments.begin(); j != i; ++j) require_no_overlap(op, i->name, i->array, j->name, j->array);
+  for (const Argument& argument : arguments)
+    if (std::strcmp(argument.name, "grad") != 0) note_write(argument.array);
 }
 
 [[noreturn]] void range_error(const char* op, const char* option, double value, const char* range) {
