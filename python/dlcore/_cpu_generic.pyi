@@ -209,8 +209,17 @@ def sgd(
     nesterov: bool,
     weight_decay: float,
     first_step: bool = False,
+    grad_scale: float = 1.0,
 ) -> None: ...
-def adagrad(theta: Array, grad: Array, sum_of_squares: Array, lr: float, eps: float, weight_decay: float) -> None: ...
+def adagrad(
+    theta: Array,
+    grad: Array,
+    sum_of_squares: Array,
+    lr: float,
+    eps: float,
+    weight_decay: float,
+    grad_scale: float = 1.0,
+) -> None: ...
 def rmsprop(
     theta: Array,
     grad: Array,
@@ -222,6 +231,18 @@ def rmsprop(
     momentum_buffer: Array | None = None,
     momentum: float = 0.0,
     gradient_average: Array | None = None,
+    grad_scale: float = 1.0,
+) -> None: ...
+def adadelta(
+    theta: Array,
+    grad: Array,
+    square_average: Array,
+    delta_average: Array,
+    lr: float,
+    rho: float,
+    eps: float,
+    weight_decay: float,
+    grad_scale: float = 1.0,
 ) -> None: ...
 def adam(
     theta: Array,
@@ -234,6 +255,8 @@ def adam(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_second_moment: Array | None = None,
+    grad_scale: float = 1.0,
 ) -> None: ...
 def adamw(
     theta: Array,
@@ -246,4 +269,46 @@ def adamw(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_second_moment: Array | None = None,
+    grad_scale: float = 1.0,
 ) -> None: ...
+def nadam(
+    theta: Array,
+    grad: Array,
+    first_moment: Array,
+    second_moment: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    mu: float,
+    mu_next: float,
+    mu_product: float,
+    decoupled: bool = False,
+    grad_scale: float = 1.0,
+) -> None: ...
+def rprop(
+    theta: Array,
+    grad: Array,
+    previous_gradient: Array,
+    step_sizes: Array,
+    eta_minus: float,
+    eta_plus: float,
+    step_min: float,
+    step_max: float,
+    grad_scale: float = 1.0,
+) -> None: ...
+def lion(
+    theta: Array,
+    grad: Array,
+    first_moment: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    weight_decay: float,
+    grad_scale: float = 1.0,
+) -> None: ...
+def average_weights(average: Array, theta: Array, decay: float) -> None: ...
+def norm(x: Array) -> float: ...
