@@ -10,31 +10,39 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-constexpr Index norm_chunk = 32768;
+// lanes<double> elements, as double.
+template <typename T> DLCORE_INLINE Vec<double> load_double(const T* p) {
+  Vec<double> y;
+  for (int i = 0; i < lanes<double>; ++i) y[i] = static_cast<double>(p[i]);
+  return y;
+}
 
-// Sum of (scale x)^2 in double, in chunks added in order.
+// Sum of (scale x)^2 in double over chunks that are added in order.
 template <typename T> double sum_of_squares(Index n, const T* x, double scale) {
+  constexpr Index norm_chunk = 32768;
   const Index chunks = ceil_div(n, norm_chunk);
   const Buffer<double> partial(chunks);
   double* sums = partial.data();
   parallel_for(chunks, 1, [=](Index first, Index last) {
+    constexpr int width = lanes<double>, count = 8;  // independent sums, to hide an addition's latency
     for (Index chunk = first; chunk < last; ++chunk) {
-      constexpr int width = 32;  // independent sums: enough to hide the latency of an addition
-      double part[width] = {};
+      Vec<double> part[count] = {};
       Index i = chunk * norm_chunk;
       const Index end = std::min(n, i + norm_chunk);
-      for (; i + width <= end; i += width)
-        for (int k = 0; k < width; ++k) {
-          const double value = scale * static_cast<double>(x[i + k]);
+      for (; i + count * width <= end; i += count * width)
+        for (int k = 0; k < count; ++k) {
+          const Vec<double> value = scale * load_double(x + i + k * width);
           part[k] += value * value;
         }
-      for (int k = 0; i < end; ++i, ++k) {
-        const double value = scale * static_cast<double>(x[i]);
-        part[k] += value * value;
+      for (; i + width <= end; i += width) {
+        const Vec<double> value = scale * load_double(x + i);
+        part[0] += value * value;
       }
-      for (int step = width / 2; step > 0; step /= 2)
+      double rest = 0;
+      for (; i < end; ++i) rest += (scale * static_cast<double>(x[i])) * (scale * static_cast<double>(x[i]));
+      for (int step = count / 2; step > 0; step /= 2)
         for (int k = 0; k < step; ++k) part[k] += part[k + step];
-      sums[chunk] = part[0];
+      sums[chunk] = horizontal_sum<double>(part[0]) + rest;
     }
   });
   double total = 0;

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..nn import Parameters
+from ..ops.creation import is_number
+from .ranges import require_flags
 
 Groups = Sequence[Mapping[str, Any]]
 
@@ -116,3 +121,25 @@ def _runs(parameters: Parameters, chosen: Sequence[str]) -> list[tuple[int, int]
                 runs.append((begin, end))
         begin = end
     return runs
+
+
+def check_count(owner: str, name: str, value: Any) -> None:
+    """Raise a ValueError unless value is an integer >= 0."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{owner}: {name} is {value!r}, expected an integer >= 0")
+
+
+def check_saved_groups(owner: str, groups: Sequence[Group], saved: Any) -> None:
+    """Raise a ValueError unless saved has the steps, the frozenness and the memory of as many groups."""
+    if not isinstance(saved, (list, tuple)) or len(saved) != len(groups):
+        raise ValueError(f"{owner}: the saved groups are {saved!r}, expected {len(groups)}")
+    for i, (group, entry) in enumerate(zip(groups, saved, strict=True)):
+        if not isinstance(entry, Mapping) or set(entry) != {"steps", "frozen", "memory"}:
+            raise ValueError(f"{owner}: the saved groups[{i}] is {entry!r}, expected steps, frozen, memory")
+        check_count(owner, f"groups[{i}].steps", entry["steps"])
+        require_flags(owner, **{f"groups[{i}].frozen": entry["frozen"]})
+        memory = entry["memory"]
+        if not isinstance(memory, Mapping) or set(memory) != set(group.memory):
+            raise ValueError(f"{owner}: groups[{i}].memory is {memory!r}, expected {sorted(group.memory)}")
+        if not all(is_number(value) and math.isfinite(value) for value in memory.values()):
+            raise ValueError(f"{owner}: groups[{i}].memory is {memory!r}, expected finite numbers")

@@ -11,13 +11,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
 from .. import ops
 from ..nn import Parameters
-from ..ops.creation import is_number
 from ..tensor import Tensor, tensor
-from .groups import Group, Groups, make_groups
+from .groups import Group, Groups, check_count, check_saved_groups, make_groups
 from .ranges import ABOVE_ZERO, AT_LEAST_ZERO, Range, require, require_flags
 
 Value = float | Callable[[int], float]
@@ -245,21 +242,9 @@ class Optimizer:
         missing = {"steps", "lr_factor", "groups", "schedules", "state"} - set(saved)
         if missing:
             raise ValueError(f"{owner}: the saved state lacks {sorted(missing)}")
-        _check_count(owner, "steps", saved["steps"])
+        check_count(owner, "steps", saved["steps"])
         require(owner, AT_LEAST_ZERO, lr_factor=saved["lr_factor"])
-        groups = saved["groups"]
-        if not isinstance(groups, (list, tuple)) or len(groups) != len(self.groups):
-            raise ValueError(f"{owner}: the saved groups are {groups!r}, expected {len(self.groups)}")
-        for i, (group, entry) in enumerate(zip(self.groups, groups, strict=True)):
-            if not isinstance(entry, Mapping) or set(entry) != {"steps", "frozen", "memory"}:
-                raise ValueError(f"{owner}: the saved groups[{i}] is {entry!r}, expected steps, frozen, memory")
-            _check_count(owner, f"groups[{i}].steps", entry["steps"])
-            require_flags(owner, **{f"groups[{i}].frozen": entry["frozen"]})
-            memory = entry["memory"]
-            if not isinstance(memory, Mapping) or set(memory) != set(group.memory):
-                raise ValueError(f"{owner}: groups[{i}].memory is {memory!r}, expected {sorted(group.memory)}")
-            if not all(is_number(value) and math.isfinite(value) for value in memory.values()):
-                raise ValueError(f"{owner}: groups[{i}].memory is {memory!r}, expected finite numbers")
+        check_saved_groups(owner, self.groups, saved["groups"])
         schedules = self._schedules()
         if not isinstance(saved["schedules"], Mapping) or set(saved["schedules"]) != set(schedules):
             raise ValueError(f"{owner}: the saved schedules are {saved['schedules']!r}, expected {sorted(schedules)}")
@@ -293,8 +278,3 @@ class Optimizer:
 
 def _cut(array: Any, begin: int, end: int) -> Any:
     return array.view(begin, (end - begin,))
-
-
-def _check_count(owner: str, name: str, value: Any) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{owner}: {name} is {value!r}, expected an integer >= 0")

@@ -63,6 +63,9 @@ class Schedule:
     def load_state_dict(self, saved: Any) -> None:
         """Restore what `state_dict` gave; ValueError, and nothing changed, if it does not fit."""
         self.check_state_dict(saved)
+        self._load_parts(saved)
+
+    def _load_parts(self, saved: Mapping[str, Any]) -> None:
         for i, part in self._stateful().items():
             part.load_state_dict(saved[i])
 

@@ -107,4 +107,4 @@ class Plateau(Schedule):
     def load_state_dict(self, saved: Any) -> None:
         self.check_state_dict(saved)
         self._state = {name: saved[name] for name in _STATE}
-        super().load_state_dict(saved["parts"])
+        self._load_parts(saved["parts"])
