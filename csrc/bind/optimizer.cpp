@@ -8,7 +8,8 @@ namespace {
 using OptionalArray = std::optional<Array>;
 
 void bind_sgd(const Array& theta, const Array& grad, const OptionalArray& velocity, double lr, double momentum,
-              double dampening, bool nesterov, double weight_decay, bool first_step, double grad_scale) {
+              double dampening, bool nesterov, double weight_decay, bool first_step, double grad_scale,
+              const Segments& segments) {
   require_common("sgd", lr, weight_decay, grad_scale);
   require_not_negative("sgd", "momentum", momentum);
   if (!(dampening >= 0 && dampening <= 1)) range_error("sgd", "dampening", dampening, "a number in [0, 1]");
@@ -16,27 +17,35 @@ void bind_sgd(const Array& theta, const Array& grad, const OptionalArray& veloci
   require_state("sgd", "momentum", momentum, "velocity", velocity.has_value());
   require_alike("sgd", {{"theta", &theta}, {"grad", &grad}, optional_argument("velocity", velocity)});
   const SgdOptions options{lr, momentum, dampening, weight_decay, nesterov, first_step, grad_scale};
+  require_segments("sgd", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(),
-                [&] { sgd(theta.size(), options, grad.data<T>(), theta.data<T>(), data_or_null<T>(velocity)); });
+    without_gil(theta.size(), [&] {
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        sgd(n, options, grad.data<T>() + begin, theta.data<T>() + begin, data_or_null<T>(velocity, begin));
+      });
+    });
   });
 }
 
 void bind_adagrad(const Array& theta, const Array& grad, const Array& sum_of_squares, double lr, double eps,
-                  double weight_decay, double grad_scale) {
+                  double weight_decay, double grad_scale, const Segments& segments) {
   require_common("adagrad", lr, weight_decay, grad_scale);
   require_not_negative("adagrad", "eps", eps);
   require_alike("adagrad", {{"theta", &theta}, {"grad", &grad}, {"sum_of_squares", &sum_of_squares}});
   const AdagradOptions options{lr, eps, weight_decay, grad_scale};
+  require_segments("adagrad", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(),
-                [&] { adagrad(theta.size(), options, grad.data<T>(), theta.data<T>(), sum_of_squares.data<T>()); });
+    without_gil(theta.size(), [&] {
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        adagrad(n, options, grad.data<T>() + begin, theta.data<T>() + begin, sum_of_squares.data<T>() + begin);
+      });
+    });
   });
 }
 
 void bind_rmsprop(const Array& theta, const Array& grad, const Array& square_average, double lr, double alpha,
                   double eps, double weight_decay, const OptionalArray& momentum_buffer, double momentum,
-                  const OptionalArray& gradient_average, double grad_scale) {
+                  const OptionalArray& gradient_average, double grad_scale, const Segments& segments) {
   require_common("rmsprop", lr, weight_decay, grad_scale);
   require_below_one("rmsprop", "alpha", alpha);
   require_not_negative("rmsprop", "eps", eps);
@@ -48,16 +57,20 @@ void bind_rmsprop(const Array& theta, const Array& grad, const Array& square_ave
                             optional_argument("momentum_buffer", momentum_buffer),
                             optional_argument("gradient_average", gradient_average)});
   const RmspropOptions options{lr, alpha, eps, weight_decay, momentum, grad_scale};
+  require_segments("rmsprop", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
     without_gil(theta.size(), [&] {
-      rmsprop(theta.size(), options, grad.data<T>(), theta.data<T>(), square_average.data<T>(),
-              data_or_null<T>(momentum_buffer), data_or_null<T>(gradient_average));
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        rmsprop(n, options, grad.data<T>() + begin, theta.data<T>() + begin, square_average.data<T>() + begin,
+                data_or_null<T>(momentum_buffer, begin), data_or_null<T>(gradient_average, begin));
+      });
     });
   });
 }
 
 void bind_adadelta(const Array& theta, const Array& grad, const Array& square_average, const Array& delta_average,
-                   double lr, double rho, double eps, double weight_decay, double grad_scale) {
+                   double lr, double rho, double eps, double weight_decay, double grad_scale,
+                   const Segments& segments) {
   require_common("adadelta", lr, weight_decay, grad_scale);
   require_below_one("adadelta", "rho", rho);
   require_not_negative("adadelta", "eps", eps);
@@ -65,10 +78,13 @@ void bind_adadelta(const Array& theta, const Array& grad, const Array& square_av
       "adadelta",
       {{"theta", &theta}, {"grad", &grad}, {"square_average", &square_average}, {"delta_average", &delta_average}});
   const AdadeltaOptions options{lr, rho, eps, weight_decay, grad_scale};
+  require_segments("adadelta", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
     without_gil(theta.size(), [&] {
-      adadelta(theta.size(), options, grad.data<T>(), theta.data<T>(), square_average.data<T>(),
-               delta_average.data<T>());
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        adadelta(n, options, grad.data<T>() + begin, theta.data<T>() + begin, square_average.data<T>() + begin,
+                 delta_average.data<T>() + begin);
+      });
     });
   });
 }
@@ -84,7 +100,7 @@ void require_moments(const char* op, const AdamOptions& o) {
 template <bool decoupled>
 void bind_adam(const Array& theta, const Array& grad, const Array& first_moment, const Array& second_moment, Index step,
                double lr, double beta1, double beta2, double eps, double weight_decay,
-               const OptionalArray& max_second_moment, double grad_scale) {
+               const OptionalArray& max_second_moment, double grad_scale, const Segments& segments) {
   const char* op = decoupled ? "adamw" : "adam";
   const AdamOptions options{lr, beta1, beta2, eps, weight_decay, step, grad_scale, decoupled};
   require_moments(op, options);
@@ -93,17 +109,20 @@ void bind_adam(const Array& theta, const Array& grad, const Array& first_moment,
                      {"first_moment", &first_moment},
                      {"second_moment", &second_moment},
                      optional_argument("max_second_moment", max_second_moment)});
+  require_segments(op, theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
     without_gil(theta.size(), [&] {
-      adam(theta.size(), options, grad.data<T>(), theta.data<T>(), first_moment.data<T>(), second_moment.data<T>(),
-           data_or_null<T>(max_second_moment));
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        adam(n, options, grad.data<T>() + begin, theta.data<T>() + begin, first_moment.data<T>() + begin,
+             second_moment.data<T>() + begin, data_or_null<T>(max_second_moment, begin));
+      });
     });
   });
 }
 
 void bind_nadam(const Array& theta, const Array& grad, const Array& first_moment, const Array& second_moment,
                 Index step, double lr, double beta1, double beta2, double eps, double weight_decay, double mu,
-                double mu_next, double mu_product, bool decoupled, double grad_scale) {
+                double mu_next, double mu_product, bool decoupled, double grad_scale, const Segments& segments) {
   const NadamOptions options{
       {lr, beta1, beta2, eps, weight_decay, step, grad_scale, decoupled}, mu, mu_next, mu_product};
   require_moments("nadam", options.adam);
@@ -113,15 +132,20 @@ void bind_nadam(const Array& theta, const Array& grad, const Array& first_moment
   require_alike(
       "nadam",
       {{"theta", &theta}, {"grad", &grad}, {"first_moment", &first_moment}, {"second_moment", &second_moment}});
+  require_segments("nadam", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
     without_gil(theta.size(), [&] {
-      nadam(theta.size(), options, grad.data<T>(), theta.data<T>(), first_moment.data<T>(), second_moment.data<T>());
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        nadam(n, options, grad.data<T>() + begin, theta.data<T>() + begin, first_moment.data<T>() + begin,
+              second_moment.data<T>() + begin);
+      });
     });
   });
 }
 
 void bind_rprop(const Array& theta, const Array& grad, const Array& previous_gradient, const Array& step_sizes,
-                double eta_minus, double eta_plus, double step_min, double step_max, double grad_scale) {
+                double eta_minus, double eta_plus, double step_min, double step_max, double grad_scale,
+                const Segments& segments) {
   if (!(eta_minus > 0 && eta_minus < 1)) range_error("rprop", "eta_minus", eta_minus, "a number in (0, 1)");
   if (!(eta_plus > 1 && std::isfinite(eta_plus))) range_error("rprop", "eta_plus", eta_plus, "a finite number > 1");
   require_not_negative("rprop", "step_min", step_min);
@@ -132,23 +156,31 @@ void bind_rprop(const Array& theta, const Array& grad, const Array& previous_gra
       "rprop",
       {{"theta", &theta}, {"grad", &grad}, {"previous_gradient", &previous_gradient}, {"step_sizes", &step_sizes}});
   const RpropOptions options{eta_minus, eta_plus, step_min, step_max, grad_scale};
+  require_segments("rprop", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
     without_gil(theta.size(), [&] {
-      rprop(theta.size(), options, grad.data<T>(), theta.data<T>(), previous_gradient.data<T>(), step_sizes.data<T>());
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        rprop(n, options, grad.data<T>() + begin, theta.data<T>() + begin, previous_gradient.data<T>() + begin,
+              step_sizes.data<T>() + begin);
+      });
     });
   });
 }
 
 void bind_lion(const Array& theta, const Array& grad, const Array& first_moment, double lr, double beta1, double beta2,
-               double weight_decay, double grad_scale) {
+               double weight_decay, double grad_scale, const Segments& segments) {
   require_common("lion", lr, weight_decay, grad_scale);
   require_below_one("lion", "beta1", beta1);
   require_below_one("lion", "beta2", beta2);
   require_alike("lion", {{"theta", &theta}, {"grad", &grad}, {"first_moment", &first_moment}});
   const LionOptions options{lr, beta1, beta2, weight_decay, grad_scale};
+  require_segments("lion", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(),
-                [&] { lion(theta.size(), options, grad.data<T>(), theta.data<T>(), first_moment.data<T>()); });
+    without_gil(theta.size(), [&] {
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        lion(n, options, grad.data<T>() + begin, theta.data<T>() + begin, first_moment.data<T>() + begin);
+      });
+    });
   });
 }
 
@@ -160,43 +192,50 @@ void bind_average_weights(const Array& average, const Array& theta, double decay
   });
 }
 
-double bind_norm(const Array& x) {
+double bind_norm(const Array& x, const Segments& segments) {
   require_float("norm", "x", x);
+  require_segments("norm", x.size(), segments);
   double value = 0;
-  dispatch_float(x.dtype(),
-                 [&]<typename T>(T) { without_gil(x.size(), [&] { value = norm(x.size(), x.data<T>()); }); });
+  dispatch_float(x.dtype(), [&]<typename T>(T) {
+    without_gil(x.size(), [&] {
+      for_each_segment(x.size(), segments,
+                       [&](Index begin, Index n) { value = std::hypot(value, norm(n, x.data<T>() + begin)); });
+    });
+  });
   return value;
 }
 
 }  // namespace
 
 void bind_optimizer(py::module_& m) {
-  const py::arg_v grad_scale = py::arg("grad_scale") = 1.0;
+  const py::arg_v grad_scale = py::arg("grad_scale") = 1.0, segments = py::arg("segments") = py::none();
   m.def("sgd", &bind_sgd, py::arg("theta"), py::arg("grad"), py::arg("velocity"), py::arg("lr"), py::arg("momentum"),
-        py::arg("dampening"), py::arg("nesterov"), py::arg("weight_decay"), py::arg("first_step") = false, grad_scale);
+        py::arg("dampening"), py::arg("nesterov"), py::arg("weight_decay"), py::arg("first_step") = false, grad_scale,
+        segments);
   m.def("adagrad", &bind_adagrad, py::arg("theta"), py::arg("grad"), py::arg("sum_of_squares"), py::arg("lr"),
-        py::arg("eps"), py::arg("weight_decay"), grad_scale);
+        py::arg("eps"), py::arg("weight_decay"), grad_scale, segments);
   m.def("rmsprop", &bind_rmsprop, py::arg("theta"), py::arg("grad"), py::arg("square_average"), py::arg("lr"),
         py::arg("alpha"), py::arg("eps"), py::arg("weight_decay"), py::arg("momentum_buffer") = py::none(),
-        py::arg("momentum") = 0.0, py::arg("gradient_average") = py::none(), grad_scale);
+        py::arg("momentum") = 0.0, py::arg("gradient_average") = py::none(), grad_scale, segments);
   m.def("adadelta", &bind_adadelta, py::arg("theta"), py::arg("grad"), py::arg("square_average"),
-        py::arg("delta_average"), py::arg("lr"), py::arg("rho"), py::arg("eps"), py::arg("weight_decay"), grad_scale);
+        py::arg("delta_average"), py::arg("lr"), py::arg("rho"), py::arg("eps"), py::arg("weight_decay"), grad_scale,
+        segments);
   const auto define_adam = [&](const char* name, auto* function) {
     m.def(name, function, py::arg("theta"), py::arg("grad"), py::arg("first_moment"), py::arg("second_moment"),
           py::arg("step"), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"),
-          py::arg("max_second_moment") = py::none(), grad_scale);
+          py::arg("max_second_moment") = py::none(), grad_scale, segments);
   };
   define_adam("adam", &bind_adam<false>);
   define_adam("adamw", &bind_adam<true>);
   m.def("nadam", &bind_nadam, py::arg("theta"), py::arg("grad"), py::arg("first_moment"), py::arg("second_moment"),
         py::arg("step"), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"),
-        py::arg("mu"), py::arg("mu_next"), py::arg("mu_product"), py::arg("decoupled") = false, grad_scale);
+        py::arg("mu"), py::arg("mu_next"), py::arg("mu_product"), py::arg("decoupled") = false, grad_scale, segments);
   m.def("rprop", &bind_rprop, py::arg("theta"), py::arg("grad"), py::arg("previous_gradient"), py::arg("step_sizes"),
-        py::arg("eta_minus"), py::arg("eta_plus"), py::arg("step_min"), py::arg("step_max"), grad_scale);
+        py::arg("eta_minus"), py::arg("eta_plus"), py::arg("step_min"), py::arg("step_max"), grad_scale, segments);
   m.def("lion", &bind_lion, py::arg("theta"), py::arg("grad"), py::arg("first_moment"), py::arg("lr"), py::arg("beta1"),
-        py::arg("beta2"), py::arg("weight_decay"), grad_scale);
+        py::arg("beta2"), py::arg("weight_decay"), grad_scale, segments);
   m.def("average_weights", &bind_average_weights, py::arg("average"), py::arg("theta"), py::arg("decay"));
-  m.def("norm", &bind_norm, py::arg("x"));
+  m.def("norm", &bind_norm, py::arg("x"), segments);
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

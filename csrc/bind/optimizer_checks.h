@@ -67,6 +67,29 @@ inline void require_state(const char* op, const char* option, double value, cons
   if (value > 0 && !given) value_error(std::string(op) + ": " + option + " is not 0, but " + state + " is None");
 }
 
-template <typename T> T* data_or_null(const std::optional<Array>& a) { return a ? a->data<T>() : nullptr; }
+template <typename T> T* data_or_null(const std::optional<Array>& a, Index offset) {
+  return a ? a->data<T>() + offset : nullptr;
+}
+
+// The stretches [begin, end) of the arrays that a call works on; not given: all of them.
+using Segments = std::optional<std::vector<std::pair<Index, Index>>>;
+
+inline void require_segments(const char* op, Index n, const Segments& segments) {
+  if (!segments) return;
+  Index previous = 0;
+  for (std::size_t i = 0; i < segments->size(); ++i) {
+    const auto [begin, end] = (*segments)[i];
+    if (!(previous <= begin && begin <= end && end <= n))
+      value_error(std::string(op) + ": segments[" + std::to_string(i) + "] is (" + std::to_string(begin) + ", " +
+                  std::to_string(end) + "), expected " + std::to_string(previous) +
+                  " <= begin <= end <= " + std::to_string(n));
+    previous = end;
+  }
+}
+
+template <typename F> void for_each_segment(Index n, const Segments& segments, const F& f) {
+  if (!segments) return f(0, n);
+  for (const auto& [begin, end] : *segments) f(begin, end - begin);
+}
 
 }  // namespace dlcore::DLCORE_DEVICE

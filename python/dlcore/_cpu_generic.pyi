@@ -210,6 +210,7 @@ def sgd(
     weight_decay: float,
     first_step: bool = False,
     grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def adagrad(
     theta: Array,
@@ -219,6 +220,7 @@ def adagrad(
     eps: float,
     weight_decay: float,
     grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def rmsprop(
     theta: Array,
@@ -232,6 +234,7 @@ def rmsprop(
     momentum: float = 0.0,
     gradient_average: Array | None = None,
     grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def adadelta(
     theta: Array,
@@ -243,6 +246,7 @@ def adadelta(
     eps: float,
     weight_decay: float,
     grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def adam(
     theta: Array,
@@ -257,6 +261,7 @@ def adam(
     weight_decay: float,
     max_second_moment: Array | None = None,
     grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def adamw(
     theta: Array,
@@ -271,6 +276,7 @@ def adamw(
     weight_decay: float,
     max_second_moment: Array | None = None,
     grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def nadam(
     theta: Array,
@@ -288,6 +294,7 @@ def nadam(
     mu_product: float,
     decoupled: bool = False,
     grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def rprop(
     theta: Array,
@@ -299,6 +306,7 @@ def rprop(
     step_min: float,
     step_max: float,
     grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def lion(
     theta: Array,
@@ -309,6 +317,7 @@ def lion(
     beta2: float,
     weight_decay: float,
     grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def average_weights(average: Array, theta: Array, decay: float) -> None: ...
-def norm(x: Array) -> float: ...
+def norm(x: Array, segments: Sequence[tuple[int, int]] | None = None) -> float: ...

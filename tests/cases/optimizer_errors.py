@@ -83,6 +83,13 @@ ERRORS = [
     raises("sgd", "momentum is not 0, but velocity is None", velocity=None),
     raises("rmsprop", "momentum is not 0, but momentum_buffer is None", momentum_buffer=None),
     *(raises(f, "grad_scale is nan, expected a finite number", grad_scale=NAN) for f in RULES),
+    *(
+        raises(f, r"segments\[1\] is \(1, 3\), expected 2 <= begin <= end <= 3", segments=[(0, 2), (1, 3)])
+        for f in RULES
+    ),
+    raises("adam", r"segments\[0\] is \(0, 4\), expected 0 <= begin <= end <= 3", segments=[(0, 4)]),
+    raises("adam", r"segments\[0\] is \(-1, 2\), expected 0 <= begin", segments=[(-1, 2)]),
+    raises("adam", r"segments\[0\] is \(2, 1\), expected 0 <= begin", segments=[(2, 1)]),
     raises("adadelta", f"rho is 1, {BELOW_ONE}", rho=1.0),
     *(raises("nadam", f"{mu} is 1, {BELOW_ONE}", **{mu: 1.0}) for mu in ("mu", "mu_next", "mu_product")),
     raises("rprop", r"eta_minus is 1, expected a number in \(0, 1\)", eta_minus=1.0),
@@ -93,6 +100,13 @@ ERRORS = [
     raises("average_weights", r"decay is nan, expected", decay=NAN),
     raises("average_weights", "theta shares memory with average", alias=("theta", "average")),
     raises("average_weights", r"shapes differ: average is \(3,\), theta is \(2,\)", theta=2),
+    ErrorCase(
+        name="norm: segments beyond the end",
+        functions=("norm",),
+        call=lambda device, array: device.norm(array([1.0, 2.0]), [(0, 1), (1, 3)]),
+        error=ValueError,
+        message=r"norm: segments\[1\] is \(1, 3\), expected 1 <= begin <= end <= 2",
+    ),
     ErrorCase(
         name="norm: x has dtype int32",
         functions=("norm",),

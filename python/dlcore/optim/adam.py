@@ -56,7 +56,7 @@ class Adam(Optimizer):
             self._new_state("max_second_moment")
 
     def _update(
-        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float
+        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float, runs: Any
     ) -> None:
         kernel = theta.device.adamw if self.decoupled_weight_decay else theta.device.adam
         kernel(
@@ -72,6 +72,7 @@ class Adam(Optimizer):
             values["weight_decay"],
             state.get("max_second_moment"),
             scale,
+            runs,
         )
 
 
@@ -152,7 +153,7 @@ class NAdam(Optimizer):
         values["mu_product"] = group.memory["mu_product"] * values["mu"]
 
     def _update(
-        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float
+        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float, runs: Any
     ) -> None:
         theta.device.nadam(
             theta,
@@ -170,4 +171,5 @@ class NAdam(Optimizer):
             values["mu_product"],
             self.decoupled_weight_decay,
             scale,
+            runs,
         )

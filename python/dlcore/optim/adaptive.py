@@ -44,10 +44,10 @@ class AdaGrad(Optimizer):
         self._new_state("sum_of_squares", initial_accumulator_value)
 
     def _update(
-        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float
+        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float, runs: Any
     ) -> None:
         lr = values["lr"] / (1.0 + group.steps * values["lr_decay"])
-        theta.device.adagrad(theta, g, state["sum_of_squares"], lr, values["eps"], values["weight_decay"], scale)
+        theta.device.adagrad(theta, g, state["sum_of_squares"], lr, values["eps"], values["weight_decay"], scale, runs)
 
 
 class RMSProp(Optimizer):
@@ -100,7 +100,7 @@ class RMSProp(Optimizer):
             self._new_state("gradient_average")
 
     def _update(
-        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float
+        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float, runs: Any
     ) -> None:
         theta.device.rmsprop(
             theta,
@@ -114,6 +114,7 @@ class RMSProp(Optimizer):
             values["momentum"],
             state.get("gradient_average"),
             scale,
+            runs,
         )
 
 
@@ -156,7 +157,7 @@ class AdaDelta(Optimizer):
         self._new_state("delta_average")
 
     def _update(
-        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float
+        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float, runs: Any
     ) -> None:
         theta.device.adadelta(
             theta,
@@ -168,4 +169,5 @@ class AdaDelta(Optimizer):
             values["eps"],
             values["weight_decay"],
             scale,
+            runs,
         )

@@ -22,7 +22,7 @@ class Group:
     Attributes
     ----------
     names : the parameters, in the order of θ
-    runs : [(begin, end)], the stretches of θ they fill; a step is one kernel call for each
+    runs : [(begin, end)], the stretches of θ they fill; a step is one kernel call
     options : the options that this group sets itself; the others are the optimizer's
     frozen : whether steps leave these parameters and their state untouched; may be changed between steps
     steps : steps made by this group: a part that was frozen starts its bias corrections when it is thawed
@@ -37,6 +37,10 @@ class Group:
         self.frozen = frozen
         self.steps = 0
         self.memory: dict[str, float] = {}
+        self.is_whole = False  # whether these are all parameters, as one stretch
+        self.cache: tuple[list[Any], dict[str, float], float] | None = (
+            None  # the options of the last step and their numbers, where none is a schedule
+        )
 
     def __repr__(self) -> str:
         shown = "".join(f", {name}={value!r}" for name, value in self.options.items())
@@ -59,7 +63,9 @@ def make_groups(owner: str, parameters: Parameters, given: Groups | None, option
     """
     names = list(parameters)
     if given is None:
-        return [Group(names, [(0, parameters.size)], {}, False)]
+        whole = Group(names, [(0, parameters.size)], {}, False)
+        whole.is_whole = True
+        return [whole]
     if isinstance(given, (str, Mapping)) or not isinstance(given, Sequence):
         raise TypeError(f"{owner}: groups is a {type(given).__name__}, expected a list of dicts")
     taken: dict[str, int] = {}

@@ -119,16 +119,26 @@ class Optimizer:
 
     def values(self, group: Group) -> dict[str, float]:
         """The numbers of the next step of a group, schedules and `lr_factor` applied; pairs by their parts' names."""
-        found = {}
-        for name, spec in self._options.items():
-            given = group.options[name] if name in group.options else getattr(self, name)
+        given = [group.options[name] if name in group.options else getattr(self, name) for name in self._options]
+        if group.cache is None or group.cache[0] != given or group.cache[2] != self.lr_factor:
+            found, varies = self._resolve(given)
+            group.cache = None if varies else (given, found, self.lr_factor)
+            return found
+        return group.cache[1].copy()
+
+    def _resolve(self, given: list[Any]) -> tuple[dict[str, float], bool]:
+        """The numbers of the next step, checked, and whether schedules are among them."""
+        found, varies = {}, False
+        for (name, spec), value in zip(self._options.items(), given, strict=True):
             if isinstance(spec, Range):
-                found[name] = self._number(name, spec, given)
+                found[name] = self._number(name, spec, value)
+                varies |= callable(value)
             else:
-                for (part, range_), number in zip(spec, given, strict=True):
+                for (part, range_), number in zip(spec, value, strict=True):
                     found[part] = self._number(part, range_, number)
+                    varies |= callable(number)
         found["lr"] *= self.lr_factor
-        return found
+        return found, varies
 
     def current_lr(self) -> float:
         """The learning rate of the next step, of parameters whose group sets none."""
@@ -173,12 +183,8 @@ class Optimizer:
         state = {name: values.array for name, values in self.state.items()}
         for group, values in active:
             self._before(group, values)
-            for begin, end in group.runs:
-                if end - begin == theta.size:
-                    self._update(theta, g, state, group, values, scale)
-                else:
-                    part = {name: _cut(values, begin, end) for name, values in state.items()}
-                    self._update(_cut(theta, begin, end), _cut(g, begin, end), part, group, values, scale)
+            runs = None if group.is_whole else group.runs
+            self._update(theta, g, state, group, values, scale, runs)
             for name in group.memory:
                 group.memory[name] = values[name]
             group.steps += 1
@@ -187,8 +193,7 @@ class Optimizer:
     def _clipping(self, g: Any, active: list[tuple[Group, dict[str, float]]]) -> float:
         """The factor that brings the norm of the parameters to be stepped down to `max_grad_norm`."""
         assert self.max_grad_norm is not None
-        runs = [run for group, _ in active for run in group.runs]
-        norm = math.hypot(*(g.device.norm(_cut(g, begin, end)) for begin, end in sorted(runs)))
+        norm = g.device.norm(g, sorted(run for group, _ in active for run in group.runs))
         if not math.isfinite(norm):
             raise FloatingPointError(f"{type(self).__name__}: the norm of the gradient is {norm}")
         return self.max_grad_norm / norm if norm > self.max_grad_norm else 1.0
@@ -197,9 +202,9 @@ class Optimizer:
         """Add what a method computes once for a group's step: its new `Group.memory` is found in the values by name."""
 
     def _update(
-        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float
+        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float, runs: Any
     ) -> None:
-        """One kernel call on a stretch of θ, of the gradient and of the state."""
+        """One kernel call on θ, the gradient and the state, or on those stretches of them that `runs` lists."""
         raise TypeError(f"{type(self).__name__} defines no update")
 
     # --- saving ---
@@ -274,7 +279,3 @@ class Optimizer:
         for group, entry in zip(self.groups, saved["groups"], strict=True):
             group.steps, group.frozen, group.memory = int(entry["steps"]), entry["frozen"], dict(entry["memory"])
         self.steps, self.lr_factor = int(saved["steps"]), float(saved["lr_factor"])
-
-
-def _cut(array: Any, begin: int, end: int) -> Any:
-    return array.view(begin, (end - begin,))

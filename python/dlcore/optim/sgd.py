@@ -61,7 +61,7 @@ class SGD(Optimizer):
             self._new_state("velocity")
 
     def _update(
-        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float
+        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float, runs: Any
     ) -> None:
         # A schedule that passes through 0 keeps its velocity; with a momentum that is the number 0 there is none.
         given = group.options.get("momentum", self.momentum)
@@ -77,4 +77,5 @@ class SGD(Optimizer):
             values["weight_decay"],
             group.steps == 0,  # the first velocity is the gradient itself
             scale,
+            runs,
         )

@@ -64,7 +64,7 @@ class Rprop(Optimizer):
         self.state["step_sizes"] = first
 
     def _update(
-        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float
+        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float, runs: Any
     ) -> None:
         theta.device.rprop(
             theta,
@@ -76,6 +76,7 @@ class Rprop(Optimizer):
             values["step_min"],
             values["step_max"],
             scale,
+            runs,
         )
 
 
@@ -117,7 +118,7 @@ class Lion(Optimizer):
         self._new_state("first_moment")
 
     def _update(
-        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float
+        self, theta: Any, g: Any, state: dict[str, Any], group: Group, values: dict[str, float], scale: float, runs: Any
     ) -> None:
         theta.device.lion(
             theta,
@@ -128,4 +129,5 @@ class Lion(Optimizer):
             values["beta2"],
             values["weight_decay"],
             scale,
+            runs,
         )
