@@ -142,58 +142,6 @@ def norm_case(name: str, make: Any, dtypes: tuple[str, ...] = ("float32", "float
     )
 
 
-PARTS = [(0, 1), (3, 40), (40, 41), (50, 50), (60, 100)]
-
-
-def segment_case(function: str, states: str, options: dict[str, Any], extra: Any) -> Case:
-    """Only the stretches in PARTS are stepped: elsewhere θ and the state stay, even where NaN stands."""
-    _, step = RULES[function]
-
-    def inputs(rng: np.random.Generator) -> list[Any]:
-        return [rng.standard_normal(101), rng.standard_normal(101), *(0.5 + rng.random(101) for _ in states)]
-
-    def call(device: Any, theta: Any, grad: Any, *state: Any) -> Any:
-        names = ("theta", "grad", *STATE_NAMES[function][: len(state)])
-        getattr(device, function)(**dict(zip(names, (theta, grad, *state), strict=True)), **extra, segments=PARTS)
-        return (theta, *state)
-
-    def reference(theta: np.ndarray, grad: np.ndarray, *state: np.ndarray) -> Any:
-        stepped, mask = list(state), np.zeros(101, bool)
-        for begin, end in PARTS:
-            mask[begin:end] = True
-        new = step(theta, grad, stepped, 1, options)
-        return (np.where(mask, new, theta), *(np.where(mask, a, b) for a, b in zip(stepped, state, strict=True)))
-
-    return Case(
-        name=f"{function}: five stretches",
-        functions=(function,),
-        inputs=inputs,
-        call=call,
-        reference=reference,
-        tolerance=16.0,
-        scale=lambda theta, grad, *state: (np.abs(theta) + 2 + np.abs(grad), *(np.abs(s) + 1 + grad**2 for s in state)),
-    )
-
-
-STATE_NAMES: dict[str, tuple[str, ...]] = {
-    "sgd": ("velocity",),
-    "adagrad": ("sum_of_squares",),
-    "rmsprop": ("square_average", "gradient_average"),
-    "adadelta": ("square_average", "delta_average"),
-    "adam": ("first_moment", "second_moment", "max_second_moment"),
-    "adamw": ("first_moment", "second_moment"),
-    "nadam": ("first_moment", "second_moment"),
-    "rprop": ("previous_gradient", "step_sizes"),
-    "lion": ("first_moment",),
-}
-
-
-def arguments(options: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """The options that the kernel knows by these names."""
-    unknown = ("first", "decoupled", "centered", "momentum_decay")
-    return {name: value for name, value in options.items() if name not in unknown} | more
-
-
 SGD = {"lr": 0.1, "momentum": 0.9, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0, "first": True}
 PLAIN = SGD | {"momentum": 0.0}
 ADAGRAD = {"lr": 0.1, "eps": 1e-10, "weight_decay": 0.0}
@@ -201,8 +149,6 @@ RMSPROP = {"lr": 0.1, "alpha": 0.9, "eps": 1e-8, "weight_decay": 0.0, "momentum"
 ADAM = {"lr": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "first": 0, "decoupled": False}
 ADAMW = ADAM | {"decoupled": True, "weight_decay": 0.1}
 NADAM = ADAM | {"momentum_decay": 0.004}
-MU = [float(mu) for mu in rules.nadam_momenta(2, NADAM)]
-FIRST_MOMENTA = {"mu": MU[0], "mu_next": MU[1], "mu_product": MU[0]}
 ADADELTA = {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.0}
 RPROP = {"eta_minus": 0.5, "eta_plus": 1.2, "step_min": 1e-6, "step_max": 50.0}
 LION = {"lr": 0.01, "beta1": 0.9, "beta2": 0.99, "weight_decay": 0.0}
@@ -270,15 +216,6 @@ CASES = [
     case("nadam", 100, "sp", **NADAM | ASCENT),
     case("rprop", 100, "st", **RPROP | ASCENT),
     case("lion", 100, "s", **LION | {"grad_scale": 0.25}),
-    segment_case("sgd", "s", SGD | {"first": False}, arguments(SGD, first_step=False)),
-    segment_case("adagrad", "s", ADAGRAD, arguments(ADAGRAD)),
-    segment_case("rmsprop", "s", RMSPROP, arguments(RMSPROP)),
-    segment_case("adadelta", "ss", ADADELTA, arguments(ADADELTA)),
-    segment_case("adam", "sss", ADAM, arguments(ADAM, step=1)),
-    segment_case("adamw", "ss", ADAMW, arguments(ADAMW, step=1)),
-    segment_case("nadam", "ss", NADAM, arguments(NADAM, step=1, **FIRST_MOMENTA)),
-    segment_case("rprop", "ss", RPROP, arguments(RPROP)),
-    segment_case("lion", "s", LION, arguments(LION)),
     norm_case(
         "in stretches", lambda rng: rng.standard_normal(70003), parts=[(3, 40000), (40000, 40001), (50000, 70003)]
     ),

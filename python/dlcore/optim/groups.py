@@ -38,9 +38,8 @@ class Group:
         self.steps = 0
         self.memory: dict[str, float] = {}
         self.is_whole = False  # whether these are all parameters, as one stretch
-        self.cache: tuple[list[Any], dict[str, float], float] | None = (
-            None  # the options of the last step and their numbers, where none is a schedule
-        )
+        # The options of the last step with their numbers and lr_factor, where none is a schedule.
+        self.cache: tuple[list[Any], dict[str, float], float] | None = None
 
     def __repr__(self) -> str:
         shown = "".join(f", {name}={value!r}" for name, value in self.options.items())
