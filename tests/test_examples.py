@@ -25,7 +25,12 @@ def percentages(text):
 
 
 def test_every_example_is_tested():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"rbm_samples.py", "dbn_digits.py", "training_loop.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "rbm_samples.py",
+        "dbn_digits.py",
+        "training_loop.py",
+        "optimizer_paths.py",
+    }
 
 
 def test_rbm_samples(tmp_path):
@@ -45,3 +50,18 @@ def test_training_loop(tmp_path):
     (error,) = percentages(text)
     assert error < 5
     assert float(text.split()[-1]) < 4
+
+
+def test_optimizer_paths(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("optimizer_paths.py", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "optimizers-rosenbrock.png", "optimizers-saddle.png", "schedules.png"
+    }  # fmt: skip
+    ends = re.findall(r"(Rosenbrock|saddle) +(\w+) +f = +(\S+) after", text)
+    assert len(ends) == 20
+    for surface, method, value in ends:
+        if surface == "saddle":
+            assert -1 <= float(value) < -0.98, method
+        elif method != "AdaDelta":  # whose rate starts small by design
+            assert 0 <= float(value) < 0.1, method

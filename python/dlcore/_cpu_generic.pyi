@@ -213,8 +213,19 @@ def sgd(
     nesterov: bool,
     weight_decay: float,
     first_step: bool = False,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
-def adagrad(theta: Array, grad: Array, sum_of_squares: Array, lr: float, eps: float, weight_decay: float) -> None: ...
+def adagrad(
+    theta: Array,
+    grad: Array,
+    sum_of_squares: Array,
+    lr: float,
+    eps: float,
+    weight_decay: float,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
 def rmsprop(
     theta: Array,
     grad: Array,
@@ -226,6 +237,20 @@ def rmsprop(
     momentum_buffer: Array | None = None,
     momentum: float = 0.0,
     gradient_average: Array | None = None,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
+def adadelta(
+    theta: Array,
+    grad: Array,
+    square_average: Array,
+    delta_average: Array,
+    lr: float,
+    rho: float,
+    eps: float,
+    weight_decay: float,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def adam(
     theta: Array,
@@ -238,6 +263,9 @@ def adam(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_second_moment: Array | None = None,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def adamw(
     theta: Array,
@@ -250,4 +278,50 @@ def adamw(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_second_moment: Array | None = None,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
+def nadam(
+    theta: Array,
+    grad: Array,
+    first_moment: Array,
+    second_moment: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    mu: float,
+    mu_next: float,
+    mu_product: float,
+    decoupled: bool = False,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
+def rprop(
+    theta: Array,
+    grad: Array,
+    previous_gradient: Array,
+    step_sizes: Array,
+    eta_minus: float,
+    eta_plus: float,
+    step_min: float,
+    step_max: float,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
+def lion(
+    theta: Array,
+    grad: Array,
+    first_moment: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    weight_decay: float,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
+def average_weights(average: Array, theta: Array, decay: float) -> None: ...
+def norm(x: Array, segments: Sequence[tuple[int, int]] | None = None) -> float: ...

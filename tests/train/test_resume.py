@@ -6,6 +6,7 @@ import dlcore
 import numpy as np
 import pytest
 from dlcore.models import MLP, Autoencoder
+from dlcore.optim.schedules import ByEpoch, Cosine, Step, Warmup
 from dlcore.train import Callback, Checkpoint, EarlyStopping, Run, load_file, run_epochs, save_file
 from dlcore.train.resume import restore_run
 
@@ -44,6 +45,14 @@ OPTIMIZERS = [
     {"optimizer": "rmsprop", "momentum": 0.5, "centered": True},
     {"optimizer": "adagrad", "lr": 0.05},
     {"optimizer": "adamw", "lr": 0.01, "schedule": "cosine"},
+    {"optimizer": "adam", "amsgrad": True, "lr": ByEpoch(Step(0.01, 2))},
+    {"optimizer": "nadam", "lr": Warmup(Cosine(0.01, 40), 10), "max_grad_norm": 0.5},
+    {
+        "optimizer": "adadelta",
+        "groups": [{"params": "layers.0.weight", "frozen": True}, {"params": "*.bias", "lr": 0.1}],
+    },
+    {"optimizer": "rprop"},
+    {"optimizer": "lion", "lr": 1e-3, "weight_decay": 0.1},
 ]
 
 
@@ -169,6 +178,9 @@ DAMAGE = {
     "epoch negative": (lambda t, m: m["training"].update(epoch=-1), "epoch is -1"),
     "epoch true": (lambda t, m: m["training"].update(epoch=True), "epoch is missing or malformed"),
     "optimizer steps": (lambda t, m: m["training"].update(optimizer=["Adam", -1]), "optimizer is malformed"),
+    "optimizer short": (lambda t, m: m["training"].update(optimizer=["Adam", {}]), "the saved state lacks"),
+    "optimizer counts": (lambda t, m: m["training"]["optimizer"][1].update(steps=-1), "Adam: steps is -1"),
+    "optimizer groups": (lambda t, m: m["training"]["optimizer"][1].update(groups=3), "the saved groups are 3"),
     "optimizer gone": (lambda t, m: m["training"].update(optimizer=None), "its optimizer is None"),
     "moment gone": (lambda t, m: t.pop("training/optimizer/first_moment"), "its optimizer state is"),
     "moment short": (lambda t, m: t.update({"training/optimizer/first_moment": np.zeros(3)}), "its optimizer state is"),

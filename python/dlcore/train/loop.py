@@ -68,6 +68,8 @@ def run_epochs(
     theta = run.model.parameters.storage
     finite = Tensor(theta.array.copy())
     run.model.history = run.history
+    if run.optimizer is not None:
+        run.optimizer.bind_epochs(run.batches)
     try:
         for callback in run.callbacks:
             callback.on_train_begin(run)
