@@ -44,6 +44,7 @@ class LogLoss(_Logarithmic):
     def __init__(self, eps: float = 0.0, class_weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(class_weight, reduction)
         self.eps = number(self.name, eps, "eps", 0.0, 0.5)
+        self.convex = self.eps == 0  # flat where clipped
 
     @property
     def lipschitz(self) -> float:  # type: ignore[override]
