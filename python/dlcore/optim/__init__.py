@@ -1,5 +1,6 @@
 """Gradient methods."""
 
 from .first_order import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+from .proximal import ProximalL1
 
-__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"]
+__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "ProximalL1", "RMSProp"]
