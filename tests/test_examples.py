@@ -11,9 +11,9 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(name, folder):
+def run(name, folder, *arguments):
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / name],
+        [sys.executable, "-W", "error", EXAMPLES / name, *arguments],
         cwd=folder, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -25,7 +25,9 @@ def percentages(text):
 
 
 def test_every_example_is_tested():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"rbm_samples.py", "dbn_digits.py", "training_loop.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "rbm_samples.py", "dbn_digits.py", "training_loop.py", "correntropy.py", "loss_curves.py",
+    }  # fmt: skip
 
 
 def test_rbm_samples(tmp_path):
@@ -45,3 +47,19 @@ def test_training_loop(tmp_path):
     (error,) = percentages(text)
     assert error < 5
     assert float(text.split()[-1]) < 4
+
+
+def test_correntropy(tmp_path):
+    text = run("correntropy.py", tmp_path)
+    likelihood, narrow, annealed = (float(value) for value in re.findall(r"error ([\d.]+)", text))
+    assert annealed < 0.05 and likelihood > 2 and narrow > 2
+    pytest.importorskip("matplotlib")
+    run("correntropy.py", tmp_path, ".")
+    assert [path.name for path in tmp_path.iterdir()] == ["correntropy.png"]
+
+
+def test_loss_curves(tmp_path):
+    pytest.importorskip("matplotlib")
+    run("loss_curves.py", tmp_path)
+    names = {"loss-residual.png", "loss-gaussian.png", "loss-margin.png", "loss-probability.png"}
+    assert {path.name for path in tmp_path.iterdir()} == names
