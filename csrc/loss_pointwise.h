@@ -277,8 +277,12 @@ template <typename T> struct Loss<PointwiseLoss::focal, T> {
     D damped, loss, s, q, s_loss;  // q^p, -log s, s, q, -s log s
   };
   DLCORE_INLINE static Parts parts(D f, D y, double p) {
-    const D u = y * f, loss = vsoftplus<double>(-u), s = vsigmoid<double>(u);
-    return {exp_minus<double>(p * vsoftplus<double>(u)), loss, s, vsigmoid<double>(-u), weigh<double>(s, loss)};
+    const D u = y * f, e = exp_minus<double>(vabs<double>(u)), rest = vlog1p<double>(e);
+    const D larger = 1 / (1 + e), smaller = e / (1 + e);
+    const D s = u < D{} ? smaller : larger, q = u < D{} ? larger : smaller;
+    const D loss = u < D{} ? rest - u : rest;
+    const D damped = p == 2 ? q * q : exp_minus<double>(p * (u > D{} ? rest + u : rest));
+    return {damped, loss, s, q, weigh<double>(s, loss)};
   }
   DLCORE_INLINE static V value(V f, V y, double p) {
     const auto loss = [p](D a, D b) {

@@ -90,8 +90,9 @@ class BinaryFocal(Loss):
 
     def losses(self, prediction: Operand, target: Any) -> tuple[Tensor, Tensor | None]:
         f, y = pair(prediction, target, self.name)
-        values = y.numpy()
-        require(self.name, (values != 0) & (values != 1), values, "is neither 0 nor 1")
+        if y.size and not ops.min(ops.equal(ops.square(y), y)).item():
+            values = y.numpy()
+            require(self.name, (values != 0) & (values != 1), values, "is neither 0 nor 1")
         losses = focal_of_margin(f, ops.affine(y, 2.0, -1.0), self.gamma)
         if self.alpha is not None:
             losses = losses * ops.affine(y, 2 * self.alpha - 1, 1 - self.alpha)
