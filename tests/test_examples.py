@@ -11,9 +11,9 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(name, folder):
+def run(name, folder, *arguments):
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / name],
+        [sys.executable, "-W", "error", EXAMPLES / name, *arguments],
         cwd=folder, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -30,6 +30,8 @@ def test_every_example_is_tested():
         "dbn_digits.py",
         "training_loop.py",
         "optimizer_paths.py",
+        "correntropy.py",
+        "loss_curves.py",
     }
 
 
@@ -65,3 +67,19 @@ def test_optimizer_paths(tmp_path):
             assert -1 <= float(value) < -0.98, method
         elif method != "AdaDelta":  # whose rate starts small by design
             assert 0 <= float(value) < 0.1, method
+
+
+def test_correntropy(tmp_path):
+    text = run("correntropy.py", tmp_path)
+    likelihood, narrow, annealed = (float(value) for value in re.findall(r"error ([\d.]+)", text))
+    assert annealed < 0.05 and likelihood > 2 and narrow > 2
+    pytest.importorskip("matplotlib")
+    run("correntropy.py", tmp_path, ".")
+    assert [path.name for path in tmp_path.iterdir()] == ["correntropy.png"]
+
+
+def test_loss_curves(tmp_path):
+    pytest.importorskip("matplotlib")
+    run("loss_curves.py", tmp_path)
+    names = {"loss-residual.png", "loss-gaussian.png", "loss-margin.png", "loss-probability.png"}
+    assert {path.name for path in tmp_path.iterdir()} == names

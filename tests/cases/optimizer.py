@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import rules
-from case import Case, ErrorCase
+from case import Case
 
 STEPS = 4
 SIZES = (0, 1, 3, 33, 1000, 70003)
@@ -233,5 +233,3 @@ CASES = [
     norm_case("denormals", lambda rng: np.full(7, 5e-324), ("float64",)),
     norm_case("NaN beyond", lambda rng: np.array([1e300, np.nan, 1e300]), ("float64",)),
 ]
-
-ERRORS: list[ErrorCase] = []  # see optimizer_errors

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import rules
-from case import Case, ErrorCase
+from case import Case
 
 from .optimizer import ADADELTA, ADAGRAD, ADAM, ADAMW, LION, NADAM, RMSPROP, RPROP, RULES, SGD
 
@@ -76,5 +76,3 @@ CASES = [
     segment_case("rprop", "ss", RPROP, arguments(RPROP)),
     segment_case("lion", "s", LION, arguments(LION)),
 ]
-
-ERRORS: list[ErrorCase] = []  # see optimizer_errors

@@ -7,6 +7,7 @@ from .averaging import EMA
 from .clipping import clip_grad_norm, clip_grad_value, grad_norm
 from .groups import Group
 from .optimizer import Optimizer
+from .proximal import ProximalL1
 from .sgd import SGD
 from .sign import Lion, Rprop
 
@@ -21,6 +22,7 @@ __all__ = [
     "Lion",
     "NAdam",
     "Optimizer",
+    "ProximalL1",
     "RMSProp",
     "Rprop",
     "clip_grad_norm",

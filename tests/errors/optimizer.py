@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from case import Case, ErrorCase
-
-from .optimizer import LION, RPROP, RULES
-
-CASES: list[Case] = []  # see optimizer
+from case import ErrorCase
+from cases.optimizer import LION, RPROP, RULES
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "sgd": {
