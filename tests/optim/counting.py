@@ -101,9 +101,7 @@ def by_dlcore(problem: Problem, method: str, **options: Any) -> Count:
 
     def solve(c: Counted) -> None:
         if method in ("lm", "gauss-newton"):
-            optim.minimize(
-                None, problem.start, method=method, residual=c.residual, jac=c.jacobian, options=options
-            )
+            optim.minimize(None, problem.start, method=method, residual=c.residual, jac=c.jacobian, options=options)
             return
         hess = c.hessian if method.startswith(("newton", "trust")) else None
         optim.minimize(c.value, problem.start, method=method, jac=c.gradient, hess=hess, options=options)

@@ -52,17 +52,17 @@ class ConjugateGradient(Method):
 
     References
     ----------
-    Fletcher, Reeves (1964); Polak, Ribière (1969) with Powell's (1984) bound; Hestenes, Stiefel (1952); Dai, Yuan (1999);
-    Hager, Zhang (2005), equations 1.3 to 1.6.
+    Fletcher, Reeves (1964); Polak, Ribière (1969) with Powell's (1984) bound; Hestenes, Stiefel (1952); Dai, Yuan
+    (1999); Hager, Zhang (2005), equations 1.3 to 1.6.
     """
 
     def __init__(
         self,
         evaluations: Evaluations,
-        formula: str = "hz",
+        formula: str = "hs",
         line_search: str = "strong-wolfe",
         c1: float | None = None,
-        c2: float = 0.3,
+        c2: float = 0.4,
     ) -> None:
         super().__init__(evaluations)
         if formula not in FORMULAS:

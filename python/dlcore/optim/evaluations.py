@@ -40,8 +40,8 @@ class Point:
 class Residuals:
     """A vector-valued function r and its derivatives at a point.
 
-    ``value(x)`` is r (m,); ``jacobian(x)`` is J (m, n) with J[i, j] = ∂r_i/∂x_j; ``linearize(x)`` gives the two products
-    v -> J v and u -> Jᵀ u.
+    ``value(x)`` is r (m,); ``jacobian(x)`` is J (m, n) with J[i, j] = ∂r_i/∂x_j; ``linearize(x)`` gives the two
+    products v -> J v and u -> Jᵀ u.
     """
 
     value: Vector
@@ -117,7 +117,8 @@ class Evaluations:
             return multiply
         if self._hessian is None:
             raise ValueError(
-                "minimize: this method needs products with the Hessian: give hessp or hess, or f as a function of Tensors"
+                "minimize: this method needs products with the Hessian: "
+                "give hessp or hess, or f as a function of Tensors"
             )
         h = self.hessian(x)
         return lambda v: h @ v

@@ -1,4 +1,4 @@
-"""From what a user gives `minimize` to `Evaluations`: functions of Tensors, of NumPy arrays, or of a model's parameters."""
+"""From what a user gives `minimize` to `Evaluations`: functions of Tensors or of NumPy arrays."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def as_scalar(value: Any) -> float:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"minimize: f returned {_described(value)}, expected a real number")
     if array.size != 1:
-        raise ValueError(f"minimize: f returned shape {array.shape}, expected one element; a vector of residuals is given as residual")
+        raise ValueError(
+            f"minimize: f returned shape {array.shape}, expected one element; "
+            "a vector of residuals is given as residual"
+        )
     return float(array.reshape(()))
 
 
@@ -228,13 +231,17 @@ class Given:
 
 def _pair(found: Any, name: str) -> tuple[Any, Any]:
     if not isinstance(found, tuple) or len(found) != 2:
-        raise TypeError(f"minimize: jac is True, but {name} returned a {type(found).__name__}, expected a pair (value, derivative)")
+        raise TypeError(
+            f"minimize: jac is True, but {name} returned a {type(found).__name__}, expected a pair (value, derivative)"
+        )
     return found
 
 
 def _flat(r: Any) -> Tensor:
     if not isinstance(r, Tensor):
-        raise TypeError(f"minimize: residual returned {type(r).__name__}, expected a Tensor (or give jac for NumPy functions)")
+        raise TypeError(
+            f"minimize: residual returned {type(r).__name__}, expected a Tensor (or give jac for NumPy functions)"
+        )
     return r.reshape(r.size)
 
 

@@ -85,9 +85,7 @@ class _Search:
         if trial.slope < c2 * slope:
             return False
         decrease = trial.f - self.ray.start.f
-        return decrease <= c1 * trial.alpha * slope or (
-            trial.f <= self.ceiling and (2 * c1 - 1) * slope >= trial.slope
-        )
+        return decrease <= c1 * trial.alpha * slope or (trial.f <= self.ceiling and (2 * c1 - 1) * slope >= trial.slope)
 
     def is_low(self, trial: Trial) -> bool:
         return trial.finite and trial.f <= self.ceiling

@@ -36,6 +36,7 @@ class GaussNewton(Method):
         j = self.evaluations.jacobian(point.x)
         if not np.isfinite(j).all():
             raise Stalled("the Jacobian is not finite")
+        assert point.r is not None
         direction = np.linalg.lstsq(j, -point.r, rcond=None)[0]
         trial = self.search(self.line_search, point, direction, 1.0)
         if trial is None:

@@ -111,7 +111,9 @@ class StrongWolfe:
                 first_stage = False
             # Before a point has a sufficient decrease the interval is that of ψ(α) = φ(α) − φ(0) − c1 α φ'(0).
             tilt = decrease if first_stage and trial.f <= best.f and not sufficient else 0.0
-            alpha, closes = _next_step(_tilted(best, tilt), _tilted(other, tilt), _tilted(trial, tilt), bracketed, low, high)
+            alpha, closes = _next_step(
+                _tilted(best, tilt), _tilted(other, tilt), _tilted(trial, tilt), bracketed, low, high
+            )
             bracketed = bracketed or closes
             if trial.f - tilt * trial.alpha > best.f - tilt * best.alpha:
                 other = trial

@@ -12,7 +12,7 @@ import numpy as np
 
 from .conjugate import ConjugateGradient
 from .descent import GradientDescent
-from .evaluations import Array, Evaluations, Exhausted, Point, Stalled
+from .evaluations import Array, Exhausted, Point, Stalled
 from .functions import Call, Given
 from .least_squares import GaussNewton, LevenbergMarquardt
 from .method import Method
@@ -120,8 +120,8 @@ def minimize(
         Tensor. A number is an x0 of shape (1,).
     args : further arguments of all functions
     method : "gradient-descent", "cg", "bfgs", "l-bfgs", "newton", "newton-cg", "trust-exact", "trust-ncg",
-        "gauss-newton" or "lm" (Levenberg–Marquardt). L-BFGS needs the least memory of the fast ones; docs/minimize.md says
-        when to use which
+        "gauss-newton" or "lm" (Levenberg–Marquardt). L-BFGS needs the least memory of the fast ones; docs/minimize.md
+        says when to use which
     jac : None (automatic), True (f returns the pair of value and gradient), or ``jac(x, *args)``; with `residual` the
         Jacobian (m, n), which may be any matrix with ``@`` and ``.T`` where only products are needed
     hess : ``hess(x, *args)`` of NumPy arrays, (n, n); automatic for functions of Tensors
@@ -130,8 +130,8 @@ def minimize(
     tol : gtol
     callback : called after each iteration as ``callback(intermediate_result=OptimizeResult)`` where its parameter has
         this name, else as ``callback(x)``; raising StopIteration ends the descent
-    options : ``gtol`` (default 1e-5), ``ftol``, ``xtol``, ``maxiter``, ``maxfun`` (see `Stopping`) and the method's own,
-        listed where its class is described (``line_search``, ``c1``, ``c2``, ``memory``, ``formula``, …)
+    options : ``gtol`` (default 1e-5), ``ftol``, ``xtol``, ``maxiter``, ``maxfun`` (see `Stopping`) and the method's
+        own, listed where its class is described (``line_search``, ``c1``, ``c2``, ``memory``, ``formula``, …)
 
     Returns
     -------
@@ -155,7 +155,8 @@ def minimize(
         )
     evaluations = given.evaluations()
     result = descend(kind(evaluations, **own), given.x0, stopping, observer(callback, given.shape))
-    result.x, result.jac = result.x.reshape(given.shape), result.jac.reshape(given.shape)
+    for name in ("x", "jac"):
+        result[name] = result[name].reshape(given.shape)
     return result
 
 
@@ -242,9 +243,7 @@ def descend(
     )
 
 
-def _status(
-    stopping: Stopping, previous: Point | None, point: Point, largest: float, step: float
-) -> int | None:
+def _status(stopping: Stopping, previous: Point | None, point: Point, largest: float, step: float) -> int | None:
     if largest <= stopping.gtol:
         return 0
     if previous is not None:

@@ -44,16 +44,14 @@ def newton_direction(h: Array, g: Array) -> Array:
         raise Stalled("the Hessian is not finite")
     try:
         lower = np.linalg.cholesky(h)
-        pivots = np.diag(lower)
-        if pivots.min() > 1e-7 * pivots.max():
-            direction: Array = -np.linalg.solve(lower.T, np.linalg.solve(lower, g))
+        direction: Array = -np.linalg.solve(lower.T, np.linalg.solve(lower, g))
+        if np.isfinite(direction).all() and float(direction @ g) < 0:
             return direction
     except np.linalg.LinAlgError:
         pass
     values, vectors = np.linalg.eigh(h)
-    sizes = np.maximum(np.abs(values), max(1e-10 * float(np.abs(values).max()), 1e-300))
-    direction = -(vectors @ ((vectors.T @ g) / sizes))
-    return direction
+    sizes = np.maximum(np.abs(values), max(1e-12 * float(np.abs(values).max()), 1e-300))
+    return np.asarray(-(vectors @ ((vectors.T @ g) / sizes)))
 
 
 class NewtonCG(Method):

@@ -24,7 +24,7 @@ class _QuasiNewton(Method):
         evaluations: Evaluations,
         line_search: str = "strong-wolfe",
         c1: float | None = None,
-        c2: float = 0.9,
+        c2: float = 0.7,
     ) -> None:
         super().__init__(evaluations)
         self.line_search = make_line_search(line_search, c1, c2)
@@ -104,7 +104,7 @@ class LBFGS(_QuasiNewton):
         memory: int = 10,
         line_search: str = "strong-wolfe",
         c1: float | None = None,
-        c2: float = 0.9,
+        c2: float = 0.7,
     ) -> None:
         super().__init__(evaluations, line_search, c1, c2)
         if not isinstance(memory, int) or isinstance(memory, bool) or memory < 1:

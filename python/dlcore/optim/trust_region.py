@@ -19,7 +19,7 @@ class TrustRegion(Method):
 
     Parameters
     ----------
-    initial_trust_radius : Δ of the first step; by default the length of the model's own step, at least 1
+    initial_trust_radius : Δ of the first step
     max_trust_radius : largest Δ
     eta : share of the promised decrease in [0, 1/4) from which on a step is taken
 
@@ -31,14 +31,15 @@ class TrustRegion(Method):
     def __init__(
         self,
         evaluations: Evaluations,
-        initial_trust_radius: float | None = None,
+        initial_trust_radius: float = 1.0,
         max_trust_radius: float = 1e10,
-        eta: float = 1e-4,
+        eta: float = 0.1,
     ) -> None:
         super().__init__(evaluations)
-        if initial_trust_radius is not None and not 0 < initial_trust_radius <= max_trust_radius:
+        if not 0 < initial_trust_radius <= max_trust_radius:
             raise ValueError(
-                f"minimize: initial_trust_radius is {initial_trust_radius!r}, expected a number in (0, {max_trust_radius}]"
+                f"minimize: initial_trust_radius is {initial_trust_radius!r}, "
+                f"expected a number in (0, {max_trust_radius}]"
             )
         if not 0 <= eta < 0.25:
             raise ValueError(f"minimize: eta is {eta!r}, expected a number in [0, 0.25)")
@@ -50,35 +51,19 @@ class TrustRegion(Method):
 
     def step(self, point: Point) -> Point:
         solve = self.solver(point)
-        radius = self.radius
         while True:
-            if radius is None:
-                radius = self.first_radius(point)
-            p, promised = solve(radius)
+            p, promised = solve(self.radius)
             length = float(np.linalg.norm(p))
             if not promised > 0 or not np.any(np.abs(p) > self.evaluations.epsilon * np.abs(point.x)):
                 raise stalled()
             after = self.evaluations.point(point.x + p)
             ratio = self.ratio(point, after, p, promised)
             if ratio < 0.25:
-                radius = self.shorter(point, after, p, length, ratio)
-            elif ratio > 0.75 and length >= 0.99 * radius:
-                radius = min(2.5 * radius, self.longest)
+                self.radius = 0.25 * length if after.finite else 0.1 * length
+            elif ratio > 0.75 and length >= 0.99 * self.radius:
+                self.radius = min(2.0 * self.radius, self.longest)
             if ratio > self.eta:
-                self.radius = radius
                 return after
-
-    def first_radius(self, point: Point) -> float:
-        return min(max(1.0, 0.1 * float(np.linalg.norm(point.x))), self.longest)
-
-    def shorter(self, point: Point, after: Point, p: Array, length: float, ratio: float) -> float:
-        """A smaller radius: a share of the step, where f's parabola along it has its minimum."""
-        if not after.finite:
-            return 0.1 * length
-        slope = float(point.g @ p)
-        curvature = after.f - point.f - slope
-        best = -0.5 * slope / curvature if curvature > 0 else 0.25
-        return min(max(best, 0.1), 0.5) * length
 
     def ratio(self, point: Point, after: Point, p: Array, promised: float) -> float:
         """Actual over promised decrease; by the slopes alone where rounding hides the decrease of f."""
@@ -92,7 +77,7 @@ class TrustRegion(Method):
 
 
 class TrustExact(TrustRegion):
-    """The model's exact minimiser, from the spectrum of the Hessian: p = −(H + λ I)⁻¹ g with λ ≥ 0 and ‖p‖ = Δ, or λ = 0.
+    """The exact minimiser p = −(H + λ I)⁻¹ g with λ ≥ 0 and ‖p‖ = Δ, or λ = 0, from the spectrum of H.
 
     References
     ----------
@@ -120,7 +105,7 @@ def secular(values: Array, slopes: Array, radius: float) -> Array:
         if float(np.linalg.norm(p)) <= radius:
             return p
     floor = max(0.0, -lowest)
-    # Everything but the lowest eigenspace at λ = −lowest: the hard case is where this is short and g is orthogonal to it.
+    # All but the lowest eigenspace at λ = −lowest: the hard case is where it is short and g has no share in that.
     gap = values + floor
     bottom = gap <= 1e-12 * scale
     if float(np.linalg.norm(slopes[bottom])) <= 1e-14 * float(np.linalg.norm(slopes)):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..nn import Parameters
-from ..optim import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+from ..optim import BATCH_METHODS, SGD, AdaGrad, Adam, AdamW, BatchMinimizer, Optimizer, RMSProp
 
 LearningRate = float | Callable[[int], float]
 OptimizerLike = str | Callable[[Parameters], Optimizer]
@@ -46,6 +46,7 @@ def make_optimizer(
     options: Mapping[str, Any] | None = None,
     schedule: str = "constant",
     steps: int = 0,
+    by_objective: bool = False,
 ) -> Optimizer:
     """The optimizer of a fit.
 
@@ -55,6 +56,8 @@ def make_optimizer(
     lr : learning rate or function of the step; by default the optimizer's own
     options : the optimizer's other arguments by name (``momentum``, ``betas``, …)
     schedule : one of `SCHEDULES`: how lr falls over the fit, to 0 after `steps` steps
+    by_objective : whether the fit has an objective to evaluate, so that the methods of `dlcore.optim.BATCH_METHODS` are
+        offered too; theirs is `dlcore.optim.BatchMinimizer`
 
     Raises
     ------
@@ -75,8 +78,15 @@ def make_optimizer(
         if made.parameters is not parameters:
             raise ValueError("fit: optimizer was made for other parameters than this model's")
         return made
+    if by_objective and isinstance(optimizer, str) and optimizer in BATCH_METHODS:
+        if lr is not None or schedule != "constant":
+            raise ValueError(
+                f"fit: optimizer {optimizer!r} finds its steps by line searches and takes no lr or schedule"
+            )
+        return BatchMinimizer(parameters, optimizer, **given)
     if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
-        raise ValueError(f"fit: optimizer is {optimizer!r}, expected one of {', '.join(OPTIMIZERS)}")
+        names = ", ".join([*OPTIMIZERS, *(BATCH_METHODS if by_objective else ())])
+        raise ValueError(f"fit: optimizer is {optimizer!r}, expected one of {names}")
     kind = OPTIMIZERS[optimizer]
     known = inspect.signature(kind).parameters
     for name in given:
