@@ -68,7 +68,8 @@ def at_rounding(ray: Ray, trial: Trial, c1: float, c2: float) -> bool:
     Hager, Zhang (2005), equation 4.1.
     """
     slope = ray.start.slope
-    return trial.f <= ray.start.f + ray.noise and (2 * c1 - 1) * slope >= trial.slope >= c2 * slope
+    hidden = abs(trial.f - ray.start.f) <= ray.noise
+    return hidden and (2 * c1 - 1) * slope >= trial.slope >= c2 * slope
 
 
 class StrongWolfe:
