@@ -25,7 +25,9 @@ def percentages(text):
 
 
 def test_every_example_is_tested():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"rbm_samples.py", "dbn_digits.py", "training_loop.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "rbm_samples.py", "dbn_digits.py", "training_loop.py", "minimize_paths.py",
+    }  # fmt: skip
 
 
 def test_rbm_samples(tmp_path):
@@ -45,3 +47,13 @@ def test_training_loop(tmp_path):
     (error,) = percentages(text)
     assert error < 5
     assert float(text.split()[-1]) < 4
+
+
+def test_minimize_paths(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("minimize_paths.py", tmp_path)
+    values = {tuple(line.split()[:2]): float(line.split()[-1]) for line in text.splitlines() if "evaluations" in line}
+    assert len(values) == 12
+    for (function, method), value in values.items():
+        assert value < (0.1 if method == "gradient-descent" else 1e-8) if function == "rosenbrock" else value == -0.25
+    assert {path.name for path in tmp_path.iterdir()} == {"minimize-paths.png", "minimize-convergence.png"}

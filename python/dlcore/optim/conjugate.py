@@ -70,7 +70,6 @@ class ConjugateGradient(Method):
         self.beta = FORMULAS[formula]
         self.line_search = make_line_search(line_search, c1, c2)
         self._direction: Array | None = None
-        self._old_f = math.nan
         self._old_step = math.nan  # α gᵀd of the last step
 
     def _first_alpha(self, point: Point, slope: float) -> float:
@@ -92,7 +91,7 @@ class ConjugateGradient(Method):
             trial = self.search(self.line_search, point, direction, self._first_alpha(point, slope))
         if trial is None:
             raise stalled()
-        self._old_f, self._old_step = point.f, trial.alpha * slope
+        self._old_step = trial.alpha * slope
         g = trial.point.g
         y = g - point.g
         dy = float(direction @ y)

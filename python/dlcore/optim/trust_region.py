@@ -57,7 +57,7 @@ class TrustRegion(Method):
             if not promised > 0 or not np.any(np.abs(p) > self.evaluations.epsilon * np.abs(point.x)):
                 raise stalled()
             after = self.evaluations.point(point.x + p)
-            ratio = self.ratio(point, after, p, promised)
+            ratio = self.ratio(point, after, p, promised, inside=length < 0.99 * self.radius)
             if ratio < 0.25:
                 self.radius = 0.25 * length if after.finite else 0.1 * length
             elif ratio > 0.75 and length >= 0.99 * self.radius:
@@ -65,12 +65,15 @@ class TrustRegion(Method):
             if ratio > self.eta:
                 return after
 
-    def ratio(self, point: Point, after: Point, p: Array, promised: float) -> float:
-        """Actual over promised decrease; by the slopes alone where rounding hides the decrease of f."""
+    def ratio(self, point: Point, after: Point, p: Array, promised: float, inside: bool) -> float:
+        """Actual over promised decrease; by the slopes alone where rounding hides the decrease of f.
+
+        Not so for a step that the radius limits: a radius that shrank so far says that the gradient is wrong.
+        """
         if not after.finite:
             return -math.inf
         actual = point.f - after.f
-        if abs(actual) <= noise(self.evaluations, point.f) and promised <= noise(self.evaluations, point.f):
+        if inside and max(abs(actual), promised) <= noise(self.evaluations, point.f):
             # The trapezoidal rule for the integral of the slope along p.
             actual = -0.5 * float((point.g + after.g) @ p)
         return actual / promised
