@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 from dlcore import optim
-from problems import PROBLEMS, Problem
+from problem import Problem
+from problems import PROBLEMS
 
 GTOL = 1e-5
 LIMIT = 5000  # evaluations of f
