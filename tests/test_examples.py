@@ -32,6 +32,7 @@ def test_every_example_is_tested():
         "optimizer_paths.py",
         "correntropy.py",
         "loss_curves.py",
+        "minimize_paths.py",
     }
 
 
@@ -83,3 +84,13 @@ def test_loss_curves(tmp_path):
     run("loss_curves.py", tmp_path)
     names = {"loss-residual.png", "loss-gaussian.png", "loss-margin.png", "loss-probability.png"}
     assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_minimize_paths(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("minimize_paths.py", tmp_path)
+    values = {tuple(line.split()[:2]): float(line.split()[-1]) for line in text.splitlines() if "evaluations" in line}
+    assert len(values) == 12
+    for (function, method), value in values.items():
+        assert value < (0.1 if method == "gradient-descent" else 1e-8) if function == "rosenbrock" else value == -0.25
+    assert {path.name for path in tmp_path.iterdir()} == {"minimize-paths.png", "minimize-convergence.png"}

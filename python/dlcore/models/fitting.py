@@ -27,7 +27,7 @@ class FitOptions:
     epochs : int >= 0, passes over the data; a resumed fit counts those it had
     batch_size : int >= 1, cases to a step; at most the number of cases
     optimizer : one of `dlcore.train.OPTIMIZERS` ("adam", "sgd", …), or a function of the parameters returning an
-        Optimizer
+        Optimizer; or "cg", "l-bfgs", … with `line_searches` on each batch, see `dlcore.optim.BatchMinimizer`
     lr : learning rate, or a function of the step (see `dlcore.optim.schedules`); the optimizer's own by default
     schedule : "constant", "linear" or "cosine": how lr falls over the fit
     validation_fraction : share in (0, 1) of the cases held out for validation, where no validation data are given
@@ -76,7 +76,7 @@ def fit_network(
     steps_in_epoch = -(-data[0].shape[0] // batch_size)
     epochs = fit.epochs if isinstance(fit.epochs, int) else 0  # Run says what is wrong with another
     optimizer = train.make_optimizer(
-        fit.optimizer, model.trained_parameters, fit.lr, fit.options, fit.schedule, epochs * steps_in_epoch
+        fit.optimizer, model.trained_parameters, fit.lr, fit.options, fit.schedule, epochs * steps_in_epoch, True
     )
     callbacks = [*_early_stopping(fit.early_stopping), *fit.callbacks]
     for callback in callbacks:

@@ -7,7 +7,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..nn import Parameters
-from ..optim import SGD, AdaDelta, AdaGrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp, Rprop
+from ..optim import (
+    BATCH_METHODS,
+    SGD,
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    BatchMinimizer,
+    Lion,
+    NAdam,
+    Optimizer,
+    RMSProp,
+    Rprop,
+)
 from ..optim.schedules import Cosine, Linear
 
 LearningRate = float | Callable[[int], float]
@@ -48,6 +61,7 @@ def make_optimizer(
     options: Mapping[str, Any] | None = None,
     schedule: str = "constant",
     steps: int = 0,
+    by_objective: bool = False,
 ) -> Optimizer:
     """The optimizer of a fit.
 
@@ -57,6 +71,8 @@ def make_optimizer(
     lr : learning rate or function of the step; by default the optimizer's own
     options : the optimizer's other arguments by name (``momentum``, ``groups``, ``max_grad_norm``, …)
     schedule : one of `SCHEDULES`: how lr falls over the fit, to 0 after `steps` steps; the groups' own rates do as well
+    by_objective : whether the fit has an objective to evaluate, so that the methods of `dlcore.optim.BATCH_METHODS` are
+        offered too; theirs is `dlcore.optim.BatchMinimizer`
 
     Raises
     ------
@@ -77,8 +93,15 @@ def make_optimizer(
         if made.parameters is not parameters:
             raise ValueError("fit: optimizer was made for other parameters than this model's")
         return made
+    if by_objective and isinstance(optimizer, str) and optimizer in BATCH_METHODS:
+        if lr is not None or schedule != "constant":
+            raise ValueError(
+                f"fit: optimizer {optimizer!r} finds its steps by line searches and takes no lr or schedule"
+            )
+        return BatchMinimizer(parameters, optimizer, **given)
     if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
-        raise ValueError(f"fit: optimizer is {optimizer!r}, expected one of {', '.join(OPTIMIZERS)}")
+        names = ", ".join([*OPTIMIZERS, *(BATCH_METHODS if by_objective else ())])
+        raise ValueError(f"fit: optimizer is {optimizer!r}, expected one of {names}")
     kind = OPTIMIZERS[optimizer]
     known = option_names(kind)
     for name in given:
