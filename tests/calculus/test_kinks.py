@@ -64,6 +64,30 @@ def test_beside_the_kink_and_under_the_other_policy(name: str) -> None:
     np.testing.assert_allclose(at, [[slope**2 + (0.5 if name == "elu" else 0)]], rtol=1e-14)
 
 
+LOSSES: dict[str, Callable[[Tensor, Any], Tensor]] = {
+    "absolute": losses.absolute_error,
+    "epsilon_insensitive": lambda f, y: losses.epsilon_insensitive(f, y, 0.25),
+    "hinge": losses.hinge,
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("position", [0, 1], ids=["prediction", "target"])
+def test_losses_with_kinks(name: str, position: int) -> None:
+    if name == "hinge" and position:
+        pytest.skip("its target is a sign")
+    f, y = np.array([0.5, 3.0, 1.25]), np.array([-1.0, 1.0, 1.0])
+    at = {"absolute": (1.25, 1.25), "epsilon_insensitive": (1.25, 1.0), "hinge": (1.0, 1.0)}[name]
+    assert not hessian(lambda f: LOSSES[name](f, y))(f + 0.0625).numpy().any()
+    f[2], y[2] = at
+    expected = rf"^loss {name}: a second derivative .*element \(2,\) of \(3,\); use the "
+    with pytest.raises(ValueError, match=expected):
+        hessian(LOSSES[name], position)(tensor(f), tensor(y))
+    grad(LOSSES[name])(tensor(f), tensor(y))
+    with kinks("zero"):
+        assert not hessian(LOSSES[name], position)(tensor(f), tensor(y)).numpy().any()
+
+
 def test_a_kink_counts_only_where_it_is_crossed() -> None:
     f = lambda x, w: ops.sum(w * ops.relu(x))  # noqa: E731
     x, still, moving = np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([1.0, 0.0])

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..autodiff import grad
+from ..autodiff import grad, kinks
 from ..calculus import hvp
 from ..ops.creation import is_number
 from ..tensor import Operand, Tensor, as_tensor, int32, tensor
@@ -186,14 +186,15 @@ class Loss:
         Returns
         -------
         the diagonal, of the prediction's shape; for losses of rows the blocks, (n, C, C) for predictions (n, C) and
-        (n, d1, ..., C, C) for (n, C, d1, ...). At a kink it is the Hessian of a side.
+        (n, d1, ..., C, C) for (n, C, d1, ...). At a kink it is the Hessian of a side, where `dlcore.hessian` raises.
         """
         f = as_tensor(prediction, name=self.name)
         losses, mass = self.losses(f, target)
         share: Tensor = grad(lambda x: ops.sum(reduce(x, self.reduction, sample_weight, self.name, mass)))(losses)
-        if self.rows:
-            return self.blocks(f, target) * ops.reshape(share, (*share.shape, 1, 1))
-        return self.diagonal(f, target) * share
+        with kinks("zero"):
+            if self.rows:
+                return self.blocks(f, target) * ops.reshape(share, (*share.shape, 1, 1))
+            return self.diagonal(f, target) * share
 
     def _sum(self, f: Tensor, target: Any) -> Tensor:
         return ops.sum(self.losses(f, target)[0])

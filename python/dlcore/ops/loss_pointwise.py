@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ..autodiff import differentiable
+from ..tape import state
 from ..tensor import Tensor
 from .activation import sigmoid, softplus
 from .broadcast import Result
 from .comparison import equal, where
 from .creation import zeros_like
 from .elementwise import affine, exp, expm1, log, log1p, negative, power, square
+from .kinks import crossing_at, equal_to
 
 Third = Callable[[Tensor, Tensor, float], Tensor]
 ByTarget = tuple[Third, Third, Third]
@@ -98,6 +101,30 @@ _BY_TARGET: dict[str, ByTarget] = {
 }
 
 
+# Kinds whose slope jumps, and what to use instead; huber's and squared_hinge's curvature jumps, which is no kink.
+_KINKED = {
+    "absolute": "the log_cosh or huber loss",
+    "epsilon_insensitive": "the huber loss",
+    "hinge": "the squared_hinge or log loss",
+}
+
+
+def _at_kink(f: Tensor, y: Tensor, kind: str, parameter: float) -> Any:
+    """1 where the slope jumps, as an array of the device."""
+    device = f.array.device
+    if kind == "hinge":
+        return equal_to(Tensor(device.multiply(y.array, f.array)), parameter)
+    distance = Tensor(device.abs(device.subtract(f.array, y.array)))
+    return equal_to(distance, parameter if kind == "epsilon_insensitive" else 0.0)
+
+
+def _curvature(g: Tensor, dlosses: Tensor, f: Tensor, y: Tensor, kind: str, parameter: float) -> Tensor:
+    """g dloss ∂²ℓ/∂f², an error where it is asked for at a kink (see `dlcore.ops.kinks`)."""
+    if kind in _KINKED and state.kinks == "raise":
+        crossing_at(f"loss {kind}", lambda: _at_kink(f, y, kind, parameter), _KINKED[kind])(g, dlosses)
+    return pointwise_loss_hessian(g * dlosses, f, y, kind, parameter)
+
+
 def _by_target(order: int, dy: Tensor, f: Tensor, y: Tensor, kind: str, parameter: float) -> Tensor:
     """dy times the derivative by y of the loss's derivative of that order by f."""
     if kind in _OF_THE_DIFFERENCE:
@@ -147,8 +174,12 @@ def pointwise_loss_grad(
     return (
         Tensor(y),
         lambda g: pointwise_loss_grad(g, prediction, target, kind, parameter),
-        lambda g: pointwise_loss_hessian(g * dlosses, prediction, target, kind, parameter),
-        lambda g: _by_target(1, g * dlosses, prediction, target, kind, parameter),
+        lambda g: _curvature(g, dlosses, prediction, target, kind, parameter),
+        lambda g: (
+            negative(_curvature(g, dlosses, prediction, target, kind, parameter))
+            if kind in _OF_THE_DIFFERENCE
+            else _by_target(1, g * dlosses, prediction, target, kind, parameter)
+        ),
     )
 
 
