@@ -30,6 +30,7 @@ WITHOUT_CASE = {
     "set_allocation_checks": "the fixture `checked`",
     "set_num_threads": "test_runtime",
     "unwatch_writes": "calculus/test_mutation",
+    "teams_started": "test_every_kernel_is_tried_on_several_threads",
     "watch_writes": "calculus/test_mutation",
 }
 RUNTIME = {name for name, where in WITHOUT_CASE.items() if where in ("test_runtime", "the fixture `checked`")}

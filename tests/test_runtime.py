@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
+import sys
+import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +19,12 @@ import pytest
 from dlcore import Generator, Tensor, nn, ops, tensor, value_and_grad
 from processes import LINUX, outputs, python
 
+
+def living_threads() -> int:
+    """Threads of this process, those of the kernels among them."""
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
 # --- threads ---
 
 
@@ -26,9 +35,14 @@ def test_threads_are_set_and_checked(device: Any) -> None:
     for n in (0, -1, 1025):
         with pytest.raises(ValueError, match=f"^set_num_threads: n is {n}, expected 1 to 1024"):
             dlcore.set_num_threads(n)
-    with pytest.raises(TypeError):
+    for n in (2**40, -(2**70)):
+        with pytest.raises(ValueError, match=f"^set_num_threads: n is {n}, expected 1 to 1024$"):
+            dlcore.set_num_threads(n)
+    with pytest.raises(TypeError, match=r"^set_num_threads: n is a str, expected an integer$"):
         dlcore.set_num_threads("2")  # type: ignore[arg-type]
     assert dlcore.get_num_threads() == 1024
+    dlcore.set_num_threads(np.int64(3))  # type: ignore[arg-type]
+    assert dlcore.get_num_threads() == 3
 
 
 @pytest.mark.parametrize(
@@ -38,20 +52,116 @@ def test_threads_are_set_and_checked(device: Any) -> None:
         ({"OMP_NUM_THREADS": "2"}, 2),
         ({"OMP_NUM_THREADS": "4,2"}, 4),
         ({"DLCORE_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"}, 3),
-        ({"DLCORE_NUM_THREADS": "many", "OMP_NUM_THREADS": "2"}, 2),
+        ({"DLCORE_NUM_THREADS": " 0003 "}, 3),
+        ({"DLCORE_NUM_THREADS": "", "OMP_NUM_THREADS": "2"}, 2),
+        ({"DLCORE_NUM_THREADS": "1024"}, 1024),
+        ({"OMP_NUM_THREADS": "99999999999999999999"}, 1024),
     ],
 )
 def test_threads_from_the_environment(environment: dict[str, str], expected: int) -> None:
     assert python("import dlcore; print(dlcore.get_num_threads())", **environment) == str(expected)
 
 
+@pytest.mark.parametrize("given", ["0", "-2", "many", "2.0", "4,2", "1025", "99999999999999999999"])
+def test_a_number_of_threads_that_is_none_is_refused_at_import(given: str) -> None:
+    code = """
+        try:
+            import dlcore
+        except ImportError as error:
+            print(error)
+    """
+    expected = f"DLCORE_NUM_THREADS: '{given}' is given, expected an integer from 1 to 1024"
+    assert python(code, DLCORE_NUM_THREADS=given, OMP_NUM_THREADS="2") == expected
+
+
 @LINUX
-@pytest.mark.parametrize("environment", [{}, {"DLCORE_NUM_THREADS": "0"}, {"DLCORE_NUM_THREADS": "-2"}])
+@pytest.mark.parametrize("environment", [{}, {"OMP_NUM_THREADS": "0"}, {"OMP_NUM_THREADS": "many"}])
 def test_the_default_is_what_this_process_may_use(environment: dict[str, str]) -> None:
     found = int(python("import dlcore; print(dlcore.get_num_threads())", **environment))
     assert 1 <= found <= len(os.sched_getaffinity(0))
     pinned = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
     assert python(pinned + "import dlcore; print(dlcore.get_num_threads())", **environment) == "1"
+
+
+@pytest.mark.parametrize(
+    ("own", "limits", "expected"),
+    [
+        ("0::/\n", {"": "150000 100000\n"}, 2),
+        ("0::/\n", {"": "max 100000\n"}, 0),
+        ("0::/\n", {}, 0),
+        ("0::/user.slice/job\n", {"user.slice": "400000 100000\n", "user.slice/job": "300000 100000\n"}, 3),
+        ("0::/user.slice/job\n", {"user.slice": "100000 100000\n", "user.slice/job": "300000 100000\n"}, 1),
+        ("0::/user.slice/job\n", {"user.slice": "200000 100000\n", "user.slice/job": "max 100000\n"}, 2),
+        ("0::/of/the/host\n", {"": "250000 100000\n"}, 3),
+        ("0::/../elsewhere\n", {"": "100000 100000\n"}, 1),
+        ("4:cpu:/first\n0::/second\n", {"first": "100000 100000\n", "second": "700000 100000\n"}, 7),
+        ("", {"": "200000 100000\n"}, 2),
+        ("0::/\n", {"": "nonsense"}, 0),
+        ("0::/\n", {"": "0 0\n"}, 0),
+    ],
+)
+def test_the_quota_is_that_of_the_groups_of_this_process(
+    own: str, limits: dict[str, str], expected: int, tmp_path: Path
+) -> None:
+    (tmp_path / "cgroup").write_text(own)
+    for group, text in limits.items():
+        (tmp_path / "fs" / group).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "fs" / group / "cpu.max").write_text(text)
+    assert dlcore.device._cgroup_quota(tmp_path / "cgroup", tmp_path / "fs") == expected
+
+
+@pytest.mark.parametrize(
+    "kernel", ["a_resident", "b_resident", "sliced", "pool", "pool_grad", "conv", "batch", "weight"]
+)
+def test_the_number_of_threads_may_change_during_a_call(kernel: str) -> None:
+    code = """
+        import sys, threading, time, numpy as np, dlcore.device
+        device = dlcore.device.cpu
+        rng, one, none = np.random.default_rng(0), (1, 1), (0, 0)
+        def array(*shape):
+            return device.from_numpy(rng.standard_normal(shape).astype(np.float32))
+        images, weight = array(64, 8, 16, 16), array(16, 8, 3, 3)
+        def product(m, k, n):
+            a, b = array(m, k), array(k, n)
+            return lambda: device.matmul(a, b)
+        dy, small, planes = array(64, 16, 16, 16), array(200, 8, 6, 6), array(600, 4, 16, 16)
+        call = {
+            "a_resident": product(200, 300, 900),
+            "b_resident": product(2000, 200, 40),
+            "sliced": product(20, 4000, 30),
+            "pool": lambda: device.avg_pool2d(planes, (3, 3), one, one),
+            "pool_grad": lambda: device.avg_pool2d_grad(planes, (3, 3), one, one, (16, 16)),
+            "conv": lambda: device.conv2d(images, weight, None, one, one, one, 1),
+            "batch": lambda: device.conv2d(small, weight, None, one, one, one, 1),
+            "weight": lambda: device.conv2d_weight_grad(images, dy, (3, 3), one, one, one, 1),
+        }[sys.argv[1]]
+        device.set_num_threads(1)
+        expected, stop = call().numpy().tobytes(), threading.Event()
+        device.set_allocation_checks(True)
+        def change():
+            while not stop.is_set():
+                device.set_num_threads(1)
+                device.set_num_threads(16)
+        thread = threading.Thread(target=change)
+        sys.setswitchinterval(1e-5)
+        thread.start()
+        end, wrong = time.monotonic() + 1, 0
+        while time.monotonic() < end:
+            wrong += call().numpy().tobytes() != expected
+        stop.set()
+        thread.join()
+        print(wrong, device.guard_violations())
+    """
+    assert python(f"import sys; sys.argv = ['', {kernel!r}]\n" + textwrap.dedent(code)) == "0 0"
+
+
+@LINUX
+def test_few_threads_a_processor_are_started(device: Any) -> None:
+    before = living_threads()
+    device.set_num_threads(1024)
+    x = tensor(np.ones((3000, 3000)), "float32")
+    ops.tanh(x)
+    assert living_threads() - before <= 4 * len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize(
@@ -123,6 +233,40 @@ def test_numbers_that_change_meanwhile_are_no_crash() -> None:
     assert python(code, DLCORE_NUM_THREADS="2") == "done"
 
 
+@LINUX
+@pytest.mark.parametrize("kernel", ["max", "bernoulli"])
+def test_a_search_in_numbers_that_change_meanwhile_ends_with_the_array(kernel: str) -> None:
+    code = """
+        import ctypes, sys, threading, time, numpy as np
+        from dlcore import from_dlpack
+        n, libc = 4096, ctypes.CDLL(None)
+        start, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+        libc.mmap.restype, libc.mmap.argtypes = start, [start, size, number, number, number, ctypes.c_long]
+        libc.mprotect.argtypes = [start, size, number]
+        place = libc.mmap(None, 4 * n + 4096, 3, 0x22, -1, 0)
+        assert libc.mprotect(place + 4 * n, 4096, 0) == 0  # the array ends where nothing may be read
+        shared = np.ctypeslib.as_array((ctypes.c_float * n).from_address(place))
+        x, stop = from_dlpack(shared).array, threading.Event()
+        def change():
+            k = 0
+            while not stop.is_set():
+                shared[...] = (k := k + 1) % 2 * 2
+        thread = threading.Thread(target=change)
+        sys.setswitchinterval(1e-5)
+        thread.start()
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            try:
+                x.device.max(x, None, False) if sys.argv[1] == "max" else x.device.bernoulli(1, 2, x)
+            except ValueError:
+                pass
+        stop.set()
+        thread.join()
+        print("done")
+    """
+    assert python(f"import sys; sys.argv = ['', {kernel!r}]\n" + textwrap.dedent(code)) == "done"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_computes_after_threads_were_used() -> None:
     code = """
@@ -173,6 +317,27 @@ def test_a_module_that_is_unknown_or_cannot_run_is_refused() -> None:
     for isa, reason in dlcore.device.describe()["modules"].items():
         if isa in dlcore.device.CPU_ISAS and reason != "available":
             assert python(code, DLCORE_ISA=isa) == f"DLCORE_ISA: '{isa}' cannot be used: {reason}"
+
+
+EMULATOR = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(EMULATOR is None, reason="needs qemu-user")
+@pytest.mark.parametrize(("processor", "expected"), [("Nehalem", "generic"), ("Haswell", "avx2")])
+def test_an_older_processor_gets_a_module_that_it_can_run(processor: str, expected: str) -> None:
+    code = """
+        import numpy as np, dlcore
+        from dlcore import Generator, ops, tensor
+        a = tensor(np.arange(6.0).reshape(2, 3), "float64")
+        print(dlcore.device.isa, (a @ ops.transpose(a)).numpy().tolist(), float(ops.sum(ops.exp(a * 0)).numpy()))
+        ops.conv2d(ops.ones((2, 1, 9, 9)), ops.ones((3, 1, 3, 3))), ops.normal(Generator(0), (1000,))
+    """
+    if expected != "generic" and dlcore.device.describe()["modules"][expected] == "not in this build":
+        pytest.skip("not in this build")
+    command = [str(EMULATOR), "-cpu", processor, sys.executable]
+    shown = python(code, command, DLCORE_NUM_THREADS="1")
+    assert shown == f"{expected} [[5.0, 14.0], [14.0, 50.0]] 6.0"
 
 
 def test_the_choice_among_modules(monkeypatch: pytest.MonkeyPatch) -> None:
