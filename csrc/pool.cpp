@@ -12,9 +12,9 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-// Along an axis whose padding is at least the image, every window covers the whole image, the padding being at most half
-// the window: as good as windows of the image itself, none apart from the others. Neither a padded plane nor a loop over
-// a window then grows with what was asked for. The numbers of outputs are those of the shape as it was.
+// Along an axis whose padding is at least the image, every window covers the whole image, the padding being at most
+// half the window: as good as windows of the image itself, none apart from the others. Neither a padded plane nor a
+// loop over a window then grows with what was asked for. The numbers of outputs are those of the shape as it was.
 PoolShape without_surplus(PoolShape s) {
   const auto clip = [](Index size, Index& kernel, Index& stride, Index& padding) {
     if (padding < size) return;

@@ -121,13 +121,14 @@ def test_the_number_of_threads_may_change_during_a_call(kernel: str) -> None:
         def array(*shape):
             return device.from_numpy(rng.standard_normal(shape).astype(np.float32))
         images, weight = array(64, 8, 16, 16), array(16, 8, 3, 3)
+        tall, narrow = array(200, 2000), array(200, 40)
         def product(m, k, n):
             a, b = array(m, k), array(k, n)
             return lambda: device.matmul(a, b)
         dy, small, planes = array(64, 16, 16, 16), array(200, 8, 6, 6), array(600, 4, 16, 16)
         call = {
             "a_resident": product(200, 300, 900),
-            "b_resident": product(2000, 200, 40),
+            "b_resident": lambda: device.matmul(tall, narrow, transpose_a=True),
             "sliced": product(20, 4000, 30),
             "pool": lambda: device.avg_pool2d(planes, (3, 3), one, one),
             "pool_grad": lambda: device.avg_pool2d_grad(planes, (3, 3), one, one, (16, 16)),
@@ -293,6 +294,35 @@ def test_a_forked_child_computes_after_threads_were_used() -> None:
         print("done")
     """
     assert python(code, DLCORE_NUM_THREADS="2") == "done"
+
+
+@pytest.mark.parametrize("kernel", ["rbm_gibbs", "rbm_cd", "persistent"])
+def test_an_interrupt_ends_a_long_chain(kernel: str) -> None:
+    code = """
+        import os, signal, sys, threading, time, numpy as np, dlcore.device
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        device, sent = dlcore.device.cpu, []
+        v, w, b, c, h = (device.full(shape, 0.0, "float32") for shape in ((50, 30), (30, 20), (30,), (20,), (50, 20)))
+        chains, forever = h.copy() if kernel == "persistent" else None, 2**31 - 1
+        out = device.full((30 * 20 + 30 + 20,), 7.0, "float32")
+        def interrupt():
+            sent.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+        threading.Timer(0.3, interrupt).start()
+        try:
+            if kernel == "rbm_gibbs":
+                device.rbm_gibbs(v, w, b, c, forever, 1, 2)
+            else:
+                device.rbm_cd(v, w, b, c, forever, 1, 2, chains=chains, out=out)
+        except KeyboardInterrupt:
+            same = chains is None or chains.numpy().tobytes() == h.numpy().tobytes()
+            print(time.monotonic() - sent[0] < 0.5, same, (out.numpy() == 7).all(), device.memory_stats()["in_use"])
+        del chains, out, v, w, b, c, h
+        print(device.memory_stats()["in_use"])
+    """
+    answered, left = python(f"kernel = {kernel!r}\n" + textwrap.dedent(code), DLCORE_NUM_THREADS="2").split("\n")
+    assert answered.startswith("True True True")
+    assert left == "0"
 
 
 # --- modules ---

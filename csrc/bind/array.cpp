@@ -208,8 +208,7 @@ Array from_dlpack(const py::capsule& capsule) {
                 std::to_string(max_ndim));
   Shape shape;
   for (int i = 0; i < tensor.ndim; ++i) {
-    if (tensor.shape[i] < 0)
-      value_error("from_dlpack: dimension " + std::to_string(tensor.shape[i]) + " is negative");
+    if (tensor.shape[i] < 0) value_error("from_dlpack: dimension " + std::to_string(tensor.shape[i]) + " is negative");
     shape.append(tensor.shape[i]);
   }
   require_size_fits("from_dlpack", shape, dtype);

@@ -81,7 +81,7 @@ GEOMETRIES: list[tuple[str, tuple[int, ...], Pair, Pair, Pair]] = [
     ("padding beyond the image", (2, 2, 1, 2), (6, 6), (1, 1), (3, 3)),
     ("kernel of one", (2, 3, 5, 18), (1, 1), (1, 1), (0, 0)),
     ("global", (3, 5, 7, 7), (7, 7), (1, 1), (0, 0)),
-    ("planes above the grain", (3, 1, 200, 190), (2, 2), (2, 2), (0, 0)),
+    ("planes above the grain", (5, 1, 200, 190), (2, 2), (2, 2), (0, 0)),
     ("no images", (0, 3, 8, 8), (2, 2), (2, 2), (0, 0)),
     ("no channels", (2, 0, 8, 8), (3, 3), (1, 1), (1, 1)),
 ]
