@@ -96,10 +96,10 @@ template <typename T> class BatchCorrelator {
     const Index most_rows = std::min(c_.vertical.source_size, (rows_ - 1) * c_.vertical.source_step + span() + 1);
     const Index source_size = most_rows * c_.horizontal.source_size * c_.channels * image_lanes<T>;
     const Index sums_size = c_.rows * sum_stride();
-    const int workers = max_workers(items, grain);
-    const Buffer<T> space(workers * (source_size + sums_size));
-    const Buffer<Run<T>> runs(workers * max_runs_);
-    parallel_for_workers(items, grain, [&](Index begin, Index end, int worker) {
+    const Team team(items, grain);
+    const Buffer<T> space(team.workers() * (source_size + sums_size));
+    const Buffer<Run<T>> runs(team.workers() * max_runs_);
+    team.run([&](Index begin, Index end, int worker) {
       T* mine = space.data() + worker * (source_size + sums_size);
       for (Index item = begin; item < end; ++item) {
         const Index group = item / strips_ % c_.groups, image = item / strips_ / c_.groups * image_lanes<T>;

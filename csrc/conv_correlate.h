@@ -101,8 +101,9 @@ template <typename T> class Correlator {
     const Index work = c_.rows * c_.depth() * layout_.rows * c_.horizontal.outputs;
     const Index grain = std::max<Index>(1, multiply_grain / std::max<Index>(1, work));
     const Index planes = prepared_size(layout_, c_.vertical, c_.horizontal), sums = c_.rows * sum_stride_;
-    const Buffer<T> space(max_workers(items, grain) * round_up(planes + sums, 64));
-    parallel_for_workers(items, grain, [&](Index begin, Index end, int worker) {
+    const Team team(items, grain);
+    const Buffer<T> space(team.workers() * round_up(planes + sums, 64));
+    team.run([&](Index begin, Index end, int worker) {
       T* mine = space.data() + worker * round_up(planes + sums, 64);
       for (Index item = begin; item < end; ++item) {
         const Index image = item / strips_, group = image % c_.groups, first = item % strips_ * layout_.rows;

@@ -111,9 +111,10 @@ template <typename T> class WeightGrad {
       together =
           std::clamp<Index>(std::min(gradient_positions / (strip_ * columns_), 2 * gradient_limit / (x_unit + dy_unit)),
                             1, ceil_div(s_.batch, slabs));
-    const Buffer<T> space(max_workers(items, grain) * together * (x_unit + dy_unit));
+    const Team team(items, grain);
+    const Buffer<T> space(team.workers() * together * (x_unit + dy_unit));
     const Buffer<T> sums(slabs * size);
-    parallel_for_workers(items, grain, [&](Index begin, Index end, int worker) {
+    team.run([&](Index begin, Index end, int worker) {
       Strip strip{};
       strip.x = space.data() + worker * together * (x_unit + dy_unit);
       strip.dy = strip.x + together * x_unit;

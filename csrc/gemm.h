@@ -188,7 +188,8 @@ template <typename T, typename Problem> class Product {
     const Index group = std::clamp<Index>(packed_a_size<T> / (row_block * a_panel), 1, depth_blocks_);
     const Index grain = std::max<Index>(1, multiply_grain / (row_block * MR<T> * b_panel * group));
     const Buffer<T> packed_a(row_block * a_panel * group);
-    const Buffer<T> packed_b(max_workers(problem_.panels, grain) * b_panel);
+    const Team team(problem_.panels, grain);
+    const Buffer<T> packed_b(team.workers() * b_panel);
     for (Index first_row = 0; first_row < row_panels_.count; first_row += row_block) {
       const Index row_count = std::min(row_block, row_panels_.count - first_row);
       for (Index first_block = 0; first_block < depth_blocks_; first_block += group) {
@@ -200,7 +201,7 @@ template <typename T, typename Problem> class Product {
                           a_panel);
           }
         });
-        parallel_for_workers(problem_.panels, grain, [&](Index begin, Index end, int worker) {
+        team.run([&](Index begin, Index end, int worker) {
           for (Index panel = begin; panel < end; ++panel)
             for (Index d = 0; d < block_count; ++d) {
               const ColumnsOfB<T> b = columns_of_b(panel, first_block + d, packed_b.data() + worker * b_panel);
@@ -216,15 +217,16 @@ template <typename T, typename Problem> class Product {
   void run_b_resident() const {
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
     const Index grain = std::max<Index>(1, multiply_grain / (problem_.panels * b_panel * MR<T>));
+    const Team team(row_panels_.count, grain);
     RowsOfA<T> ignored;
     const bool direct = direct_a(0, 0, ignored);
-    const Workspace<T> packed_a(direct ? 0 : max_workers(row_panels_.count, grain) * packed_at_once * a_panel);
+    const Workspace<T> packed_a(direct ? 0 : team.workers() * packed_at_once * a_panel);
     const Workspace<T> packed_b(problem_.panels * b_panel);
     ColumnsOfB<T> b[narrow_panels];
     for (Index block = 0; block < depth_blocks_; ++block) {
       for (Index panel = 0; panel < problem_.panels; ++panel)
         b[panel] = columns_of_b(panel, block, packed_b.data() + panel * b_panel);
-      parallel_for_workers(row_panels_.count, grain, [&](Index begin, Index end, int worker) {
+      team.run([&](Index begin, Index end, int worker) {
         T* space = packed_a.data() + worker * packed_at_once * a_panel;
         for (Index i = begin; i < end; ++i) {
           RowsOfA<T> a;
@@ -245,11 +247,11 @@ template <typename T, typename Problem> class Product {
     const Index slices = std::min(max_slices, depth_blocks_ / 2);
     const Index tile = MR<T> * NR<T>, sum_size = row_panels_.count * problem_.panels * tile;
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
-    const int workers = max_workers(slices, 1);
+    const Team team(slices, 1);
     const Buffer<T> sums(slices * sum_size);
-    const Buffer<T> packed_a(workers * row_panels_.count * a_panel);
-    const Buffer<T> packed_b(workers * b_panel);
-    parallel_for_workers(slices, 1, [&](Index begin, Index end, int worker) {
+    const Buffer<T> packed_a(team.workers() * row_panels_.count * a_panel);
+    const Buffer<T> packed_b(team.workers() * b_panel);
+    team.run([&](Index begin, Index end, int worker) {
       T* a = packed_a.data() + worker * row_panels_.count * a_panel;
       for (Index slice = begin; slice < end; ++slice) {
         const Index first = depth_blocks_ * slice / slices, last = depth_blocks_ * (slice + 1) / slices;

@@ -1,5 +1,5 @@
-// Losses with their gradients, one loss a row (softmax cross-entropy, fused and finite for any finite logits) or an
-// element; `dlosses` is the gradient with respect to these losses.
+// Losses with their gradients, one loss a row (softmax cross-entropy, fused, and finite for finite logits unless the
+// loss itself overflows) or an element; `dlosses` is the gradient with respect to these losses.
 #pragma once
 
 #include "types.h"

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +20,9 @@ constexpr std::size_t largest_request = std::size_t{1} << 46;
 constexpr std::size_t guard_bytes = 64;
 constexpr int guard_pattern = 0xA5;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
+// What is held may pass the peak of what was in use by a quarter of it and this: room for blocks that a steady state
+// needs at different times.
+constexpr Index spare_bytes = Index{64} << 20;
 
 int size_class_of(std::size_t bytes) {
   if (bytes <= memory_alignment) return 0;
@@ -39,6 +43,7 @@ struct Cache {
   std::mutex mutex;
   Storage* free_list[class_count] = {};  // linked through Storage::context
   MemoryStats stats{};
+  Index peak = 0;  // of stats.in_use
   Index fail_after = -1;
   bool checks = false;
   Index violations = 0;
@@ -77,9 +82,11 @@ bool guard_intact(const Storage* storage) {
   return true;
 }
 
-void free_cached(Cache& c) {
-  for (Storage*& head : c.free_list) {
-    while (head) {
+// Frees cached blocks, the largest first, until at most `most` bytes of them are left.
+void free_cached(Cache& c, Index most = 0) {
+  for (int size_class = class_count - 1; size_class >= 0; --size_class) {
+    Storage*& head = c.free_list[size_class];
+    while (head && c.stats.cached > most) {
       Storage* next = static_cast<Storage*>(head->context);
       c.stats.cached -= static_cast<Index>(head->bytes);
       head->~Storage();
@@ -87,6 +94,13 @@ void free_cached(Cache& c) {
       head = next;
     }
   }
+}
+
+// Before a block of `bytes` is asked of the system: gives back what would make the cache grow without bound where
+// sizes keep changing.
+void make_room(Cache& c, Index bytes) {
+  const Index needed = c.stats.in_use + bytes, peak = std::max(c.peak, needed);
+  free_cached(c, std::max<Index>(0, peak + peak / 4 + spare_bytes - needed));
 }
 
 // A fork while another thread allocates must not leave the child's lock taken.
@@ -112,6 +126,7 @@ Storage* allocate_storage(std::size_t bytes) {
     storage->context = nullptr;
     storage->references.store(1, std::memory_order_relaxed);
   } else {
+    make_room(c, static_cast<Index>(bytes_of_class(size_class)));
     storage = allocate_from_system(size_class);
     if (!storage) {  // what is cached may be what is missing
       free_cached(c);
@@ -121,6 +136,7 @@ Storage* allocate_storage(std::size_t bytes) {
     ++c.stats.system_allocations;
   }
   c.stats.in_use += static_cast<Index>(storage->bytes);
+  c.peak = std::max(c.peak, c.stats.in_use);
   storage->requested = bytes;
   storage->guarded = c.checks;
   if (storage->guarded) arm_guard(storage);
@@ -162,6 +178,7 @@ void release_cached_memory() noexcept {
   Cache& c = cache();
   const std::lock_guard lock(c.mutex);
   free_cached(c);
+  c.peak = c.stats.in_use;
 }
 
 void set_allocation_checks(bool on) {

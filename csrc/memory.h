@@ -1,9 +1,11 @@
 // A caching allocator: freed blocks are kept by size class and handed out again, so that a training step in a steady
-// state asks nothing of the system and takes no page fault.
+// state asks nothing of the system and takes no page fault. In use and kept together stay within the largest use so far
+// and a share of it.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
+#include <limits>
 #include <new>
 
 #include "types.h"
@@ -45,7 +47,7 @@ struct MemoryStats {
   Index system_allocations;  // requests to the system since the start
 };
 MemoryStats memory_stats();
-void release_cached_memory() noexcept;
+void release_cached_memory() noexcept;  // and starts to measure the largest use anew
 
 // Testing: while on, new blocks are filled with 0xFF bytes (NaN) and carry guard bytes behind the bytes asked for,
 // looked at when the block is released. guard_violations counts the blocks found overwritten.
@@ -59,7 +61,7 @@ void fail_allocation_after(Index n);
 template <typename T> class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(Index count) : storage_(allocate_storage(static_cast<std::size_t>(count) * sizeof(T))) {}
+  explicit Buffer(Index count) : storage_(allocate_storage(bytes_of(count))) {}
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   Buffer(Buffer&& other) noexcept : storage_(other.storage_) { other.storage_ = nullptr; }
@@ -75,6 +77,13 @@ template <typename T> class Buffer {
   T* data() const { return storage_ ? static_cast<T*>(storage_->data) : nullptr; }
 
  private:
+  // A count that was negative or is too large becomes a request that is refused.
+  static std::size_t bytes_of(Index count) {
+    constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+    const auto n = static_cast<std::size_t>(count);
+    return n > most / sizeof(T) ? most : n * sizeof(T);
+  }
+
   Storage* storage_ = nullptr;
 };
 

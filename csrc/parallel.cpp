@@ -2,43 +2,21 @@
 
 #include <omp.h>
 #include <pthread.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
 std::atomic<int> thread_count{0};  // 0: not decided yet
+std::atomic<Index> team_count{0};
 std::atomic<bool> forked{false};
 std::atomic<bool> busy{false};  // one team at a time: a second caller runs serially rather than oversubscribe
 
-int positive_from_environment(const char* name) {
-  const char* text = std::getenv(name);
-  if (!text) return 0;
-  char* end = nullptr;
-  const long value = std::strtol(text, &end, 10);  // OMP_NUM_THREADS may be a list: its first entry counts
-  return end != text && value > 0 ? static_cast<int>(std::min(value, 1024L)) : 0;
-}
-
-int cgroup_quota() {
-  std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r");
-  if (!file) return 0;
-  long quota = 0, period = 0;
-  const int fields = std::fscanf(file, "%ld %ld", &quota, &period);  // "max 100000" reads no number
-  std::fclose(file);
-  return fields == 2 && quota > 0 && period > 0 ? static_cast<int>((quota + period - 1) / period) : 0;
-}
-
-int default_threads() {
-  if (const int n = positive_from_environment("DLCORE_NUM_THREADS")) return n;
-  if (const int n = positive_from_environment("OMP_NUM_THREADS")) return n;
-  int n = omp_get_num_procs();  // honours the affinity mask
-  if (const int quota = cgroup_quota()) n = std::min(n, quota);
-  return std::max(n, 1);
+int processors() {
+  static const int n = std::max(1, omp_get_num_procs());  // in the affinity mask
+  return n;
 }
 
 // libgomp's team does not survive fork: a child that entered a parallel region would wait for threads it lacks.
@@ -47,41 +25,43 @@ const int fork_handler = pthread_atfork(nullptr, nullptr, [] {
   busy = false;
 });
 
+int workers_for(Index n, Index grain) {
+  if (n <= grain || forked.load(std::memory_order_relaxed)) return 1;
+  return static_cast<int>(std::min<Index>(std::min(num_threads(), 4 * processors()), ceil_div(n, grain)));
+}
+
 }  // namespace
 
 int num_threads() {
   int n = thread_count.load(std::memory_order_relaxed);
-  if (n == 0) {
-    n = default_threads();
-    thread_count = n;
-  }
+  // Another thread may set it meanwhile: then that holds.
+  if (n == 0 && thread_count.compare_exchange_strong(n, processors())) return processors();
   return n;
 }
 
 void set_num_threads(int n) { thread_count = n; }
 
-int max_workers(Index n, Index grain) {
-  if (n <= grain || forked.load(std::memory_order_relaxed)) return 1;
-  return static_cast<int>(std::min<Index>(num_threads(), ceil_div(n, grain)));
-}
+Index teams_started() { return team_count.load(std::memory_order_relaxed); }
 
-void detail::run_parallel(Index n, Index grain, const void* context, RangeBody body) {
-  if (n <= 0) return;
-  const int workers = max_workers(n, grain);
-  if (workers <= 1 || omp_in_parallel() || busy.exchange(true, std::memory_order_acquire)) {
-    body(context, 0, n, 0);
+Team::Team(Index n, Index grain) : n_(n), grain_(grain), workers_(workers_for(n, grain)) {}
+
+void Team::run(const void* context, RangeBody body) const {
+  if (n_ <= 0) return;
+  if (workers_ <= 1 || omp_in_parallel() || busy.exchange(true, std::memory_order_acquire)) {
+    body(context, 0, n_, 0);
     return;
   }
-  const Index chunks = ceil_div(n, grain);
+  team_count.fetch_add(1, std::memory_order_relaxed);
+  const Index chunks = ceil_div(n_, grain_);
   std::atomic<Index> next{0};
-#pragma omp parallel num_threads(workers)
+#pragma omp parallel num_threads(workers_)
   {
     const int worker = omp_get_thread_num();
     // Chunks are claimed, not dealt: a worker that a shared core slows down takes fewer. About eight claims a worker
     // keep the counter cheap.
-    const Index step = std::max<Index>(1, chunks / (8 * workers));
+    const Index step = std::max<Index>(1, chunks / (8 * workers_));
     for (Index first; (first = next.fetch_add(step, std::memory_order_relaxed)) < chunks;)
-      body(context, first * grain, std::min(n, (first + step) * grain), worker);
+      body(context, first * grain_, std::min(n_, (first + step) * grain_), worker);
   }
   busy.store(false, std::memory_order_release);
 }

@@ -6,30 +6,42 @@
 
 namespace dlcore::DLCORE_DEVICE {
 
-// Threads a parallel_for may use: set_num_threads, else DLCORE_NUM_THREADS, else OMP_NUM_THREADS, else the
-// processors this process may run on (affinity and cgroup quota).
+// Threads a parallel_for may use: set_num_threads, else the processors in this process's affinity mask. The package
+// sets it at import (device.py).
 int num_threads();
 void set_num_threads(int n);
 
-// How many workers a parallel_for of n items in chunks of `grain` can have; sizes per-worker workspaces.
-int max_workers(Index n, Index grain);
+// Teams of more than one thread started so far.
+Index teams_started();
 
-namespace detail {
-using RangeBody = void (*)(const void* context, Index begin, Index end, int worker);
-void run_parallel(Index n, Index grain, const void* context, RangeBody body);
-}  // namespace detail
+// The workers for a loop over n items in chunks of `grain`, their number decided once: what is sized by workers() stays
+// large enough while set_num_threads is called in another thread. One worker when n <= grain, with one thread, and in a
+// forked child; never more than four for each processor, however many were asked for: libgomp ends the process when a
+// thread cannot be started. May run several loops over the same n and grain.
+class Team {
+ public:
+  Team(Index n, Index grain);
+  int workers() const { return workers_; }
 
-// Calls body(begin, end, worker) on disjoint ranges that cover [0, n); each starts at a multiple of `grain`.
-// Serial (one call over the whole range, worker 0) when n <= grain, with one thread, inside another parallel region,
-// while another thread of the process has one, and in a forked child. The body must neither throw nor allocate.
-template <typename Body> void parallel_for_workers(Index n, Index grain, const Body& body) {
-  detail::run_parallel(n, grain, &body, [](const void* context, Index begin, Index end, int worker) {
-    (*static_cast<const Body*>(context))(begin, end, worker);
-  });
-}
+  // Calls body(begin, end, worker) on disjoint ranges that cover [0, n); each starts at a multiple of `grain`.
+  // worker < workers(). Serial (one call over the whole range, worker 0) with one worker, inside another parallel
+  // region, and while another thread of the process has one. The body must neither throw nor allocate.
+  template <typename Body> void run(const Body& body) const {
+    run(&body, [](const void* context, Index begin, Index end, int worker) {
+      (*static_cast<const Body*>(context))(begin, end, worker);
+    });
+  }
+
+ private:
+  using RangeBody = void (*)(const void* context, Index begin, Index end, int worker);
+  void run(const void* context, RangeBody body) const;
+
+  Index n_, grain_;
+  int workers_;
+};
 
 template <typename Body> void parallel_for(Index n, Index grain, const Body& body) {
-  parallel_for_workers(n, grain, [&body](Index begin, Index end, int) { body(begin, end); });
+  Team(n, grain).run([&body](Index begin, Index end, int) { body(begin, end); });
 }
 
 // Elements of cheap element-wise work in one chunk: about 10 microseconds, several times a thread's wake-up.

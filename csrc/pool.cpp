@@ -12,6 +12,20 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
+// Along an axis whose padding is at least the image, every window covers the whole image, the padding being at most
+// half the window: as good as windows of the image itself, none apart from the others. Neither a padded plane nor a
+// loop over a window then grows with what was asked for. The numbers of outputs are those of the shape as it was.
+PoolShape without_surplus(PoolShape s) {
+  const auto clip = [](Index size, Index& kernel, Index& stride, Index& padding) {
+    if (padding < size) return;
+    kernel = size;
+    stride = padding = 0;
+  };
+  clip(s.in_height, s.kernel_height, s.stride_height, s.padding_height);
+  clip(s.in_width, s.kernel_width, s.stride_width, s.padding_width);
+  return s;
+}
+
 Index planes_grain(Index elements) { return std::max<Index>(1, elementwise_grain / std::max<Index>(1, elements)); }
 
 // Elements 0, step, 2 step, ... of p. A step known at compile time becomes loads and shuffles.
@@ -114,8 +128,8 @@ template <int bytes, typename T, typename Output> ReduceRow<T, Output> choose_ge
   return reduce_row<bytes, 0, 0, T, Output>;
 }
 
-template <typename T, typename Output> ReduceRow<T, Output> choose_row(const PoolShape& s) {
-  const auto row_bytes = s.out_width() * static_cast<Index>(sizeof(T));
+template <typename T, typename Output> ReduceRow<T, Output> choose_row(const PoolShape& s, Index out_width) {
+  const auto row_bytes = out_width * static_cast<Index>(sizeof(T));
   if constexpr (vector_bytes >= 64)
     if (row_bytes >= 64) return choose_geometry<64, T, Output>(s);
   if constexpr (vector_bytes >= 32)
@@ -126,16 +140,17 @@ template <typename T, typename Output> ReduceRow<T, Output> choose_row(const Poo
 
 // output_at(i) is where the results of output row i of all planes go.
 template <typename T, typename Output, typename OutputAt>
-void reduce_windows(const PoolShape& shape, const T* x, const OutputAt& output_at) {
-  const Index out_height = shape.out_height(), out_width = shape.out_width();
+void reduce_windows(const PoolShape& given, const T* x, const OutputAt& output_at) {
+  const Index out_height = given.out_height(), out_width = given.out_width();
+  const PoolShape shape = without_surplus(given);
   const Index in_size = shape.in_height * shape.in_width;
   const Index padded_width = shape.in_width + 2 * shape.padding_width;
   const Index padded_size = (shape.in_height + 2 * shape.padding_height) * padded_width;
   const bool padded = padded_size != in_size;
-  const Index grain = planes_grain(in_size);
-  const Buffer<T> buffer = padded ? Buffer<T>(max_workers(shape.planes, grain) * padded_size) : Buffer<T>();
-  const ReduceRow<T, Output> reduce = choose_row<T, Output>(shape);
-  parallel_for_workers(shape.planes, grain, [&](Index begin, Index end, int worker) {
+  const Team team(shape.planes, planes_grain(in_size));
+  const Buffer<T> buffer = padded ? Buffer<T>(team.workers() * padded_size) : Buffer<T>();
+  const ReduceRow<T, Output> reduce = choose_row<T, Output>(shape, out_width);
+  team.run([&](Index begin, Index end, int worker) {
     T* scratch = buffer.data() + worker * padded_size;
     if (padded) std::fill_n(scratch, padded_size, Output::padding);
     for (Index plane = begin; plane < end; ++plane) {
@@ -159,6 +174,7 @@ void reduce_windows(const PoolShape& shape, const T* x, const OutputAt& output_a
 }  // namespace
 
 template <typename T> void max_pool2d(const PoolShape& shape, const T* x, T* y, std::int32_t* indices) {
+  if (shape.planes == 0) return;
   const Index width = shape.out_width();
   reduce_windows<T, Maximum<T>>(shape, x,
                                 [=](Index row) { return Maximum<T>{y + row * width, indices + row * width}; });
@@ -192,6 +208,7 @@ void max_pool2d_gather(Index planes, Index large, Index small, const T* x, const
 }
 
 template <typename T> void avg_pool2d(const PoolShape& shape, const T* x, T* y) {
+  if (shape.planes == 0) return;
   const Index width = shape.out_width();
   const T area = static_cast<T>(shape.kernel_height * shape.kernel_width);
   reduce_windows<T, Average<T>>(shape, x, [=](Index row) { return Average<T>{y + row * width, area}; });
@@ -232,12 +249,13 @@ template <typename T> void spread_plane_of_tiles(const PoolShape& shape, const T
   std::fill_n(dx + covered * width, (shape.in_height - covered) * width, T{0});
 }
 
-// `shares`: what one row of dy gives to each column of each row under it, padding included.
-template <typename T> void spread_plane(const PoolShape& shape, const T* dy, T* dx, T* shares) {
-  const Index n = shape.out_width(), width = shape.in_width, stride = shape.stride_width;
-  const T area = static_cast<T>(shape.kernel_height * shape.kernel_width);
+// `shares`: what one row of dy gives to each column of each row under it, padding included. `rows` of `n` windows of
+// `area` elements; `shape` is without surplus.
+template <typename T>
+void spread_plane(const PoolShape& shape, Index rows, Index n, T area, const T* dy, T* dx, T* shares) {
+  const Index width = shape.in_width, stride = shape.stride_width;
   std::fill_n(dx, shape.in_height * width, T{0});
-  for (Index i = 0; i < shape.out_height(); ++i) {
+  for (Index i = 0; i < rows; ++i) {
     std::fill_n(shares, width + 2 * shape.padding_width, T{0});
     if (stride == 1) spread_row<1>(n, 1, shape.kernel_width, area, dy + i * n, shares);
     else if (stride == 2) spread_row<2>(n, 2, shape.kernel_width, area, dy + i * n, shares);
@@ -251,18 +269,22 @@ template <typename T> void spread_plane(const PoolShape& shape, const T* dy, T* 
 
 }  // namespace
 
-template <typename T> void avg_pool2d_grad(const PoolShape& shape, const T* dy, T* dx) {
-  const Index in_size = shape.in_height * shape.in_width, out_size = shape.out_height() * shape.out_width();
-  const Index padded_width = shape.in_width + 2 * shape.padding_width, grain = planes_grain(in_size);
+template <typename T> void avg_pool2d_grad(const PoolShape& given, const T* dy, T* dx) {
+  if (given.planes == 0) return;
+  const Index rows = given.out_height(), columns = given.out_width(), out_size = rows * columns;
+  const T area = static_cast<T>(given.kernel_height * given.kernel_width);
+  const PoolShape shape = without_surplus(given);
+  const Index in_size = shape.in_height * shape.in_width, padded_width = shape.in_width + 2 * shape.padding_width;
   const bool tiles = shape.stride_height == shape.kernel_height && shape.stride_width == shape.kernel_width &&
                      shape.padding_height == 0 && shape.padding_width == 0;
-  const Buffer<T> buffer = tiles ? Buffer<T>() : Buffer<T>(max_workers(shape.planes, grain) * padded_width);
-  parallel_for_workers(shape.planes, grain, [&](Index begin, Index end, int worker) {
+  const Team team(shape.planes, planes_grain(in_size));
+  const Buffer<T> buffer = tiles ? Buffer<T>() : Buffer<T>(team.workers() * padded_width);
+  team.run([&](Index begin, Index end, int worker) {
     for (Index plane = begin; plane < end; ++plane) {
       const T* from = dy + plane * out_size;
       T* to = dx + plane * in_size;
       if (tiles) spread_plane_of_tiles(shape, from, to);
-      else spread_plane(shape, from, to, buffer.data() + worker * padded_width);
+      else spread_plane(shape, rows, columns, area, from, to, buffer.data() + worker * padded_width);
     }
   });
 }

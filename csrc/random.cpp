@@ -203,7 +203,8 @@ template <typename T> Index first_outside_unit_interval(Index n, const T* x) {
       const Index count = end - first < block ? end - first : block;
       if (all_in_unit_interval(count, x + first)) continue;
       Index i = first;
-      while (x[i] >= 0 && x[i] <= 1) ++i;
+      const Index last = first + count - 1;  // a bound where another thread changes x meanwhile
+      while (i < last && x[i] >= 0 && x[i] <= 1) ++i;
       Index least = found.load(std::memory_order_relaxed);
       while (i < least && !found.compare_exchange_weak(least, i, std::memory_order_relaxed)) {}
       return;

@@ -131,11 +131,12 @@ template <typename T> void rbm_visible(const Rbm<T>& rbm, Index n, const T* h, T
 
 template <typename T>
 void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, T* samples,
-               T* probabilities) {
+               T* probabilities, const Interruption& interruption) {
   const Index hidden_size = n * rbm.n_hidden, visible_size = n * rbm.n_visible;
   const Buffer<T> hidden(hidden_size);
   T* h = hidden.data();
   for (Index i = 0; i < k; ++i, step += 2) {
+    if (i > 0) interruption();
     rbm_hidden(rbm, n, i == 0 ? v : samples, h);
     bernoulli(key, step, hidden_size, h, h);
     rbm_visible(rbm, n, h, probabilities);
@@ -145,7 +146,7 @@ void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t ke
 
 template <typename T>
 double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, Index n_chains,
-              T* chains, T* gradient) {
+              T* chains, T* gradient, const Interruption& interruption) {
   const Index visible = rbm.n_visible, hidden = rbm.n_hidden;
   if (!chains) n_chains = n;
   // Data above, chains below: the statistics of both are one product, and so are their hidden probabilities in PCD.
@@ -169,6 +170,7 @@ double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key
   }
   for (Index i = 0; i < k; ++i) {
     if (i > 0) {
+      interruption();
       rbm_hidden(rbm, n_chains, v_chain, h);
       bernoulli(key, step++, h_size, h, h);
     }
@@ -211,11 +213,13 @@ template <typename T> void rbm_free_energy(const Rbm<T>& rbm, Index n, const T* 
   }
 }
 
-#define DLCORE_INSTANTIATE(T)                                                                                 \
-  template void rbm_hidden(const Rbm<T>&, Index, const T*, T*);                                               \
-  template void rbm_visible(const Rbm<T>&, Index, const T*, T*);                                              \
-  template void rbm_gibbs(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, T*, T*);       \
-  template double rbm_cd(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, Index, T*, T*); \
+#define DLCORE_INSTANTIATE(T)                                                                                \
+  template void rbm_hidden(const Rbm<T>&, Index, const T*, T*);                                              \
+  template void rbm_visible(const Rbm<T>&, Index, const T*, T*);                                             \
+  template void rbm_gibbs(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, T*, T*,       \
+                          const Interruption&);                                                              \
+  template double rbm_cd(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, Index, T*, T*, \
+                         const Interruption&);                                                               \
   template void rbm_free_energy(const Rbm<T>&, Index, const T*, T*);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)

@@ -5,6 +5,8 @@
 // j.
 #pragma once
 
+#include <functional>
+
 #include "types.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -21,11 +23,15 @@ template <typename T> struct Rbm {
 template <typename T> void rbm_hidden(const Rbm<T>& rbm, Index n, const T* v, T* probabilities);
 template <typename T> void rbm_visible(const Rbm<T>& rbm, Index n, const T* h, T* probabilities);
 
+// Called now and then in a long chain, outside parallel regions; what it throws ends the call, which then has changed
+// none of the arrays that were there before.
+using Interruption = std::function<void()>;
+
 // k steps v -> h -> v of Gibbs sampling, k >= 1: draw step + 2 i for h and step + 2 i + 1 for v (modulo 2^64).
 // `samples` is the last v, `probabilities` what it was drawn from.
 template <typename T>
 void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, T* samples,
-               T* probabilities);
+               T* probabilities, const Interruption& interruption);
 
 // Contrastive divergence (Hinton 2002, CD-k) and its persistent form (Tieleman 2008, PCD-k): an estimate of the
 // gradient of the mean negative log-likelihood, for a minimiser. With p(v) = p(h = 1 | v), the statistics
@@ -41,7 +47,7 @@ void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t ke
 // the end.
 template <typename T>
 double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, Index n_chains,
-              T* chains, T* gradient);
+              T* chains, T* gradient, const Interruption& interruption);
 
 // F(v) = -log sum_h exp(-E(v, h)) = -b.v - sum_j softplus(c + v W)_j, (n,).
 template <typename T> void rbm_free_energy(const Rbm<T>& rbm, Index n, const T* v, T* energy);

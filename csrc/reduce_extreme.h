@@ -52,7 +52,8 @@ template <bool largest, typename T> void extreme_of_row(Index n, const T* x, T* 
           for (Index j = 0; j < block; ++j) found |= x[i + j] == best ? -1 : 0;
           if (found) break;
         }
-        while (x[i] != best) ++i;
+        i = std::min(i, n - 1);  // both bounds hold where another thread changes x meanwhile
+        while (i + 1 < n && x[i] != best) ++i;
         *value = x[i];
         *index = static_cast<std::int32_t>(i);
         return;

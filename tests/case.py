@@ -40,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True)
 class ErrorCase:
-    """A call that must fail: `call(device, **kit)` raises `error` with exactly `message` (a regular expression)."""
+    """A call that must fail: `call(device, array)` raises `error`, and `message` (a pattern) matches all of it."""
 
     name: str
     functions: tuple[str, ...]

@@ -39,4 +39,4 @@ def test_bad_input_names_what_was_given(case: Any, device: Any) -> None:
     with pytest.raises(case.error) as caught:
         case.call(device, array)
     assert type(caught.value) is case.error
-    assert re.search(case.message, str(caught.value)), f"{caught.value} does not match {case.message}"
+    assert re.fullmatch(case.message, str(caught.value)), f"{caught.value} does not match {case.message}"

@@ -12,27 +12,36 @@ from typing import Any
 
 import dlcore.device
 import driver
+import numpy as np
 import pytest
+from case import Case
 
 # Functions that no case drives, and what tests them instead.
 WITHOUT_CASE = {
     "cpu_features": "test_runtime",
     "empty": "its values are undefined; every op makes its output with it",
-    "fail_allocation_after": "test_runtime",
-    "from_dlpack": "test_tensor",
+    "fail_allocation_after": "test_memory",
+    "from_dlpack": "test_dlpack",
     "from_numpy": "test_tensor",
     "guard_violations": "the fixture `checked`",
     "is_overwritten": "calculus/test_mutation",
-    "memory_stats": "test_runtime",
+    "memory_stats": "test_memory",
     "noted_writes": "calculus/test_mutation",
-    "num_threads": "test_runtime",
-    "release_cached_memory": "test_runtime",
+    "num_threads": "test_threads",
+    "release_cached_memory": "test_memory",
     "set_allocation_checks": "the fixture `checked`",
-    "set_num_threads": "test_runtime",
+    "set_num_threads": "test_threads",
     "unwatch_writes": "calculus/test_mutation",
+    "teams_started": "test_every_kernel_is_tried_on_several_threads",
     "watch_writes": "calculus/test_mutation",
 }
-RUNTIME = {name for name, where in WITHOUT_CASE.items() if where in ("test_runtime", "the fixture `checked`")}
+# Of the process; not in the table of csrc/README.md.
+RUNTIME = {
+    name
+    for name in WITHOUT_CASE
+    if WITHOUT_CASE[name] in ("test_runtime", "test_threads", "test_memory", "the fixture `checked`")
+}
+RUNTIME |= {"teams_started"}
 README = Path(__file__).parent.parent / "csrc" / "README.md"
 
 
@@ -111,9 +120,44 @@ def test_every_function_has_a_case() -> None:
     assert sorted(covered & set(WITHOUT_CASE)) == []
 
 
-def test_every_error_case_is_of_a_function() -> None:
+def test_every_function_with_arguments_has_an_error_case() -> None:
     named = {name for _, case in driver.all_errors() for name in case.functions}
     assert sorted(named - set(FUNCTIONS)) == []
+    with_arguments = {name for name, text in FUNCTIONS.items() if arguments(text)}
+    refuse_nothing = {"all_finite"}  # arrays of every dtype and shape
+    assert sorted(with_arguments - named - set(WITHOUT_CASE)) == sorted(refuse_nothing)
+
+
+def test_error_cases_are_where_they_are_looked_for() -> None:
+    for family in driver.FAMILIES:
+        assert not hasattr(importlib.import_module(f"cases.{family}"), "ERRORS"), f"cases.{family}"
+
+
+# Functions that never use a team, and why.
+SERIAL = {
+    "permutation": "each place depends on those before",
+}
+
+
+def test_every_kernel_is_tried_on_several_threads(device: Any) -> None:
+    """Each function has a case above its grain: what test_cases compares between thread counts is not one thread."""
+    device.set_num_threads(4)
+    cases: dict[str, list[Case]] = {}
+    for _, case in driver.all_cases():
+        for name in case.functions:
+            cases.setdefault(name, []).append(case)
+    serial = []
+    for name, its_cases in cases.items():
+        prepared = [(case, driver.arguments(case, case.dtypes[0])) for case in its_cases]
+        prepared.sort(key=lambda pair: -sum(a.size for a in pair[1] if isinstance(a, np.ndarray)))
+        for case, inputs in prepared:
+            before = device.teams_started()
+            driver.run(case, device, inputs)
+            if device.teams_started() > before:
+                break
+        else:
+            serial.append(name)
+    assert sorted(serial) == sorted(SERIAL)
 
 
 def documented() -> dict[str, list[str] | None]:

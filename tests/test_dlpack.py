@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 from typing import Any
@@ -14,7 +15,7 @@ from layouts import unaligned
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
-@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0, 2), (2, 1, 3)])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0, 2), (3, 0), (2, 0, 3), (0,), (2, 1, 3)])
 def test_dlpack_shares_memory_both_ways(dtype: str, shape: tuple[int, ...]) -> None:
     source = np.arange(int(np.prod(shape)), dtype=dtype).reshape(shape)
     t = from_dlpack(source)
@@ -72,13 +73,60 @@ def test_dlpack_copy_and_device() -> None:
         (lambda: np.ones(3, "?"), TypeError, "expected float32, float64 or int32"),
         (lambda: unaligned(np.ones(3, "f4")), ValueError, "not aligned to its element size"),
         (lambda: np.ones(3, ">f4"), BufferError, "DLPack"),
-        (lambda: np.ones((1,) * 9, "f4"), ValueError, "9 dimensions, at most 8"),
+        (lambda: np.ones((1,) * 9, "f4"), ValueError, "9 dimensions, expected 0 to 8"),
         (lambda: [1.0], TypeError, "from_dlpack: list has no __dlpack__ method"),
     ],
 )
 def test_dlpack_refuses_other_layouts(source: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         from_dlpack(source())
+
+
+class TensorOfDlpack(ctypes.Structure):
+    """`DLManagedTensor` of the specification (github.com/dmlc/dlpack, dlpack.h), one field a line."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device_type", ctypes.c_int32),
+        ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+        ("context", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+    )
+
+
+def new_capsule(managed: TensorOfDlpack, name: bytes | None) -> Any:
+    new = ctypes.pythonapi.PyCapsule_New
+    new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    return new(ctypes.addressof(managed), name, None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "ndim", "name", "message"),
+    [
+        ((2, 3), 2, None, "the capsule has no name, expected an unused 'dltensor'"),
+        ((2, 3), 2, b"arrow_array", "the capsule is named 'arrow_array', expected an unused 'dltensor'"),
+        ((2, 3), -1, b"dltensor", "-1 dimensions, expected 0 to 8"),
+        ((2, -3), 2, b"dltensor", "dimension -3 is negative"),
+        ((2**32, 2**30), 2, b"dltensor", r"an array of shape \(4294967296, 1073741824\) has more than 2\*\*63 bytes"),
+    ],
+)
+def test_a_capsule_that_cannot_be_right_is_refused(
+    shape: tuple[int, ...], ndim: int, name: bytes | None, message: str
+) -> None:
+    numbers = np.zeros(6, "f4")
+    managed = TensorOfDlpack(
+        numbers.ctypes.data, 1, 0, ndim, 2, 32, 1, (ctypes.c_int64 * len(shape))(*shape), None, 0, None, None
+    )
+    capsule = new_capsule(managed, name)
+    with pytest.raises(ValueError, match=f"^from_dlpack: {message}$"):
+        tensor([1.0]).array.device.from_dlpack(capsule)
 
 
 def test_a_capsule_is_used_once() -> None:

@@ -1,34 +1,19 @@
-"""The process around the arithmetic: modules and threads chosen from the environment, fork, memory, import."""
+"""The process around the arithmetic: modules and threads chosen from the environment, import."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
-import threading
-from collections.abc import Callable
+import sys
 from pathlib import Path
-from typing import Any
 
 import dlcore
 import dlcore.device
-import numpy as np
 import pytest
-from dlcore import Generator, Tensor, nn, ops, tensor, value_and_grad
-from processes import LINUX, outputs, python
+from processes import LINUX, python
 
 # --- threads ---
-
-
-def test_threads_are_set_and_checked(device: Any) -> None:
-    for n in (1, 2, 1024):
-        dlcore.set_num_threads(n)
-        assert dlcore.get_num_threads() == n
-    for n in (0, -1, 1025):
-        with pytest.raises(ValueError, match=f"^set_num_threads: n is {n}, expected 1 to 1024"):
-            dlcore.set_num_threads(n)
-    with pytest.raises(TypeError):
-        dlcore.set_num_threads("2")  # type: ignore[arg-type]
-    assert dlcore.get_num_threads() == 1024
 
 
 @pytest.mark.parametrize(
@@ -38,15 +23,30 @@ def test_threads_are_set_and_checked(device: Any) -> None:
         ({"OMP_NUM_THREADS": "2"}, 2),
         ({"OMP_NUM_THREADS": "4,2"}, 4),
         ({"DLCORE_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"}, 3),
-        ({"DLCORE_NUM_THREADS": "many", "OMP_NUM_THREADS": "2"}, 2),
+        ({"DLCORE_NUM_THREADS": " 0003 "}, 3),
+        ({"DLCORE_NUM_THREADS": "", "OMP_NUM_THREADS": "2"}, 2),
+        ({"DLCORE_NUM_THREADS": "1024"}, 1024),
+        ({"OMP_NUM_THREADS": "99999999999999999999"}, 1024),
     ],
 )
 def test_threads_from_the_environment(environment: dict[str, str], expected: int) -> None:
     assert python("import dlcore; print(dlcore.get_num_threads())", **environment) == str(expected)
 
 
+@pytest.mark.parametrize("given", ["0", "-2", "many", "2.0", "4,2", "1025", "99999999999999999999"])
+def test_a_number_of_threads_that_is_none_is_refused_at_import(given: str) -> None:
+    code = """
+        try:
+            import dlcore
+        except ImportError as error:
+            print(error)
+    """
+    expected = f"DLCORE_NUM_THREADS: '{given}' is given, expected an integer from 1 to 1024"
+    assert python(code, DLCORE_NUM_THREADS=given, OMP_NUM_THREADS="2") == expected
+
+
 @LINUX
-@pytest.mark.parametrize("environment", [{}, {"DLCORE_NUM_THREADS": "0"}, {"DLCORE_NUM_THREADS": "-2"}])
+@pytest.mark.parametrize("environment", [{}, {"OMP_NUM_THREADS": "0"}, {"OMP_NUM_THREADS": "many"}])
 def test_the_default_is_what_this_process_may_use(environment: dict[str, str]) -> None:
     found = int(python("import dlcore; print(dlcore.get_num_threads())", **environment))
     assert 1 <= found <= len(os.sched_getaffinity(0))
@@ -55,100 +55,30 @@ def test_the_default_is_what_this_process_may_use(environment: dict[str, str]) -
 
 
 @pytest.mark.parametrize(
-    ("user", "expected"),
-    [({}, "20000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")],
-    ids=["default", "count of the user", "policy of the user"],
+    ("own", "limits", "expected"),
+    [
+        ("0::/\n", {"": "150000 100000\n"}, 2),
+        ("0::/\n", {"": "max 100000\n"}, 0),
+        ("0::/\n", {}, 0),
+        ("0::/user.slice/job\n", {"user.slice": "400000 100000\n", "user.slice/job": "300000 100000\n"}, 3),
+        ("0::/user.slice/job\n", {"user.slice": "100000 100000\n", "user.slice/job": "300000 100000\n"}, 1),
+        ("0::/user.slice/job\n", {"user.slice": "200000 100000\n", "user.slice/job": "max 100000\n"}, 2),
+        ("0::/of/the/host\n", {"": "250000 100000\n"}, 3),
+        ("0::/../elsewhere\n", {"": "100000 100000\n"}, 1),
+        ("4:cpu:/first\n0::/second\n", {"first": "100000 100000\n", "second": "700000 100000\n"}, 7),
+        ("", {"": "200000 100000\n"}, 2),
+        ("0::/\n", {"": "nonsense"}, 0),
+        ("0::/\n", {"": "0 0\n"}, 0),
+    ],
 )
-def test_threads_spin_a_bounded_time_unless_the_user_chose(user: dict[str, str], expected: str) -> None:
-    code = """
-        import os, dlcore
-        print({name: os.environ.get(name) for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")})
-    """
-    left, shown = outputs(code, OMP_DISPLAY_ENV="verbose", **user)
-    assert f"GOMP_SPINCOUNT = '{expected}'" in shown
-    assert left == str({name: user.get(name) for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")})
-
-
-def test_many_threads_calling_at_once_get_the_bits_of_serial_calls(device: Any) -> None:
-    device.set_num_threads(2)
-    rng = np.random.default_rng(0)
-    a, b = tensor(rng.standard_normal((150, 400)), "float32"), tensor(rng.standard_normal((400, 130)), "float32")
-    x = tensor(rng.standard_normal(200_000), "float32")
-    model = nn.Sequential(nn.Linear(400, 64, "tanh"), nn.Linear(64, 10)).build(0)
-    step = value_and_grad(lambda x: ops.sum(ops.square(model(x))), model.parameters)
-    calls: list[Callable[[], Tensor]] = [
-        lambda: a @ b,
-        lambda: ops.tanh(x),
-        lambda: ops.sum(x * x),
-        lambda: ops.softmax(a),
-        lambda: ops.normal(Generator(5), (100_000,)),
-        lambda: step(a)[1],
-    ]
-    expected = [call().numpy().tobytes() for call in calls]
-    wrong: list[int] = []
-
-    def work(first: int) -> None:
-        for i in range(3 * len(calls)):
-            which = (first + i) % len(calls)
-            if calls[which]().numpy().tobytes() != expected[which]:
-                wrong.append(which)
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert wrong == []
-
-
-def test_numbers_that_change_meanwhile_are_no_crash() -> None:
-    code = """
-        import threading, numpy as np
-        from dlcore import from_dlpack, ops
-        shared = np.ones((300, 300), np.float32)
-        x, stop = from_dlpack(shared), threading.Event()
-        def change():
-            rng = np.random.default_rng(0)
-            while not stop.is_set():
-                shared[...] = rng.choice(np.array([0, 1e30, np.nan, -np.inf], np.float32), shared.shape)
-        thread = threading.Thread(target=change)
-        thread.start()
-        for _ in range(30):
-            for f in (lambda x: x @ x, ops.sum, ops.softmax, ops.logsumexp, ops.exp, lambda x: ops.max(x, 0)):
-                f(x)
-        stop.set()
-        thread.join()
-        print("done")
-    """
-    assert python(code, DLCORE_NUM_THREADS="2") == "done"
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_computes_after_threads_were_used() -> None:
-    code = """
-        import os, threading, numpy as np, dlcore
-        from dlcore import ops, tensor
-        a = tensor(np.random.default_rng(0).standard_normal((300, 300)), "float32")
-        expected = (a @ a).numpy().tobytes()            # with two threads: the team exists now
-        tanh = ops.tanh(a).numpy().tobytes()
-        stop = threading.Event()
-        def busy():
-            while not stop.is_set():
-                a @ a
-        background = threading.Thread(target=busy)      # and is busy when the process forks
-        background.start()
-        for _ in range(5):
-            child = os.fork()
-            if child == 0:
-                good = (a @ a).numpy().tobytes() == expected and ops.tanh(a).numpy().tobytes() == tanh
-                os._exit(0 if good else 1)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        stop.set()
-        background.join()
-        assert (a @ a).numpy().tobytes() == expected
-        print("done")
-    """
-    assert python(code, DLCORE_NUM_THREADS="2") == "done"
+def test_the_quota_is_that_of_the_groups_of_this_process(
+    own: str, limits: dict[str, str], expected: int, tmp_path: Path
+) -> None:
+    (tmp_path / "cgroup").write_text(own)
+    for group, text in limits.items():
+        (tmp_path / "fs" / group).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "fs" / group / "cpu.max").write_text(text)
+    assert dlcore.device._cgroup_quota(tmp_path / "cgroup", tmp_path / "fs") == expected
 
 
 # --- modules ---
@@ -173,6 +103,27 @@ def test_a_module_that_is_unknown_or_cannot_run_is_refused() -> None:
     for isa, reason in dlcore.device.describe()["modules"].items():
         if isa in dlcore.device.CPU_ISAS and reason != "available":
             assert python(code, DLCORE_ISA=isa) == f"DLCORE_ISA: '{isa}' cannot be used: {reason}"
+
+
+EMULATOR = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(EMULATOR is None, reason="needs qemu-user")
+@pytest.mark.parametrize(("processor", "expected"), [("Nehalem", "generic"), ("Haswell", "avx2")])
+def test_an_older_processor_gets_a_module_that_it_can_run(processor: str, expected: str) -> None:
+    code = """
+        import numpy as np, dlcore
+        from dlcore import Generator, ops, tensor
+        a = tensor(np.arange(6.0).reshape(2, 3), "float64")
+        print(dlcore.device.isa, (a @ ops.transpose(a)).numpy().tolist(), float(ops.sum(ops.exp(a * 0)).numpy()))
+        ops.conv2d(ops.ones((2, 1, 9, 9)), ops.ones((3, 1, 3, 3))), ops.normal(Generator(0), (1000,))
+    """
+    if expected != "generic" and dlcore.device.describe()["modules"][expected] == "not in this build":
+        pytest.skip("not in this build")
+    command = [str(EMULATOR), "-cpu", processor, sys.executable]
+    shown = python(code, command, DLCORE_NUM_THREADS="1")
+    assert shown == f"{expected} [[5.0, 14.0], [14.0, 50.0]] 6.0"
 
 
 def test_the_choice_among_modules(monkeypatch: pytest.MonkeyPatch) -> None:

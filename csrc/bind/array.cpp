@@ -186,9 +186,11 @@ py::capsule to_dlpack(const Array& a) {
 }
 
 Array from_dlpack(const py::capsule& capsule) {
-  if (std::strcmp(capsule.name(), "dltensor") != 0)
-    value_error(std::string("from_dlpack: the capsule is named '") + capsule.name() +
-                "', expected an unused 'dltensor'");
+  if (!PyCapsule_IsValid(capsule.ptr(), "dltensor")) {
+    const char* given = PyCapsule_GetName(capsule.ptr());
+    value_error("from_dlpack: the capsule " + (given ? "is named '" + std::string(given) + "'" : "has no name") +
+                ", expected an unused 'dltensor'");
+  }
   auto* managed = capsule.get_pointer<dlpack::ManagedTensor>();
   const dlpack::Tensor& tensor = managed->tensor;
   if (tensor.device.device_type != 1)
@@ -201,11 +203,16 @@ Array from_dlpack(const py::capsule& capsule) {
   else
     type_error("from_dlpack: type code " + std::to_string(tensor.dtype.code) + " with " +
                std::to_string(tensor.dtype.bits) + " bits, expected float32, float64 or int32");
-  if (tensor.ndim > max_ndim)
-    value_error("from_dlpack: " + std::to_string(tensor.ndim) + " dimensions, at most " + std::to_string(max_ndim));
+  if (tensor.ndim < 0 || tensor.ndim > max_ndim)
+    value_error("from_dlpack: " + std::to_string(tensor.ndim) + " dimensions, expected 0 to " +
+                std::to_string(max_ndim));
   Shape shape;
-  for (int i = 0; i < tensor.ndim; ++i) shape.append(tensor.shape[i]);
-  if (tensor.strides) {
+  for (int i = 0; i < tensor.ndim; ++i) {
+    if (tensor.shape[i] < 0) value_error("from_dlpack: dimension " + std::to_string(tensor.shape[i]) + " is negative");
+    shape.append(tensor.shape[i]);
+  }
+  require_size_fits("from_dlpack", shape, dtype);
+  if (tensor.strides && shape.size() > 0) {  // the strides of an empty array lead nowhere
     Index expected = 1;
     for (int i = tensor.ndim - 1; i >= 0; --i) {
       if (shape[i] > 1 && tensor.strides[i] != expected)

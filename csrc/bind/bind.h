@@ -46,6 +46,10 @@ Pair to_pair(const char* op, const char* argument, const py::handle& pair, Index
 std::string text(const Pair& pair);                            // "(2, 3)"
 Index padded_size(const char* op, Index size, Index padding);  // size + 2 padding; ValueError beyond 63 bits
 
+// Sizes in bytes must fit in 63 bits (ValueError): the one place where shapes are multiplied out before anything is
+// allocated.
+void require_size_fits(const char* op, const Shape& shape, DType dtype);
+
 // A new array; checks max_ndim and that the product of sizes fits (ValueError) before anything is allocated.
 Array new_array(const char* op, const Shape& shape, DType dtype);
 

@@ -24,9 +24,6 @@ const char* name(DType dtype) {
 void value_error(const std::string& message) { throw py::value_error(message); }
 void type_error(const std::string& message) { throw py::type_error(message); }
 
-namespace {
-
-// Sizes in bytes must fit in 63 bits: the one place where shapes are multiplied out before anything is allocated.
 void require_size_fits(const char* op, const Shape& shape, DType dtype) {
   for (int i = 0; i < shape.ndim; ++i)
     if (shape[i] == 0) return;  // an empty array, however large its other dimensions
@@ -36,14 +33,12 @@ void require_size_fits(const char* op, const Shape& shape, DType dtype) {
       value_error(std::string(op) + ": an array of shape " + text(shape) + " has more than 2**63 bytes");
 }
 
-}  // namespace
-
 Shape to_shape(const char* op, const py::handle& sizes) {
   Shape shape;
   if (!py::isinstance<py::sequence>(sizes))
     type_error(std::string(op) + ": shape is a " + std::string(py::str(py::type::of(sizes).attr("__name__"))) +
                ", expected a tuple of integers");
-  for (const py::handle size : py::reinterpret_borrow<py::sequence>(sizes)) {
+  for (const py::object size : py::reinterpret_borrow<py::sequence>(sizes)) {
     if (shape.ndim == max_ndim)
       value_error(std::string(op) + ": more than " + std::to_string(max_ndim) + " dimensions");
     const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(size.ptr()));

@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "bind.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -26,6 +28,17 @@ void require_groups(const char* op, const char* channels_name, Index channels, I
                 " " + std::to_string(channels));
 }
 
+// What the kernels lay out, copies of images with their padding and under a dilated kernel, must stay far from 63 bits.
+void require_planes_fit(const char* op, const Shape& images, const Shape& filters, const Options& options) {
+  constexpr Index most = Index{1} << 42;
+  if (images[0] == 0) return;  // nothing is laid out
+  Index size = std::max<Index>(1, std::max(images[1], filters[0]) / options.groups);
+  if (__builtin_mul_overflow(size, padded_size(op, images[2], options.padding.height), &size) ||
+      __builtin_mul_overflow(size, padded_size(op, images[3], options.padding.width), &size) || size > most)
+    value_error(std::string(op) + ": images of " + text(Pair{images[2], images[3]}) + " with padding " +
+                text(options.padding) + " have more than 2**42 elements in the channels of a group");
+}
+
 // images: (n, in_channels, height, width); filters: (out_channels, in_channels / groups, height, width).
 ConvShape to_conv_shape(const char* op, const Shape& images, const Shape& filters, const Options& options) {
   const auto [stride, padding, dilation, groups] = options;
@@ -40,6 +53,7 @@ ConvShape to_conv_shape(const char* op, const Shape& images, const Shape& filter
       images[2] + padding.height == 0 || images[3] + padding.width == 0)
     value_error(std::string(op) + ": kernel " + text(kernel) + " with dilation " + text(dilation) +
                 " does not fit in images of " + text(Pair{images[2], images[3]}) + " with padding " + text(padding));
+  require_planes_fit(op, images, filters, options);
   return {images[0],     images[1],    images[2],      images[3],     filters[0],      kernel.height,  kernel.width,
           stride.height, stride.width, padding.height, padding.width, dilation.height, dilation.width, groups};
 }

@@ -5,12 +5,15 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-// Instruction sets of this processor that some module may need; asked of the generic module, which runs anywhere.
+// Whether this processor has every instruction set that CMakeLists.txt compiles a module for; asked of the generic
+// module, which runs anywhere.
 py::dict cpu_features() {
   py::dict features;
 #if defined(__x86_64__)
-  features["avx2"] = bool(__builtin_cpu_supports("avx2")) && bool(__builtin_cpu_supports("fma"));
-  features["avx512"] = bool(__builtin_cpu_supports("avx512f")) && bool(__builtin_cpu_supports("avx512bw")) &&
+  const bool avx2 = bool(__builtin_cpu_supports("avx2")) && bool(__builtin_cpu_supports("fma")) &&
+                    bool(__builtin_cpu_supports("bmi2"));
+  features["avx2"] = avx2;
+  features["avx512"] = avx2 && bool(__builtin_cpu_supports("avx512f")) && bool(__builtin_cpu_supports("avx512bw")) &&
                        bool(__builtin_cpu_supports("avx512dq")) && bool(__builtin_cpu_supports("avx512vl"));
 #endif
   return features;
@@ -21,11 +24,20 @@ void bind_runtime(py::module_& m) {
   m.def("num_threads", &num_threads);
   m.def(
       "set_num_threads",
-      [](int n) {
-        if (n < 1 || n > 1024) value_error("set_num_threads: n is " + std::to_string(n) + ", expected 1 to 1024");
-        set_num_threads(n);
+      [](const py::handle& n) {
+        const auto integer = py::reinterpret_steal<py::object>(PyNumber_Index(n.ptr()));
+        if (!integer) {
+          PyErr_Clear();
+          type_error("set_num_threads: n is a " + std::string(py::str(py::type::of(n).attr("__name__"))) +
+                     ", expected an integer");
+        }
+        const Py_ssize_t count = PyNumber_AsSsize_t(integer.ptr(), nullptr);  // clips
+        if (count < 1 || count > 1024)
+          value_error("set_num_threads: n is " + std::string(py::str(integer)) + ", expected 1 to 1024");
+        set_num_threads(static_cast<int>(count));
       },
       py::arg("n"));
+  m.def("teams_started", &teams_started);
   m.def("memory_stats", [] {
     const MemoryStats stats = memory_stats();
     py::dict result;

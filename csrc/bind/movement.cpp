@@ -81,19 +81,19 @@ Array bind_broadcast_to(const Array& x, const py::handle& sizes) {
 }
 
 Array bind_concatenate(const py::sequence& sequence, Index given_axis) {
-  std::vector<const Array*> arrays;  // `sequence` keeps them alive
-  for (const py::handle item : sequence) {
+  std::vector<Array> arrays;  // `sequence` may make its items as they are asked for
+  for (const py::object item : sequence) {
     if (!py::isinstance<Array>(item))
       type_error("concatenate: arrays[" + std::to_string(arrays.size()) + "] is a " +
                  std::string(py::str(py::type::of(item).attr("__name__"))) + ", expected an Array");
-    arrays.push_back(item.cast<const Array*>());
+    arrays.push_back(item.cast<const Array&>());
   }
   if (arrays.empty()) value_error("concatenate: no arrays were given");
-  const Array& first = *arrays[0];
+  const Array& first = arrays[0];
   const int axis = to_axis("concatenate", given_axis, first.shape());
   Shape shape = first.shape();
   for (std::size_t i = 1; i < arrays.size(); ++i) {
-    const Array& a = *arrays[i];
+    const Array& a = arrays[i];
     const auto position = [i] { return "arrays[" + std::to_string(i) + "]"; };
     if (a.dtype() != first.dtype()) require_same_dtype("concatenate", "arrays[0]", first, position().c_str(), a);
     Shape expected = first.shape();
@@ -111,9 +111,9 @@ Array bind_concatenate(const py::sequence& sequence, Index given_axis) {
     using Word = decltype(zero);
     without_gil(y.size(), [&] {
       Word* to = y.data<Word>();
-      for (const Array* a : arrays) {
-        const Index columns = a->shape(axis) * inner;
-        copy_rows(outer, columns, a->data<Word>(), columns, to, shape[axis] * inner);
+      for (const Array& a : arrays) {
+        const Index columns = a.shape(axis) * inner;
+        copy_rows(outer, columns, a.data<Word>(), columns, to, shape[axis] * inner);
         to += columns;
       }
     });

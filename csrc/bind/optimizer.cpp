@@ -30,7 +30,7 @@ void bind_sgd(const Array& theta, const Array& grad, const OptionalArray& veloci
 void bind_adagrad(const Array& theta, const Array& grad, const Array& sum_of_squares, double lr, double eps,
                   double weight_decay, double grad_scale, const Segments& segments) {
   require_common("adagrad", lr, weight_decay, grad_scale);
-  require_not_negative("adagrad", "eps", eps);
+  require_eps("adagrad", theta, eps);
   require_alike("adagrad", {{"theta", &theta}, {"grad", &grad, false}, {"sum_of_squares", &sum_of_squares}});
   const AdagradOptions options{lr, eps, weight_decay, grad_scale};
   require_segments("adagrad", theta.size(), segments);
@@ -48,7 +48,7 @@ void bind_rmsprop(const Array& theta, const Array& grad, const Array& square_ave
                   const OptionalArray& gradient_average, double grad_scale, const Segments& segments) {
   require_common("rmsprop", lr, weight_decay, grad_scale);
   require_below_one("rmsprop", "alpha", alpha);
-  require_not_negative("rmsprop", "eps", eps);
+  require_eps("rmsprop", theta, eps);
   require_not_negative("rmsprop", "momentum", momentum);
   require_state("rmsprop", "momentum", momentum, "momentum_buffer", momentum_buffer.has_value());
   require_alike("rmsprop", {{"theta", &theta},
@@ -73,7 +73,7 @@ void bind_adadelta(const Array& theta, const Array& grad, const Array& square_av
                    const Segments& segments) {
   require_common("adadelta", lr, weight_decay, grad_scale);
   require_below_one("adadelta", "rho", rho);
-  require_not_negative("adadelta", "eps", eps);
+  require_eps("adadelta", theta, eps);
   require_alike("adadelta", {{"theta", &theta},
                              {"grad", &grad, false},
                              {"square_average", &square_average},
@@ -90,12 +90,12 @@ void bind_adadelta(const Array& theta, const Array& grad, const Array& square_av
   });
 }
 
-void require_moments(const char* op, const AdamOptions& o) {
+void require_moments(const char* op, const Array& theta, const AdamOptions& o) {
   require_step(op, o.step);
   require_common(op, o.lr, o.weight_decay, o.grad_scale);
   require_below_one(op, "beta1", o.beta1);
   require_below_one(op, "beta2", o.beta2);
-  require_not_negative(op, "eps", o.eps);
+  require_eps(op, theta, o.eps);
 }
 
 template <bool decoupled>
@@ -104,7 +104,7 @@ void bind_adam(const Array& theta, const Array& grad, const Array& first_moment,
                const OptionalArray& max_second_moment, double grad_scale, const Segments& segments) {
   const char* op = decoupled ? "adamw" : "adam";
   const AdamOptions options{lr, beta1, beta2, eps, weight_decay, step, grad_scale, decoupled};
-  require_moments(op, options);
+  require_moments(op, theta, options);
   require_alike(op, {{"theta", &theta},
                      {"grad", &grad, false},
                      {"first_moment", &first_moment},
@@ -126,7 +126,7 @@ void bind_nadam(const Array& theta, const Array& grad, const Array& first_moment
                 double mu_next, double mu_product, bool decoupled, double grad_scale, const Segments& segments) {
   const NadamOptions options{
       {lr, beta1, beta2, eps, weight_decay, step, grad_scale, decoupled}, mu, mu_next, mu_product};
-  require_moments("nadam", options.adam);
+  require_moments("nadam", theta, options.adam);
   require_below_one("nadam", "mu", mu);
   require_below_one("nadam", "mu_next", mu_next);
   require_below_one("nadam", "mu_product", mu_product);

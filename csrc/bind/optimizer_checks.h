@@ -54,6 +54,13 @@ inline void require_finite(const char* op, const char* option, double value) {
   if (!std::isfinite(value)) range_error(op, option, value, "a finite number");
 }
 
+// An eps that rounds to 0 in the dtype of theta would divide 0 by 0 where a gradient is 0.
+inline void require_eps(const char* op, const Array& theta, double eps) {
+  require_not_negative(op, "eps", eps);
+  if (eps > 0 && theta.dtype() == DType::float32 && static_cast<float>(eps) == 0)
+    range_error(op, "eps", eps, "0 or a number that is not 0 in float32");
+}
+
 // What every method has.
 inline void require_common(const char* op, double lr, double weight_decay, double grad_scale) {
   require_not_negative(op, "lr", lr);

@@ -118,7 +118,8 @@ Array bind_dropout(const py::handle& key, const py::handle& step, const Array& x
   require_float("dropout", "x", x);
   return dispatch_float(x.dtype(), [&]<typename T>(T) {
     const T probability = static_cast<T>(p);
-    if (!(p >= 0) || !(probability < 1)) value_error("dropout: p is " + text(p) + ", expected 0 <= p < 1");
+    const char* rounded = p < 1 && probability == 1 ? ", which rounds to 1 in float32" : "";
+    if (!(p >= 0) || !(probability < 1)) value_error("dropout: p is " + text(p) + rounded + ", expected 0 <= p < 1");
     Array y = new_array("dropout", x.shape(), x.dtype());
     without_gil(y.size() * sample_work, [&] { dropout(k, s, y.size(), probability, x.data<T>(), y.data<T>()); });
     return y;

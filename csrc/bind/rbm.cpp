@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <chrono>
+
 #include "../random.h"
 #include "random.h"
 
@@ -47,6 +49,17 @@ Index to_steps(const char* op, const py::handle& k) {
 template <typename T> Rbm<T> to_rbm(const Parameters& p) {
   return {p.n_visible(), p.n_hidden(), p.weight.data<T>(), p.visible_bias ? p.visible_bias->data<T>() : nullptr,
           p.hidden_bias ? p.hidden_bias->data<T>() : nullptr};
+}
+
+// Lets Ctrl-C through, every 50 ms: to ask for signals takes the GIL, for which a busy thread may let us wait.
+Interruption signals_now_and_then() {
+  using Clock = std::chrono::steady_clock;
+  return [next = Clock::now() + std::chrono::milliseconds(50)]() mutable {
+    if (Clock::now() < next) return;
+    const py::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    next = Clock::now() + std::chrono::milliseconds(50);
+  };
 }
 
 // In rough scalar operations, for without_gil.
@@ -130,7 +143,8 @@ py::tuple gibbs(const Array& v, const Array& weight, const Array& visible_bias, 
   Array probabilities = new_array(op, v.shape(), v.dtype());
   dispatch_float(v.dtype(), [&]<typename T>(T) {
     without_gil(work(p, n) * steps, [&] {
-      rbm_gibbs(to_rbm<T>(p), n, v.data<T>(), steps, key_, step_, samples.data<T>(), probabilities.data<T>());
+      rbm_gibbs(to_rbm<T>(p), n, v.data<T>(), steps, key_, step_, samples.data<T>(), probabilities.data<T>(),
+                signals_now_and_then());
     });
   });
   return py::make_tuple(std::move(samples), std::move(probabilities));
@@ -168,7 +182,7 @@ py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, con
   dispatch_float(v.dtype(), [&]<typename T>(T) {
     without_gil(work(p, n) * (steps + 2), [&] {
       error = rbm_cd(to_rbm<T>(p), n, v.data<T>(), steps, key_, step_, chains ? chains->shape(0) : 0,
-                     chains ? chains->data<T>() : nullptr, gradient.data<T>());
+                     chains ? chains->data<T>() : nullptr, gradient.data<T>(), signals_now_and_then());
     });
   });
   return py::make_tuple(gradient, chains ? py::object(py::none()) : py::float_(error));

@@ -1,6 +1,7 @@
 """Chooses the compiled modules, once, at import: a device is a module (see ARCHITECTURE.md).
 
 ``DLCORE_ISA`` forces one CPU module (``generic``, ``avx2``, ``avx512``); one that cannot run here raises.
+``DLCORE_NUM_THREADS`` sets the threads a kernel may use.
 """
 
 from __future__ import annotations
@@ -8,12 +9,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 CPU_ISAS = ("avx512", "avx2", "generic")  # best first
+_MOST_THREADS = 1024
 
 
 # Turns of libgomp's waiting loop before a thread sleeps, about 0.4 ms: longer than the gaps between the kernels of a
@@ -67,12 +71,52 @@ def _choose(reasons: dict[str, str]) -> str:
     return forced
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _cgroup_quota(membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Processors' worth of time that the control groups (version 2) of this process get, rounded up; 0: no limit.
+
+    The least quota of the process's own group and the groups around it holds. Within a container the path of the
+    group may be one of the host, and then does not exist here; the root is the container's group.
+    """
+    own = next((line[3:] for line in _text(membership).splitlines() if line.startswith("0::/")), "/")
+    parts = [part for part in own.split("/") if part not in ("", "..")]
+    least = 0
+    for depth in range(len(parts) + 1):
+        text = _text(root.joinpath(*parts[:depth], "cpu.max"))
+        limit = re.match(r"(\d+) (\d+)$", text.strip())  # "max 100000" is none
+        if limit and int(limit[1]) > 0 and int(limit[2]) > 0:
+            processors = -(-int(limit[1]) // int(limit[2]))
+            least = min(least, processors) if least else processors
+    return least
+
+
+def _default_threads() -> int:
+    given = os.environ.get("DLCORE_NUM_THREADS", "").strip()
+    if given:
+        if not re.fullmatch(r"[0-9]{1,9}", given) or not 1 <= int(given) <= _MOST_THREADS:
+            raise ImportError(f"DLCORE_NUM_THREADS: {given!r} is given, expected an integer from 1 to {_MOST_THREADS}")
+        return int(given)
+    first = re.match(r"\s*0*([1-9]\d*)", os.environ.get("OMP_NUM_THREADS", ""))  # of a list, where it is one
+    if first:
+        return min(int(first[1][:5]), _MOST_THREADS)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(processors, _cgroup_quota() or processors, _MOST_THREADS)
+
+
+_threads = _default_threads()
 with _bounded_spinning():
     _generic = _load("generic")
     _reasons = _survey(_generic)
     isa = _choose(_reasons)
     cpu: Any = _generic if isa == "generic" else _load(isa)
 
+cpu.set_num_threads(_threads)
 cpu.Array.device = cpu
 cpu.Array.device_name = "cpu"
 
@@ -86,10 +130,12 @@ def set_num_threads(n: int) -> None:
     """Set the threads a kernel may use; results have the same bits for every number.
 
     The default is ``DLCORE_NUM_THREADS``, else ``OMP_NUM_THREADS``, else the processors this process may use
-    (affinity mask and cgroup quota).
+    (affinity mask and cgroup quota). No more than four threads a processor are ever started.
 
     Raises
     ------
+    TypeError
+        Unless n is an integer.
     ValueError
         Unless 1 <= n <= 1024.
     """

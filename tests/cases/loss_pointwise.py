@@ -299,15 +299,17 @@ def case(name: str, order: int, parameter: float, n: int, dtype: str) -> Case:
 
         return call
 
+    def magnified(*arguments: Array) -> Array | float:
+        """How much the rounding of the exponent costs; beyond 745 what is taken of it is 0."""
+        return 1 if exponent is None else 1 + np.minimum(np.abs(exponent(*arguments[-2:], parameter)), 1000)
+
     return Case(
         name=f"{function}: {name}({parameter:g}), {'special values' if n < 0 else n}",
         functions=(function,),
         inputs=inputs(kind, n, order),
         call=lambda d, *arrays: getattr(d, function)(*arrays, name, parameter),
         reference=of(formula),
-        scale=lambda *a: (
-            np.abs(of(scale)(*a)) * (1 if exponent is None else 1 + np.abs(exponent(*a[-2:], parameter))) + TINY
-        ),
+        scale=lambda *a: np.abs(of(scale)(*a)) * magnified(*a) + TINY,
         dtypes=(dtype,),
         tolerance=0 if name in ("zero_one", "tolerance") else TOLERANCE,
     )

@@ -40,6 +40,19 @@ def case(
     )
 
 
+class Made:
+    """A sequence that makes its items when they are asked for, and keeps none."""
+
+    def __init__(self, *makers: Any) -> None:
+        self.makers = makers
+
+    def __len__(self) -> int:
+        return len(self.makers)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.makers[i]()
+
+
 def transpose_cases() -> list[Case]:
     shapes = [
         ("matrix", (37, 53), (1, 0)),
@@ -165,6 +178,22 @@ CASES = [
     concatenate_case("columns", [(3, 2), (3, 0), (3, 7)], -1),
     concatenate_case("channels", [(4, 3, 6, 5), (4, 2, 6, 5)], 1),
     concatenate_case("one array", [(3, 4)], 0),
+    Case(
+        name="concatenate: a sequence that keeps nothing",
+        functions=("concatenate",),
+        inputs=lambda rng: [rng.standard_normal((300, 7)), rng.standard_normal((20, 7))],
+        call=lambda device, a, b: device.concatenate(Made(a.copy, b.copy, a.copy), 0),
+        reference=lambda a, b: np.concatenate([a, b, a]),
+        tolerance=0.0,
+    ),
+    Case(
+        name="broadcast_to: a shape that keeps nothing",
+        functions=("broadcast_to",),
+        inputs=lambda rng: [rng.standard_normal(1003)],
+        call=lambda device, x: device.broadcast_to(x, Made(lambda: len([x] * 2011), lambda: x.size)),
+        reference=lambda x: np.broadcast_to(x, (2011, 1003)),
+        tolerance=0.0,
+    ),
     concatenate_case("vectors above the grain", [(70000,), (1,), (40001,)], 0),
     concatenate_case("large rows", [(400, 130), (400, 77)], 1),
     concatenate_case("empty", [(0, 3), (0, 3)], 0),

@@ -97,7 +97,8 @@ def case(function: str, n: int, states: str, special: bool = False, **options: A
         return (theta, *values)
 
     def scale(theta: np.ndarray, grads: np.ndarray, *state: np.ndarray) -> Any:
-        size = np.nan_to_num(np.abs(grads), nan=0.0, posinf=np.inf).sum(axis=0) + np.abs(theta)
+        # What stays finite has seen no more than the sign of an infinite gradient.
+        size = np.nan_to_num(np.abs(grads), nan=0.0, posinf=0.0).sum(axis=0) + np.abs(theta)
         size = size + (
             3 * np.abs(state[1]) if function == "rprop" else 0
         )  # its steps do not depend on the gradient's size

@@ -81,7 +81,7 @@ GEOMETRIES: list[tuple[str, tuple[int, ...], Pair, Pair, Pair]] = [
     ("padding beyond the image", (2, 2, 1, 2), (6, 6), (1, 1), (3, 3)),
     ("kernel of one", (2, 3, 5, 18), (1, 1), (1, 1), (0, 0)),
     ("global", (3, 5, 7, 7), (7, 7), (1, 1), (0, 0)),
-    ("planes above the grain", (3, 1, 200, 190), (2, 2), (2, 2), (0, 0)),
+    ("planes above the grain", (5, 1, 200, 190), (2, 2), (2, 2), (0, 0)),
     ("no images", (0, 3, 8, 8), (2, 2), (2, 2), (0, 0)),
     ("no channels", (2, 0, 8, 8), (3, 3), (1, 1), (1, 1)),
 ]
@@ -167,6 +167,53 @@ def avg_cases(name: str, shape: tuple[int, ...], k: Pair, s: Pair, p: Pair) -> l
 CASES = [
     *[case for geometry in GEOMETRIES for case in max_cases(*geometry)],
     *[case for geometry in GEOMETRIES for case in avg_cases(*geometry)],
+    Case(
+        name="max_pool2d: windows of 2**31 - 1",
+        functions=("max_pool2d",),
+        inputs=lambda rng: [rng.standard_normal((2, 3, 3, 4))],
+        call=lambda device, x: device.max_pool2d(x, (2**31 - 1, 2), (1, 2), (2**30 - 1, 0)),
+        # three windows up and down, each over all rows
+        reference=lambda x: tuple(np.repeat(y, 3, axis=2) for y in max_pool2d(x, (3, 2), (1, 2), (0, 0))),
+        tolerance=0.0,
+    ),
+    *[
+        Case(
+            name=f"avg_pool2d: windows of {k} by {k} of {height} by {width}",
+            functions=("avg_pool2d",),
+            inputs=lambda rng, shape=(2, 3, height, width): [rng.standard_normal(shape)],
+            call=lambda device, x, k=k: device.avg_pool2d(x, (k, k), (1, 1), (k // 2, k // 2)),
+            reference=lambda x, k=k: np.broadcast_to(
+                x.sum((2, 3), keepdims=True) / k**2, (2, 3, x.shape[2] + 1 - k % 2, x.shape[3] + 1 - k % 2)
+            ),
+            scale=lambda x, k=k: np.abs(x).sum((2, 3), keepdims=True) / k**2,
+        )
+        for height, width, k in [(2, 2, 2**31 - 1), (1, 1, 30001), (3, 5, 30000)]
+    ],
+    Case(
+        name="avg_pool2d_grad: windows of 2**31 - 1 by 3",
+        functions=("avg_pool2d_grad",),
+        inputs=lambda rng: [rng.standard_normal((2, 3, 3, 9))],
+        call=lambda device, dy: device.avg_pool2d_grad(dy, (2**31 - 1, 3), (1, 1), (2**30 - 1, 1), (3, 9)),
+        # three windows up and down, each over all three rows
+        reference=lambda dy: (
+            np.repeat(avg_pool2d_grad(dy.sum(2, keepdims=True), (1, 3), (1, 1), (0, 1), (1, 9)), 3, axis=2)
+            / (2**31 - 1)
+        ),
+        scale=lambda dy: np.abs(dy).sum() / (2**31 - 1),
+    ),
+    *[
+        Case(
+            name=f"{function}: no images of 2**40 elements",
+            functions=(function,),
+            inputs=lambda rng: [],
+            call=lambda device, function=function, size=size: getattr(device, function)(
+                device.empty((0, 1, 2**20, 2**20), "float32"), (3, 3), (1, 1), (1, 1), *size
+            ),
+            reference=lambda: np.zeros((0, 1, 2**20, 2**20)),
+            dtypes=("float32",),
+        )
+        for function, size in [("avg_pool2d", ()), ("avg_pool2d_grad", ((2**20, 2**20),))]
+    ],
     Case(
         name="max_pool2d: -inf everywhere",
         functions=("max_pool2d",),

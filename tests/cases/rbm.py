@@ -129,6 +129,12 @@ def sampled(
     return [made("float32"), made("float64")]
 
 
+def of_sigmoid(p: np.ndarray, argument: np.ndarray) -> np.ndarray:
+    """The magnitude of the errors of p = sigmoid(x), where those of x are of magnitude `argument`."""
+    slope = p * (1 - p)
+    return p + np.where(slope > 0, slope * argument, 0)  # a saturated p is exact, however large its argument
+
+
 def conditional(name: str, n: int, visible: int, hidden: int, change: Any = None) -> Case:
     """The functions without randomness; `change` edits v, w, b, c, h in place."""
 
@@ -149,7 +155,7 @@ def conditional(name: str, n: int, visible: int, hidden: int, change: Any = None
     def scale(v: Any, w: Any, b: Any, c: Any, h: Any) -> Any:
         up, down = np.abs(v) @ np.abs(w) + np.abs(c), h @ np.abs(w.T) + np.abs(b)
         hidden_p, visible_p, _ = reference(v, w, b, c, h)
-        return hidden_p * (1 + up), visible_p * (1 + down), np.abs(v) @ np.abs(b) + (1 + up).sum(axis=1)
+        return of_sigmoid(hidden_p, up), of_sigmoid(visible_p, down), np.abs(v) @ np.abs(b) + (1 + up).sum(axis=1)
 
     return Case(
         name=f"conditionals and free energy: {name}",

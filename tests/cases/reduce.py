@@ -242,6 +242,8 @@ CASES = [
     argmax_case("rows of no array", values(0, 10), 1),
     argmax_case("everything", special(31, 17), None),
     argmax_case("columns", special(31, 17), 0),
+    argmax_case("rows in several pieces", special(3, 70_001), 1),
+    argmax_case("strips of columns", special(90, 1030), 0),
     logsumexp_case("rows", values(13, 37)),
     logsumexp_case("classes", lambda rng: 20 * rng.standard_normal((128, 10))),
     logsumexp_case("one class", values(9, 1)),

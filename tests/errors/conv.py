@@ -52,10 +52,30 @@ def option_errors() -> list[ErrorCase]:
             r"padding is \(2147483648, 0\), expected at most 2147483647",
         ),
     ]
+    # Valid, and dy is a pair of positions; but what lies between them could not be numbered, let alone laid out.
+    far = (ONE, (2**30 - 1, 2**30 - 1), (2**31 - 1, 2**31 - 1), 1)
+    spread = {
+        "conv2d": lambda d, a: d.conv2d(a(np.zeros((1, 1, 2, 2))), a(np.zeros((1, 1, 2, 2))), None, *far),
+        "conv2d_input_grad": lambda d, a: d.conv2d_input_grad(
+            a(np.zeros((1, 1, 1, 1))), a(np.zeros((1, 1, 2, 2))), (2, 2), *far
+        ),
+        "conv2d_weight_grad": lambda d, a: d.conv2d_weight_grad(
+            a(np.zeros((1, 1, 2, 2))), a(np.zeros((1, 1, 1, 1))), (2, 2), *far
+        ),
+    }
     return [
         error(name, function, lambda d, a, call=call, options=options: call(d, a, *options), message)
         for function, call in calls.items()
         for name, options, message in refused
+    ] + [
+        error(
+            "more padding than can be numbered",
+            function,
+            call,
+            r"images of \(2, 2\) with padding \(1073741823, 1073741823\) have more than 2\*\*42 elements in the "
+            "channels of a group",
+        )
+        for function, call in spread.items()
     ]
 
 
@@ -140,9 +160,9 @@ ERRORS = [
         "output above 63 bits",
         "conv2d",
         lambda d, a: d.conv2d(
-            a(np.zeros((1, 1, 1, 1))), a(np.zeros((1, 1, 1, 1))), None, ONE, (2**31 - 1, 2**31 - 1), ONE, 1
+            d.empty((2**20, 1, 1, 1), "float32"), d.empty((2**20, 1, 1, 1), "float32"), None, ONE, (800, 800), ONE, 1
         ),
-        r"an array of shape \(1, 1, 4294967295, 4294967295\) has more than 2\*\*63 bytes",
+        r"an array of shape \(1048576, 1048576, 1601, 1601\) has more than 2\*\*63 bytes",
     ),
     error(
         "height above 63 bits",

@@ -160,7 +160,8 @@ ERRORS: list[ErrorCase] = [
         ("linear",),
         lambda d, array: d.linear(zeros(array, 2, 3), zeros(array, 3, 5), activation="gelu"),
         ValueError,
-        r"^linear: activation is 'gelu', expected identity, sigmoid, tanh, relu, leaky_relu, elu, softplus or lecun_",
+        "^linear: activation is 'gelu', expected identity, sigmoid, tanh, relu, leaky_relu, elu, softplus or "
+        "lecun_tanh$",
     ),
     ErrorCase(
         "linear parameter",

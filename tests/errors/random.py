@@ -61,7 +61,14 @@ ERRORS = [
     raises("normal", ValueError, "normal: std is -1, expected a finite number >= 0", *DRAW, 0.0, -1.0, "float32"),
     raises("normal", ValueError, r"normal: std is 1e\+39, expected a finite number >= 0", *DRAW, 0.0, 1e39, "float32"),
     raises("bernoulli", ValueError, f"bernoulli: key is -1, {RANGE}", -1, 0, [0.5]),
-    raises("bernoulli", TypeError, "bernoulli: probabilities has dtype int32", 0, 0, np.zeros(3, np.int32)),
+    raises(
+        "bernoulli",
+        TypeError,
+        "bernoulli: probabilities has dtype int32, expected float32 or float64",
+        0,
+        0,
+        np.zeros(3, np.int32),
+    ),
     raises(
         "bernoulli",
         ValueError,
@@ -73,7 +80,7 @@ ERRORS = [
     raises(
         "bernoulli",
         ValueError,
-        r"bernoulli: probabilities is nan at \(9,\), expected",
+        r"bernoulli: probabilities is nan at \(9,\), expected numbers in \[0, 1\]",
         0,
         0,
         [0.5] * 9 + [float("nan"), -1],
@@ -81,16 +88,30 @@ ERRORS = [
     raises(
         "bernoulli",
         ValueError,
-        r"bernoulli: probabilities is -1 at \(39999,\), expected",
+        r"bernoulli: probabilities is -1 at \(39999,\), expected numbers in \[0, 1\]",
         0,
         0,
         np.where(np.arange(90000) % 40000 == 0, -1.0, 0.5)[1:],
     ),
     raises("dropout", ValueError, f"dropout: step is -5, {RANGE}", 0, -5, [0.5], 0.5),
-    raises("dropout", TypeError, "dropout: x has dtype int32", 0, 0, np.zeros(3, np.int32), 0.5),
+    raises(
+        "dropout",
+        TypeError,
+        "dropout: x has dtype int32, expected float32 or float64",
+        0,
+        0,
+        np.zeros(3, np.int32),
+        0.5,
+    ),
     *(
         raises("dropout", ValueError, f"dropout: p is {shown}, expected 0 <= p < 1", 0, 0, [0.5], p)
-        for p, shown in [(1.0, "1"), (-0.1, "-0.1"), (float("nan"), "nan")]
+        for p, shown in [
+            (1.0, "1"),
+            (1.5, "1.5"),
+            (-0.1, "-0.1"),
+            (float("nan"), "nan"),
+            (0.99999999, "0.99999999, which rounds to 1 in float32"),
+        ]
     ),
     raises("permutation", ValueError, f"permutation: key is -1, {RANGE}", -1, 0, 3),
     raises("permutation", ValueError, r"permutation: n is -1, expected 0 to 2\*\*31 - 1", 0, 0, -1),

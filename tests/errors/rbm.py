@@ -51,10 +51,15 @@ NAN = float("nan")
 
 
 ERRORS = [
-    *(raises(f, "weight has dtype int32", TypeError, weight=((3, 2), "int32")) for f in ARGUMENTS),
+    *(
+        raises(f, "weight has dtype int32, expected float32 or float64", TypeError, weight=((3, 2), "int32"))
+        for f in ARGUMENTS
+    ),
     *(raises(f, r"weight has shape \(6,\), expected 2 dimensions", weight=((6,),)) for f in ARGUMENTS),
     *(
-        raises(f, f"dtypes differ: {a[0]} is float64, weight", TypeError, **{a[0]: (SHAPES[a[0]], "float64")})
+        raises(
+            f, f"dtypes differ: {a[0]} is float64, weight is float32", TypeError, **{a[0]: (SHAPES[a[0]], "float64")}
+        )
         for f, a in ARGUMENTS.items()
     ),
     *(raises(f, rf"{a[0]} has shape \(3,\), expected 2 dimensions", **{a[0]: ((3,),)}) for f, a in ARGUMENTS.items()),
@@ -74,7 +79,9 @@ ERRORS = [
         if bias in a
     ),
     *(
-        raises(f, f"dtypes differ: weight is float32, {bias}", TypeError, **{bias: (SHAPES[bias], "float64")})
+        raises(
+            f, f"dtypes differ: weight is float32, {bias} is float64", TypeError, **{bias: (SHAPES[bias], "float64")}
+        )
         for f, a in ARGUMENTS.items()
         for bias in ("visible_bias", "hidden_bias")
         if bias in a
@@ -94,7 +101,11 @@ ERRORS = [
         if f in SAMPLING
     ),
     *(
-        raises(f, rf"{a[0]} is nan at \(0, 1\), expected", **{a[0]: (SHAPES[a[0]], "float32", (1, NAN, 2))})
+        raises(
+            f,
+            rf"{a[0]} is nan at \(0, 1\), expected numbers in \[0, 1\]",
+            **{a[0]: (SHAPES[a[0]], "float32", (1, NAN, 2))},
+        )
         for f, a in ARGUMENTS.items()
         if f in SAMPLING
     ),
