@@ -104,6 +104,32 @@ def test_a_stopped_fit_stays_stopped(tmp_path):
     assert state(again) == state(m)
 
 
+def test_a_fit_whose_best_parameters_were_restored_can_be_prolonged(tmp_path):
+    """The file's model is the best; more epochs go on from the last parameters."""
+
+    def arguments():
+        return {"lr": 0.03, "validation_fraction": 0.3, "early_stopping": EarlyStopping(patience=99)}
+
+    path = tmp_path / "c"
+    whole, part = make(), make()
+    expected = whole.fit(X, Y, epochs=25, **arguments())
+    part.fit(X, Y, epochs=20, callbacks=[Checkpoint(path)], **arguments())
+    assert part.history.best("validation_loss") < 19, "the test needs a last epoch that is not the best"
+    loaded = dlcore.load(path)
+    assert np.array_equal(loaded.parameters.storage.numpy(), part.parameters.storage.numpy())
+    again = make()
+    assert figures(again.fit(X, Y, epochs=25, resume=path, **arguments())) == figures(expected)
+    assert state(again) == state(whole)
+
+
+def test_a_stopping_that_was_used_before_starts_afresh_where_the_file_has_none(tmp_path):
+    stopping = EarlyStopping("loss", patience=1)
+    make().fit(X, Y, epochs=3, callbacks=[stopping])
+    stopping.best_value = -1.0
+    make().fit(X, Y, epochs=1, callbacks=[Checkpoint(tmp_path / "c")])
+    assert len(make().fit(X, Y, epochs=3, callbacks=[stopping], resume=tmp_path / "c")) == 3
+
+
 def test_a_checkpoint_is_a_model_file(tmp_path):
     path = tmp_path / "c"
     m = make()
@@ -152,6 +178,14 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     refused(path, make(), "it has 3 epochs, the fit is to end with 2", epochs=2)
     refused(path, make(), "its optimizer is Adam, this fit's is SGD", optimizer="sgd")
     refused(path, make(), 'it has the state of a "EarlyStopping", which this fit lacks')
+    refused(path, make(), "its batch_size was 40, this fit's is 20", batch_size=20, callbacks=[EarlyStopping("loss")])
+    refused(path, make(), "its lr was null, this fit's is 0.1", lr=0.1, callbacks=[EarlyStopping("loss")])
+    refused(path, make(), "its shuffle was true, this fit's is false", shuffle=False, callbacks=[EarlyStopping("loss")])
+    refused(path, make(), 'its schedule was "constant"', schedule="cosine", callbacks=[EarlyStopping("loss")])
+    refused(
+        path, make(), r'its options was {}, this fit\'s is {"eps": 0.1}', eps=0.1, callbacks=[EarlyStopping("loss")]
+    )
+    refused(path, make(), "its cases was 40, this fit's is 32", validation_fraction=0.2, callbacks=[stopping])
     other = Autoencoder([6, 3])
     with pytest.raises(ValueError, match=r"its model is \"MLP\", expected Autoencoder"):
         other.fit(X, epochs=5, resume=path)
@@ -181,6 +215,10 @@ DAMAGE = {
     "callbacks": (lambda t, m: m["training"].update(callbacks=[3]), "callbacks are malformed"),
     "parameter gone": (lambda t, m: t.pop("layers.0.weight"), "'layers.0.weight' has shape None"),
     "parameter wide": (lambda t, m: t.update({"layers.0.bias": np.zeros(8)}), "'layers.0.bias' has dtype float64"),
+    "settings gone": (lambda t, m: m["training"].pop("settings"), "settings is missing or malformed"),
+    "steps huge": (lambda t, m: m["training"]["optimizer"].__setitem__(1, 2**53), "optimizer is malformed"),
+    "last short": (lambda t, m: t.update({"training/theta": np.zeros(3, "f4")}), "its last parameters are not"),
+    "last nan": (lambda t, m: t.update({"training/theta": np.full(83, np.nan, "f4")}), "its last parameters are not"),
     "parameter unknown": (lambda t, m: t.update({"more": np.zeros(8, "f4")}), "'more' has shape"),
 }
 
@@ -194,6 +232,52 @@ def test_a_hostile_training_state_is_refused(tmp_path, name):
     change(tensors, metadata)
     save_file(path, tensors, metadata)
     refused(path, make(), reason)
+
+
+STOPPING = {
+    "epoch true": ({"best_epoch": True}, {}, "lacks its best epoch and value"),
+    "epoch late": ({"best_epoch": 2}, {}, "the best epoch is 2 of 2"),
+    "epoch early": ({"best_epoch": -2}, {}, "the best epoch is -2 of 2"),
+    "value text": ({"best_value": "0"}, {}, "lacks its best epoch and value"),
+    "best gone": ({}, None, "lacks the best parameters"),
+    "best short": ({}, np.zeros(3, "f4"), "another shape or dtype"),
+    "best wide": ({}, np.zeros(83), "another shape or dtype"),
+    "best nan": ({}, np.full(83, np.nan, "f4"), "not finite"),
+}
+
+
+@pytest.mark.parametrize("name", STOPPING)
+def test_a_hostile_state_of_a_callback_is_refused(tmp_path, name):
+    """And the callback begins its next fit afresh."""
+    path = tmp_path / "c"
+    make().fit(X, Y, epochs=2, callbacks=[Checkpoint(path), EarlyStopping("loss")])
+    tensors, metadata = load_file(path)
+    values, best, reason = STOPPING[name]
+    metadata["training"]["callbacks"][0]["state"].update(values)
+    if not values:
+        tensors.pop("training/callback/0/best")
+        tensors |= {} if best is None else {"training/callback/0/best": best}
+    save_file(path, tensors, metadata)
+    stopping = EarlyStopping("loss")
+    refused(path, make(), reason, callbacks=[stopping])
+    history = make().fit(X, Y, epochs=1, callbacks=[stopping])
+    assert (stopping.best_epoch, stopping.best_value) == (0, history.last["loss"])
+
+
+class Stubborn(Callback):
+    def state_dict(self):
+        return {"a": 1}
+
+    def load_state_dict(self, saved):
+        raise ValueError("not today")
+
+
+def test_a_callback_that_refuses_its_state_changes_nothing(tmp_path):
+    make().fit(X, Y, epochs=2, callbacks=[Checkpoint(tmp_path / "c"), EarlyStopping("loss"), Stubborn()])
+    stopping = EarlyStopping("loss")
+    refused(tmp_path / "c", make(), "not today", callbacks=[stopping, Stubborn()])
+    make().fit(X, Y, epochs=1, callbacks=[stopping])
+    assert stopping.best_epoch == 0
 
 
 def test_metadata_is_plain_json(tmp_path):

@@ -13,9 +13,10 @@ from ..tensor import Tensor
 from ..train import Callback, History, register
 from .base import Array, not_negative, sizes
 from .belief import Belief
-from .contrastive import Momentum, require_probabilities
+from .contrastive import Momentum, check_steps, require_probabilities
 from .fitting import EarlyStoppingLike
-from .rbm import RBM, check_steps
+from .greedy import learn_stack
+from .rbm import RBM
 from .supervised import Supervised
 
 _SAMPLE_STREAM = 2**33 + 2  # beyond the streams of Model
@@ -136,26 +137,22 @@ class DBN(Supervised):
         Returns
         -------
         The history of each RBM.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit any of the layers; the model is unchanged then.
+        KeyboardInterrupt and whatever else ends it early
+            The model is again as it was, so that the next call has the bits of an undisturbed one.
         """
         features = self._check(x, "pretrain")
         held = None if validation_data is None else self._check(validation_data, "pretrain: validation_data")
-        machines = self.belief.machines
-        rates = _per_layer(lr, len(machines), "lr")
-        passes = _per_layer(epochs, len(machines), "epochs")
-        rbms = [self._rbm(i, k=k, persistent=persistent, n_chains=n_chains) for i in range(len(machines))]
-        histories = []
+        rbms = [self._rbm(i, k=k, persistent=persistent, n_chains=n_chains) for i in range(len(self.belief.machines))]
         for i, rbm in enumerate(rbms):
             rbm.label = f"{type(self).__name__} layer {i + 1} ({rbm.n_visible} ↔ {rbm.n_hidden})"
-            histories.append(
-                rbm.fit(
-                    features, epochs=passes[i], batch_size=batch_size, lr=rates[i], momentum=momentum,
-                    weight_decay=weight_decay, validation_data=held, progress=progress, **options,
-                )
-            )  # fmt: skip
-            if rbm is not rbms[-1]:
-                features = machines[i](features)
-                held = None if held is None else machines[i](held)
-        for layer, machine in zip(self.belief.recognition.layers[:-1], machines, strict=True):
+        given = {"batch_size": batch_size, "momentum": momentum, "weight_decay": weight_decay, "progress": progress}
+        histories = learn_stack(self, rbms, features, held, epochs, lr, given | options)
+        for layer, machine in zip(self.belief.recognition.layers[:-1], self.belief.machines, strict=True):
             assert isinstance(layer, Linear)
             layer.weight.array.assign(machine.weight.array)
             layer.bias.array.assign(machine.hidden_bias.array)
@@ -256,7 +253,7 @@ class DBN(Supervised):
         start : (n, visible units), cases whose features the chains begin with; by default they begin with features
             drawn from the top RBM's visible biases
         """
-        check_steps(steps, "sample: steps")
+        steps = check_steps(steps, "sample: steps")
         *below, top = self.belief.machines
         generator = self.sample_generator
         if start is None:
@@ -273,10 +270,3 @@ class DBN(Supervised):
         for machine in reversed(below[1:]):
             samples = machine.sample_visible(samples, generator)
         return below[0].visible(samples).numpy()
-
-
-def _per_layer(value: Any, layers: int, name: str) -> list[Any]:
-    values = list(value) if isinstance(value, (list, tuple)) else [value] * layers
-    if len(values) != layers:
-        raise ValueError(f"pretrain: {name} has {len(values)} values, expected one or {layers}")
-    return values

@@ -91,7 +91,8 @@ class Supervised(Model):
         y : labels (n,) in [0, outputs) for "softmax" and "svm"; values (n, outputs), or (n,) for one output, in [0, 1]
             for "sigmoid" and real for "identity"
         validation_data : (x, y) whose loss, and accuracy for classifiers, is reported after each epoch
-        sample_weight : (n,) numbers >= 0; scaled to a mean of 1
+        sample_weight : (n,) numbers >= 0; scaled to a mean of 1. With validation_fraction each of the two parts is
+            scaled by itself, and the held-out one's figures are weighted means
         epochs, batch_size, optimizer, lr, schedule, validation_fraction, early_stopping, callbacks, progress, \
 shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
 
@@ -121,7 +122,8 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
             epochs, batch_size, optimizer, lr, schedule, validation_fraction, early_stopping, callbacks, progress,
             shuffle, resume, options,
         )  # fmt: skip
-        return fit_network(self, data, validation, fit, self.objective, self._figures)
+        weighted = sample_weight is not None
+        return fit_network(self, data, validation, fit, self.objective, self._figures, weighted=weighted)
 
     def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
         cases = self.as_cases(x, who)
@@ -135,7 +137,9 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         scores = self.network.forward(x)
         found = {"loss": self.head.loss(scores, target, weight).item()}
         if self.head.classifies:
-            found["accuracy"] = self.head.score(scores.numpy(), target.numpy())
+            found["accuracy"] = self.head.accuracy(
+                scores.numpy(), target.numpy(), None if weight is None else weight.numpy()
+            )
         return found
 
     def decision_function(self, x: Any, batch_size: int = 1024) -> Array:
