@@ -243,7 +243,7 @@ def test_wrong_targets(output, y, message):
         (([5, 1],), "MLP: output 'softmax' has 1 class, expected at least 2"),
         (([5, 4, 3], "rely"), "activation is 'rely'"),
         (([5, 4, 3], "relu", "max"), "MLP: output is 'max', expected one of softmax, sigmoid, identity, svm"),
-        (([5, 4, 3], "relu", "softmax", 1.0), "p is 1.0"),
+        (([5, 4, 3], "relu", "softmax", 1.0), "MLP: dropout is 1.0, expected a number in"),
         (([5, 4, 3], "relu", "softmax", 0, -1), "MLP: weight_decay is -1, expected a finite number >= 0"),
         (([5, 4, 3], "relu", "softmax", 0, 0, float("nan")), "MLP: l1 is nan"),
     ],

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dlcore.models import RBM
+from dlcore.models import DBN, RBM
 from machines import bars
 
 
@@ -24,6 +24,16 @@ def test_watching_changes_nothing(persistent):
     two.fit(x, epochs=3, validation_data=bars(1500, seed=2))
     np.testing.assert_array_equal(one.parameters.storage.numpy(), two.parameters.storage.numpy())
     assert one.fit_generator.step == two.fit_generator.step == 3 * (1 + 2 * 1)  # an order and a chain for each epoch
+
+
+def test_numpy_numbers_are_numbers():
+    x = bars(40)
+    one, two = RBM(16, 5, seed=1), RBM(np.int64(16), np.int32(5), k=np.int64(1), seed=np.uint8(1))
+    one.fit(x, epochs=6, batch_size=10, lr=0.25, momentum=(0.5, 0.75), weight_decay=0.125)
+    two.fit(x, epochs=np.int64(6), batch_size=np.int64(10), lr=np.float32(0.25), momentum=np.array([0.5, 0.75]),
+            weight_decay=np.float32(0.125))  # fmt: skip
+    np.testing.assert_array_equal(one.parameters.storage.numpy(), two.parameters.storage.numpy())
+    DBN([16, 4, 3], 2).pretrain(x, epochs=np.array([1, 2]), lr=np.array([0.1, 0.2]))
 
 
 def test_fit_transform_is_fit_then_transform():

@@ -150,7 +150,7 @@ def test_the_file_holds_the_model_that_the_fit_leaves(tmp_path):
 
 
 def test_accuracies_are_better_when_they_are_higher():
-    _, history, first = drive([0.1, 0.5, 0.4], EarlyStopping("validation_accuracy"), name="validation_accuracy")
+    _, _, first = drive([0.1, 0.5, 0.4], EarlyStopping("validation_accuracy"), name="validation_accuracy")
     assert first == 2
     assert EarlyStopping("validation_accuracy", mode="min").mode == "min"
     assert EarlyStopping("validation_loss").mode == EarlyStopping("free_energy_gap").mode == "min"

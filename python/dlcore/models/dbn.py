@@ -220,6 +220,11 @@ class DBN(Supervised):
             **options,
         )  # fmt: skip
 
+    def fit_transform(self, x: Any, y: Any, **arguments: Any) -> Array:
+        """The features of `transform` of the cases that `fit` has learned from, with the arguments of `fit`."""
+        self.fit(x, y, **arguments)
+        return self.transform(x)
+
     def before_fit(self, data: Sequence[Tensor], progress: bool | None) -> None:
         options = self._pretrain_options
         if options is not False and not self.is_pretrained:
@@ -236,13 +241,13 @@ class DBN(Supervised):
     def transform(self, x: Any, batch_size: int = 1024) -> Array:
         """The network's last hidden layer (n, top units); before `fit` that is the stack's features."""
         cases = self.as_cases(x, "transform")
-        return train.map_batches(self.belief.features, cases, batch_size)
+        return self.map_batches(self.belief.features, cases, batch_size)
 
     def reconstruct(self, x: Any, batch_size: int = 1024) -> Array:
         """Cases (n, visible units) brought up through all RBMs and down again, without sampling."""
         cases = self._check(x, "reconstruct")
         belief = self.belief
-        return train.map_batches(lambda v: belief.down(belief.up(v)), cases, batch_size)
+        return self.map_batches(lambda v: belief.down(belief.up(v)), cases, batch_size)
 
     def sample(self, n: int, steps: int = 1000, start: Any = None) -> Array:
         """n fantasies (n, visible units): probabilities, from Gibbs sampling in the top RBM and one pass down.

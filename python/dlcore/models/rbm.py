@@ -12,7 +12,7 @@ from .. import ops, train
 from ..ops import Generator
 from ..tensor import Tensor, as_tensor, tensor
 from ..train import Callback, History, register
-from .base import Array, Model, not_negative, sizes
+from .base import Array, Model, flag, not_negative, sizes
 from .contrastive import FIGURES, HELD_OUT_FIGURES, Momentum, Steps, check_steps, prepare, require_probabilities
 from .machine import Machine
 
@@ -61,8 +61,7 @@ class RBM(Model):
         who = type(self).__name__
         n_visible, n_hidden = sizes([n_visible, n_hidden], who, "(n_visible, n_hidden)", 2)
         k, n_chains = check_steps(k, f"{who}: k"), check_steps(n_chains, f"{who}: n_chains")
-        if not isinstance(persistent, bool):
-            raise ValueError(f"{who}: persistent is {persistent!r}, expected True or False")
+        flag(who, persistent=persistent)
         not_negative(who, weight_std=weight_std)
         config = {
             "n_visible": n_visible,
@@ -76,7 +75,7 @@ class RBM(Model):
         }
         super().__init__(config, Machine(n_visible, n_hidden, weight_std), (n_visible,))
         self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
-        self.persistent = persistent
+        self.persistent = bool(persistent)
         self.chains: Tensor | None = None
         self.sample_generator = Generator(seed).split(_SAMPLE_STREAM)
         self.label = who  # what a fit's progress is called
@@ -209,17 +208,17 @@ class RBM(Model):
 
     def transform(self, x: Any, batch_size: int = 1024) -> Array:
         """p(h = 1 | v) of cases (n, n_visible): features (n, n_hidden)."""
-        return train.map_batches(self.machine, self._check(x, "transform"), batch_size)
+        return self.map_batches(self.machine, self._check(x, "transform"), batch_size)
 
     def inverse_transform(self, h: Any, batch_size: int = 1024) -> Array:
         """p(v = 1 | h) of hidden states or probabilities (n, n_hidden): (n, n_visible)."""
         machine = self.machine
-        return train.map_batches(machine.visible, self._hidden(h, "inverse_transform"), batch_size)
+        return self.map_batches(machine.visible, self._hidden(h, "inverse_transform"), batch_size)
 
     def reconstruct(self, x: Any, batch_size: int = 1024) -> Array:
         """p(v = 1 | h) with h = p(h = 1 | x), (n, n_visible): there and back without sampling."""
         machine = self.machine
-        return train.map_batches(lambda v: machine.visible(machine(v)), self._check(x, "reconstruct"), batch_size)
+        return self.map_batches(lambda v: machine.visible(machine(v)), self._check(x, "reconstruct"), batch_size)
 
     def gibbs(self, v: Any, k: int = 1) -> Array:
         """A sample of v (n, n_visible) after k >= 1 steps v → h → v of Gibbs sampling."""

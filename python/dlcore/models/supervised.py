@@ -43,7 +43,7 @@ class Supervised(Model):
         if output in ("softmax", "svm") and outputs < 2:
             raise ValueError(f"{who}: output {output!r} has {outputs} class, expected at least 2")
         self.outputs, self.output = outputs, output
-        self.weight_decay, self.l1 = weight_decay, l1
+        self.weight_decay, self.l1 = float(weight_decay), float(l1)
 
     def objective(self, x: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean loss of a batch plus the penalties: what `fit` makes small.
@@ -144,7 +144,7 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
 
     def decision_function(self, x: Any, batch_size: int = 1024) -> Array:
         """The scores (n, outputs), before the softmax or sigmoid; computed `batch_size` cases at a time."""
-        return train.map_batches(self.network, self.as_cases(x, "predict"), batch_size)
+        return self.map_batches(self.network, self.as_cases(x, "predict"), batch_size)
 
     def predict(self, x: Any, batch_size: int = 1024) -> Array:
         """Labels (n,) int32 for "softmax" and "svm"; 0 or 1 for each output for "sigmoid"; the values for "identity".
@@ -164,7 +164,7 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         link = {"softmax": ops.softmax, "sigmoid": ops.sigmoid}.get(self.output)
         if link is None:
             raise ValueError(f"predict_proba: the output is {self.config['output']!r}, which gives no probabilities")
-        return train.map_batches(lambda cases: link(self.network(cases)), self.as_cases(x, "predict_proba"), batch_size)
+        return self.map_batches(lambda cases: link(self.network(cases)), self.as_cases(x, "predict_proba"), batch_size)
 
     def score(self, x: Any, y: Any, batch_size: int = 1024) -> float:
         """Share of right predictions; R² (mean over the outputs) for "identity"."""
@@ -174,4 +174,4 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
             raise ValueError(f"score: x has {cases.shape[0]} cases, y has {target.shape[0]}")
         if cases.shape[0] == 0:
             raise ValueError("score: there are no cases")
-        return self.head.score(train.map_batches(self.network, cases, batch_size), target.numpy())
+        return self.head.score(self.map_batches(self.network, cases, batch_size), target.numpy())

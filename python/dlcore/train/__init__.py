@@ -7,7 +7,7 @@ from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, ro
 from .progress import progress_callback
 from .run import Run
 from .setup import OPTIMIZERS, Decay, LearningRate, OptimizerLike, check_batch_size, fit_settings, make_optimizer
-from .store import load, register, restore_generators, save
+from .store import register, restore_generators, save
 
 __all__ = [
     "OPTIMIZERS",
@@ -26,7 +26,6 @@ __all__ = [
     "fit_settings",
     "format_record",
     "gradient_epoch",
-    "load",
     "load_file",
     "make_optimizer",
     "map_batches",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import device
+from ..ops.creation import is_integer, is_number
 from .resume import save_run
 from .run import Run
 
@@ -76,9 +77,9 @@ class EarlyStopping(Callback):
             raise ValueError(f"EarlyStopping: monitor is {monitor!r}, expected the name of a figure")
         if mode is None:
             mode = "max" if monitor.endswith("accuracy") else "min"
-        if not isinstance(patience, int) or isinstance(patience, bool) or patience < 1:
+        if not is_integer(patience) or patience < 1:
             raise ValueError(f"EarlyStopping: patience is {patience!r}, expected an integer >= 1")
-        if isinstance(min_delta, bool) or not isinstance(min_delta, (int, float)) or not 0 <= min_delta < math.inf:
+        if not is_number(min_delta) or not 0 <= min_delta < math.inf:
             raise ValueError(f"EarlyStopping: min_delta is {min_delta!r}, expected a finite number >= 0")
         if mode not in ("min", "max"):
             raise ValueError(f"EarlyStopping: mode is {mode!r}, expected 'min' or 'max'")
@@ -173,7 +174,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: str | Path, every: int = 1) -> None:
-        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+        if not is_integer(every) or every < 1:
             raise ValueError(f"Checkpoint: every is {every!r}, expected an integer >= 1")
         self.path, self.every = Path(path), every
 
