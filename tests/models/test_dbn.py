@@ -184,6 +184,7 @@ def test_summary_shows_the_network():
         ({"x": np.zeros((200, 5))}, r"fit: x has shape \(200, 5\), expected \(n, 16\)"),
         ({"x": np.full((200, 16), 1.5)}, r"fit: x has 1.5 in row 0, expected values in \[0, 1\]"),
         ({"x": np.full((200, 16), np.nan)}, "fit: x has nan in row 0"),
+        ({"validation_data": (np.full((2, 16), 1.5), [0, 1])}, "fit: validation_data: x has 1.5 in row 0, expected"),
         ({"y": np.full(200, 2)}, r"fit: y: 2 at index 0 is outside \[0, 2\)"),
         ({"y": np.zeros(199)}, "fit: x has 200 cases, y has 199"),
         ({"batch_size": 0}, "fit: batch_size is 0, expected a positive integer"),

@@ -131,6 +131,11 @@ def test_held_out_figures_are_weighted_means(output):
     assert history["validation_accuracy"] == [pytest.approx(np.average(right[order[:6]], weights=w[order[:6]]))]
 
 
+def test_scores_are_of_finite_cases():
+    with pytest.raises(ValueError, match="score: x is not finite at row 2"):
+        MLP([5, 7, 4]).score(np.where(np.arange(12)[:, None] == 2, np.nan, X), LABELS)
+
+
 def test_a_part_whose_weights_are_all_0():
     order = ops.permutation(ops.Generator(MLP([5, 7, 4]).split_key), 12).numpy()
     for kept, name in ((order[:1], "to learn from"), (order[1:], "held out")):

@@ -205,7 +205,6 @@ class DBN(Supervised):
         -------
         History of the supervised part; that of the RBMs is `pretrain_history`.
         """
-        cases = self._check(x, "fit")
         if not isinstance(pretrain, (bool, Mapping)):
             raise ValueError(f"fit: pretrain is {pretrain!r}, expected True, False or arguments of pretrain by name")
         self._pretrain_options = pretrain
@@ -214,7 +213,7 @@ class DBN(Supervised):
         if lr is None and optimizer == "adam":
             lr = 2e-3
         return super().fit(
-            cases, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, lr=lr, schedule=schedule,
+            x, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, lr=lr, schedule=schedule,
             validation_data=validation_data, validation_fraction=validation_fraction, early_stopping=early_stopping,
             callbacks=callbacks, progress=progress, shuffle=shuffle, sample_weight=sample_weight, resume=resume,
             **options,
@@ -230,6 +229,9 @@ class DBN(Supervised):
         if options is not False and not self.is_pretrained:
             given = {} if options is True else dict(options)
             self.pretrain(data[0], **({"progress": progress} | given))
+
+    def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
+        return super()._pair(self._check(x, who), y, who)
 
     def _check(self, x: Any, who: str) -> Tensor:
         cases = self.as_cases(x, who)

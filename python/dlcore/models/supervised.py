@@ -174,4 +174,5 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
             raise ValueError(f"score: x has {cases.shape[0]} cases, y has {target.shape[0]}")
         if cases.shape[0] == 0:
             raise ValueError("score: there are no cases")
+        require_finite(cases, "score", "x")
         return self.head.score(self.map_batches(self.network, cases, batch_size), target.numpy())

@@ -69,6 +69,11 @@ def make_optimizer(
     given = dict(options or {})
     if schedule not in SCHEDULES:
         raise ValueError(f"fit: schedule is {schedule!r}, expected one of {', '.join(SCHEDULES)}")
+    if isinstance(optimizer, Optimizer):
+        raise ValueError(
+            f"fit: optimizer is the object {type(optimizer).__name__}, expected a name, or a function of the parameters "
+            "that returns one: optimizer=lambda parameters: Adam(parameters, ...)"
+        )
     if callable(optimizer):
         if lr is not None or given or schedule != "constant":
             raise ValueError("fit: optimizer is a function, which sets lr, the schedule and all options itself")
