@@ -1,5 +1,6 @@
 #include "loss.h"
 
+#include "loss_pointwise.h"
 #include "softmax_vec.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -151,42 +152,86 @@ void softmax_cross_entropy_soft_grad(Index rows, Index columns, const T* dlosses
   for_rows<T>(rows, columns, narrow, wide);
 }
 
-template <typename T> void sigmoid_cross_entropy(Index n, const T* logits, const T* targets, T* losses) {
-  using V = Vec<T>;
-  // |x| (1 - t) or |x| t, and log1p(e^-|x|): neither cancels, and a weight of 0 meets no infinity.
-  const auto f = [](V x, V t) {
-    const V weight = x < V{} ? t : 1 - t, size = vabs<T>(x);
-    return (weight == V{} ? weight : size * weight) + vsoftplus<T>(-size);
-  };
-  parallel_for(n, elementwise_grain / 8, [&](Index begin, Index end) {
-    map_vectors(end - begin, losses + begin, f, logits + begin, targets + begin);
+namespace {
+
+// Calls body(Loss<kind, T>{}) with the kind as a compile-time constant.
+template <typename T, typename Body> void with_pointwise(PointwiseLoss kind, const Body& body) {
+  using enum PointwiseLoss;
+#define DLCORE_CASE(name) \
+  case name: return body(pointwise::Loss<name, T>{})
+  switch (kind) {
+    DLCORE_CASE(squared);
+    DLCORE_CASE(absolute);
+    DLCORE_CASE(epsilon_insensitive);
+    DLCORE_CASE(huber);
+    DLCORE_CASE(log_cosh);
+    DLCORE_CASE(hinge);
+    DLCORE_CASE(squared_hinge);
+    DLCORE_CASE(logistic);
+    DLCORE_CASE(log_loss);
+    DLCORE_CASE(kl);
+    DLCORE_CASE(kl_log);
+    DLCORE_CASE(poisson);
+    DLCORE_CASE(poisson_log);
+    DLCORE_CASE(gaussian_kernel);
+    DLCORE_CASE(correntropy);
+    DLCORE_CASE(focal);
+    DLCORE_CASE(tolerance);
+    DLCORE_CASE(zero_one);
+  }
+#undef DLCORE_CASE
+}
+
+// Chunks of about 10 microseconds.
+constexpr Index grain_of(PointwiseLoss kind) {
+  switch (kind) {
+    case PointwiseLoss::squared:
+    case PointwiseLoss::absolute:
+    case PointwiseLoss::epsilon_insensitive:
+    case PointwiseLoss::huber:
+    case PointwiseLoss::hinge:
+    case PointwiseLoss::squared_hinge:
+    case PointwiseLoss::tolerance:
+    case PointwiseLoss::zero_one: return elementwise_grain;
+    default: return elementwise_grain / 8;
+  }
+}
+
+}  // namespace
+
+template <typename T>
+void pointwise_loss(PointwiseLoss kind, double parameter, Index n, const T* f, const T* y, T* losses) {
+  with_pointwise<T>(kind, [&](auto loss) {
+    parallel_for(n, grain_of(kind), [&](Index begin, Index end) {
+      const auto each = [=](Vec<T> a, Vec<T> b) { return decltype(loss)::value(a, b, parameter); };
+      map_vectors(end - begin, losses + begin, each, f + begin, y + begin);
+    });
   });
 }
 
 template <typename T>
-void sigmoid_cross_entropy_grad(Index n, const T* dlosses, const T* logits, const T* targets, T* dlogits) {
-  using V = Vec<T>;
-  // With q = sigmoid(-|x|): q - t below 0, (1 - t) - q above, exact where the prediction is right and certain.
-  const auto f = [](V dloss, V x, V t) {
-    const V e = exp_shifted<T>(-vabs<T>(x)), q = e / (1 + e);
-    return dloss * (x < V{} ? q - t : (1 - t) - q);
-  };
-  parallel_for(n, elementwise_grain / 4, [&](Index begin, Index end) {
-    map_vectors(end - begin, dlogits + begin, f, dlosses + begin, logits + begin, targets + begin);
+void pointwise_loss_grad(PointwiseLoss kind, double parameter, Index n, const T* dlosses, const T* f, const T* y,
+                         T* df) {
+  with_pointwise<T>(kind, [&](auto loss) {
+    using L = decltype(loss);
+    if constexpr (requires { L::first; })
+      parallel_for(n, grain_of(kind), [&](Index begin, Index end) {
+        const auto each = [=](Vec<T> d, Vec<T> a, Vec<T> b) { return d * L::first(a, b, parameter); };
+        map_vectors(end - begin, df + begin, each, dlosses + begin, f + begin, y + begin);
+      });
   });
 }
 
-template <typename T> void squared_error(Index n, const T* a, const T* b, T* losses) {
-  parallel_for(n, elementwise_grain, [&](Index begin, Index end) {
-    const auto f = [](Vec<T> u, Vec<T> v) { return (u - v) * (u - v); };
-    map_vectors(end - begin, losses + begin, f, a + begin, b + begin);
-  });
-}
-
-template <typename T> void squared_error_grad(Index n, const T* dlosses, const T* a, const T* b, T* da) {
-  parallel_for(n, elementwise_grain, [&](Index begin, Index end) {
-    const auto f = [](Vec<T> dloss, Vec<T> u, Vec<T> v) { return 2 * dloss * (u - v); };
-    map_vectors(end - begin, da + begin, f, dlosses + begin, a + begin, b + begin);
+template <typename T>
+void pointwise_loss_hessian(PointwiseLoss kind, double parameter, Index n, const T* dlosses, const T* f, const T* y,
+                            T* ddf) {
+  with_pointwise<T>(kind, [&](auto loss) {
+    using L = decltype(loss);
+    if constexpr (requires { L::second; })
+      parallel_for(n, grain_of(kind), [&](Index begin, Index end) {
+        const auto each = [=](Vec<T> d, Vec<T> a, Vec<T> b) { return d * L::second(a, b, parameter); };
+        map_vectors(end - begin, ddf + begin, each, dlosses + begin, f + begin, y + begin);
+      });
   });
 }
 
@@ -195,10 +240,9 @@ template <typename T> void squared_error_grad(Index n, const T* dlosses, const T
   template void softmax_cross_entropy_grad(Index, Index, const T*, const T*, const std::int32_t*, T*); \
   template void softmax_cross_entropy_soft(Index, Index, const T*, const T*, T*);                      \
   template void softmax_cross_entropy_soft_grad(Index, Index, const T*, const T*, const T*, T*);       \
-  template void sigmoid_cross_entropy(Index, const T*, const T*, T*);                                  \
-  template void sigmoid_cross_entropy_grad(Index, const T*, const T*, const T*, T*);                   \
-  template void squared_error(Index, const T*, const T*, T*);                                          \
-  template void squared_error_grad(Index, const T*, const T*, const T*, T*);
+  template void pointwise_loss(PointwiseLoss, double, Index, const T*, const T*, T*);                  \
+  template void pointwise_loss_grad(PointwiseLoss, double, Index, const T*, const T*, const T*, T*);   \
+  template void pointwise_loss_hessian(PointwiseLoss, double, Index, const T*, const T*, const T*, T*);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)
 #undef DLCORE_INSTANTIATE

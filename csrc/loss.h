@@ -1,5 +1,5 @@
-// Losses fused with the function that feeds them, from logits, finite for any finite logits. One loss a row
-// (softmax) or an element; `dlosses` is the gradient with respect to these losses.
+// Losses with their gradients, one loss a row (softmax cross-entropy, fused and finite for any finite logits) or an
+// element; `dlosses` is the gradient with respect to these losses.
 #pragma once
 
 #include "types.h"
@@ -23,13 +23,41 @@ template <typename T>
 void softmax_cross_entropy_soft_grad(Index rows, Index columns, const T* dlosses, const T* logits, const T* targets,
                                      T* dlogits);
 
-// max(x, 0) - x t + log1p(e^-|x|) and dloss (sigmoid(x) - t)
-template <typename T> void sigmoid_cross_entropy(Index n, const T* logits, const T* targets, T* losses);
-template <typename T>
-void sigmoid_cross_entropy_grad(Index n, const T* dlosses, const T* logits, const T* targets, T* dlogits);
+// Element-wise losses l(f, y) of predictions f and targets y; loss_pointwise.h has the formulas. `parameter`: squared:
+// a factor; epsilon_insensitive, tolerance: the width; huber: delta; hinges: the margin; poisson: what is added to the
+// rate; gaussian_kernel, correntropy: sigma; focal: gamma; others: none. The last two have no derivative.
+enum class PointwiseLoss {
+  squared,
+  absolute,
+  epsilon_insensitive,
+  huber,
+  log_cosh,
+  hinge,
+  squared_hinge,
+  logistic,
+  log_loss,
+  kl,
+  kl_log,
+  poisson,
+  poisson_log,
+  gaussian_kernel,
+  correntropy,
+  focal,
+  tolerance,
+  zero_one
+};
+constexpr bool has_derivative(PointwiseLoss kind) {
+  return kind != PointwiseLoss::tolerance && kind != PointwiseLoss::zero_one;
+}
 
-// (a - b)^2 and 2 dloss (a - b)
-template <typename T> void squared_error(Index n, const T* a, const T* b, T* losses);
-template <typename T> void squared_error_grad(Index n, const T* dlosses, const T* a, const T* b, T* da);
+template <typename T>
+void pointwise_loss(PointwiseLoss kind, double parameter, Index n, const T* f, const T* y, T* losses);
+// dloss times the first or the second derivative by f; the kind has one.
+template <typename T>
+void pointwise_loss_grad(PointwiseLoss kind, double parameter, Index n, const T* dlosses, const T* f, const T* y,
+                         T* df);
+template <typename T>
+void pointwise_loss_hessian(PointwiseLoss kind, double parameter, Index n, const T* dlosses, const T* f, const T* y,
+                            T* ddf);
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -11,9 +11,9 @@ import pytest
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(name, folder):
+def run(name, folder, *arguments):
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / name],
+        [sys.executable, "-W", "error", EXAMPLES / name, *arguments],
         cwd=folder, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -25,7 +25,15 @@ def percentages(text):
 
 
 def test_every_example_is_tested():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"rbm_samples.py", "dbn_digits.py", "training_loop.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "rbm_samples.py",
+        "dbn_digits.py",
+        "training_loop.py",
+        "optimizer_paths.py",
+        "correntropy.py",
+        "loss_curves.py",
+        "minimize_paths.py",
+    }
 
 
 def test_rbm_samples(tmp_path):
@@ -45,3 +53,44 @@ def test_training_loop(tmp_path):
     (error,) = percentages(text)
     assert error < 5
     assert float(text.split()[-1]) < 4
+
+
+def test_optimizer_paths(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("optimizer_paths.py", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "optimizers-rosenbrock.png", "optimizers-saddle.png", "schedules.png"
+    }  # fmt: skip
+    ends = re.findall(r"(Rosenbrock|saddle) +(\w+) +f = +(\S+) after", text)
+    assert len(ends) == 20
+    for surface, method, value in ends:
+        if surface == "saddle":
+            assert -1 <= float(value) < -0.98, method
+        elif method != "AdaDelta":  # whose rate starts small by design
+            assert 0 <= float(value) < 0.1, method
+
+
+def test_correntropy(tmp_path):
+    text = run("correntropy.py", tmp_path)
+    likelihood, narrow, annealed = (float(value) for value in re.findall(r"error ([\d.]+)", text))
+    assert annealed < 0.05 and likelihood > 2 and narrow > 2
+    pytest.importorskip("matplotlib")
+    run("correntropy.py", tmp_path, ".")
+    assert [path.name for path in tmp_path.iterdir()] == ["correntropy.png"]
+
+
+def test_loss_curves(tmp_path):
+    pytest.importorskip("matplotlib")
+    run("loss_curves.py", tmp_path)
+    names = {"loss-residual.png", "loss-gaussian.png", "loss-margin.png", "loss-probability.png"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+def test_minimize_paths(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("minimize_paths.py", tmp_path)
+    values = {tuple(line.split()[:2]): float(line.split()[-1]) for line in text.splitlines() if "evaluations" in line}
+    assert len(values) == 12
+    for (function, method), value in values.items():
+        assert value < (0.1 if method == "gradient-descent" else 1e-8) if function == "rosenbrock" else value == -0.25
+    assert {path.name for path in tmp_path.iterdir()} == {"minimize-paths.png", "minimize-convergence.png"}

@@ -225,8 +225,35 @@ add(
     "soft",
 )
 add("sigmoid_cross_entropy", ops.sigmoid_cross_entropy, normal((3, 4), (3, 4)))
-add("sigmoid_cross_entropy_grad", ops.sigmoid_cross_entropy_grad, normal((3, 4), (3, 4), (3, 4)))
 add("squared_error", ops.squared_error, normal((3, 4), (3, 4)))
+# Predictions (and targets, where a derivative by them is defined) of each kind, away from kinks.
+POINTWISE = {
+    "squared": (0.5, normal((3, 4), (3, 4))),
+    "absolute": (0.0, between(0.2, 1.0, (3, 4), (3, 4))),
+    "epsilon_insensitive": (0.01, between(0.2, 1.0, (3, 4), (3, 4))),
+    "huber": (0.7, between(0.2, 1.0, (3, 4), (3, 4))),
+    "log_cosh": (0.0, normal((3, 4), (3, 4))),
+    "logistic": (0.0, normal((3, 4), (3, 4))),
+    "log_loss": (0.0, between(0.2, 0.8, (3, 4), (3, 4))),
+    "kl": (0.0, between(0.2, 0.8, (3, 4), (3, 4))),
+    "kl_log": (0.0, between(0.2, 0.8, (3, 4), (3, 4))),
+    "poisson": (0.1, between(0.5, 2.0, (3, 4), (3, 4))),
+    "poisson_log": (0.0, normal((3, 4), (3, 4))),
+    "gaussian_kernel": (0.8, normal((3, 4), (3, 4))),
+    "correntropy": (0.8, normal((3, 4), (3, 4))),
+    "hinge": (1.0, normal((3, 4))),
+    "squared_hinge": (1.0, normal((3, 4))),
+    "focal": (1.7, normal((3, 4))),
+}
+SIGNS = tensor(np.where(np.arange(12).reshape(3, 4) % 3, 1.0, -1.0))
+for kind, (parameter, inputs) in POINTWISE.items():
+    fixed = () if len(inputs(np.random.default_rng(0))) == 2 else (SIGNS,)
+    for op in (ops.pointwise_loss, ops.pointwise_loss_grad, ops.pointwise_loss_hessian):
+        f = lambda *xs, op=op, rest=(*fixed, kind, parameter): op(*xs, *rest)  # noqa: E731
+        weighted = op is not ops.pointwise_loss
+        made = lambda rng, i=inputs, w=weighted: [*([rng.standard_normal((3, 4))] if w else []), *i(rng)]  # noqa: E731
+        add(op.__name__, f, made, kind)
+add("margin_of_loss", ops.margin_of_loss, between(0.1, 2.0, (5,)))
 # The mask is a function of the generator's step: the same in every evaluation.
 add("dropout", lambda x: ops.dropout(x, 0.4, Generator(3)), normal((4, 5)))
 

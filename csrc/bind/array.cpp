@@ -1,6 +1,7 @@
 // The Array class as Python sees it, and its two borders: NumPy (copies) and DLPack (shares).
 #include <pybind11/numpy.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -86,7 +87,70 @@ Array copy(const Array& a) {
 void assign(const Array& self, const Array& source) {
   require_same_dtype("assign", "self", self, "source", source);
   require_same_shape("assign", "self", self, "source", source);
+  note_write(self);
   if (self.bytes() > 0) std::memmove(self.raw(), source.raw(), static_cast<std::size_t>(self.bytes()));
+}
+
+// --- In-place writes while a tape records ---
+
+// Bytes [begin, end) were written when the tape had `entries` entries: those have saved what was there before.
+struct Write {
+  std::uintptr_t begin, end;
+  Py_ssize_t entries;
+  bool operator==(const Write& other) const = default;
+};
+
+struct Watch {
+  PyObject* entries;  // the tape's list; one reference is held
+  std::vector<Write> writes;
+};
+
+// One for each recording tape of this thread, the innermost last. The list is asked for its length at each write, so
+// that recording itself costs nothing.
+thread_local std::vector<Watch> watches;
+
+// Three functions that every transformation calls: bound without the dispatcher of pybind11, which would cost a small
+// training step a percent.
+PyObject* watch_writes(PyObject*, PyObject* entries) {
+  if (!PyList_Check(entries)) {
+    PyErr_Format(PyExc_TypeError, "watch_writes: entries is a %s, expected a list", Py_TYPE(entries)->tp_name);
+    return nullptr;
+  }
+  try {
+    watches.push_back({entries, {}});
+  } catch (const std::bad_alloc&) { return PyErr_NoMemory(); }
+  Py_INCREF(entries);
+  Py_RETURN_NONE;
+}
+
+PyObject* unwatch_writes(PyObject*, PyObject*) {
+  if (watches.empty()) {
+    PyErr_SetString(PyExc_ValueError, "unwatch_writes: nothing is watched in this thread");
+    return nullptr;
+  }
+  PyObject* entries = watches.back().entries;
+  watches.pop_back();
+  Py_DECREF(entries);
+  Py_RETURN_NONE;
+}
+
+PyObject* noted_writes(PyObject*, PyObject*) {
+  return PyLong_FromSize_t(watches.empty() ? 0 : watches.back().writes.size());
+}
+
+PyMethodDef watch_methods[] = {
+    {"watch_writes", watch_writes, METH_O, "watch_writes(entries: list) -> None"},
+    {"unwatch_writes", unwatch_writes, METH_NOARGS, "unwatch_writes() -> None"},
+    {"noted_writes", noted_writes, METH_NOARGS, "noted_writes() -> int"},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+bool is_overwritten(const Array& a, Index entry) {
+  if (watches.empty()) return false;
+  const auto begin = reinterpret_cast<std::uintptr_t>(a.raw()), end = begin + static_cast<std::uintptr_t>(a.bytes());
+  for (const Write& write : watches.back().writes)
+    if (write.entries > entry && write.begin < end && begin < write.end) return true;
+  return false;
 }
 
 // --- DLPack ---
@@ -165,6 +229,16 @@ Array from_dlpack(const py::capsule& capsule) {
 
 }  // namespace
 
+void note_write(const Array& a) {
+  constexpr std::size_t looked_at = 16;  // a loop of steps inside a transformation writes the same few arrays
+  for (Watch& watch : watches) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(a.raw());
+    const Write write{begin, begin + static_cast<std::uintptr_t>(a.bytes()), PyList_GET_SIZE(watch.entries)};
+    const auto last = watch.writes.end(), first = last - static_cast<Index>(std::min(watch.writes.size(), looked_at));
+    if (std::find(first, last, write) == last) watch.writes.push_back(write);
+  }
+}
+
 void bind_array(py::module_& m) {
   py::class_<Array>(m, "Array", py::module_local())
       .def_property_readonly("shape", [](const Array& a) { return to_tuple(a.shape()); })
@@ -187,6 +261,8 @@ void bind_array(py::module_& m) {
         return new_array("empty", to_shape("empty", shape), to_dtype("empty", dtype));
       },
       py::arg("shape"), py::arg("dtype"));
+  if (PyModule_AddFunctions(m.ptr(), watch_methods) != 0) throw py::error_already_set();
+  m.def("is_overwritten", &is_overwritten, py::arg("array"), py::arg("entry"));
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -58,7 +58,11 @@ void require_same_shape(const char* op, const char* name_a, const Array& a, cons
 // In-place and `out` arguments must not share memory with an input they would corrupt.
 void require_no_overlap(const char* op, const char* name_out, const Array& out, const char* name_in, const Array& in);
 
-// `out` where it was given (checked for shape and dtype), else a new array.
+// Every binding that writes into an array it was given calls this: a tape that records in this thread then knows that
+// what an earlier entry saved has changed. Nothing is done while none does.
+void note_write(const Array& a);
+
+// `out` where it was given (checked for shape and dtype, and noted as written), else a new array.
 Array output_or_new(const char* op, const std::optional<Array>& out, const Shape& shape, DType dtype);
 
 // Calls f(T{}) with the floating-point type of `dtype`; the caller has checked that it is one.

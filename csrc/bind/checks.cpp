@@ -184,6 +184,7 @@ Array output_or_new(const char* op, const std::optional<Array>& out, const Shape
   if (!out) return new_array(op, shape, dtype);
   require_dtype(op, "out", *out, dtype);
   require_shape(op, "out", *out, shape);
+  note_write(*out);
   return *out;
 }
 

@@ -154,6 +154,7 @@ Array& bind_axpy(double alpha, const Array& x, Array& y) {
   require_same_dtype("axpy", "x", x, "y", y);
   require_same_shape("axpy", "x", x, "y", y);
   if (x.raw() != y.raw()) require_no_overlap("axpy", "y", y, "x", x);  // y += alpha y is well defined
+  note_write(y);
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     without_gil(y.size(), [&] { axpy(y.size(), static_cast<T>(alpha), x.data<T>(), y.data<T>()); });

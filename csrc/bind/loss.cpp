@@ -62,37 +62,85 @@ Array bind_softmax_cross_entropy_grad(const Array& dlosses, const Array& logits,
   return dlogits;
 }
 
-// Element-wise losses: every argument has the shape and dtype of the first.
-template <typename Kernel>
-Array bind_pair(const char* op, const char* name_a, const Array& a, const char* name_b, const Array& b,
-                const Kernel& kernel) {
-  require_float(op, name_a, a);
-  require_same_dtype(op, name_a, a, name_b, b);
-  require_same_shape(op, name_a, a, name_b, b);
-  Array losses = new_array(op, a.shape(), a.dtype());
-  dispatch_float(a.dtype(), [&](auto zero) {
+PointwiseLoss to_kind(const char* op, const std::string& kind) {
+  using enum PointwiseLoss;
+  static constexpr std::pair<const char*, PointwiseLoss> kinds[] = {
+      {"squared", squared},
+      {"absolute", absolute},
+      {"epsilon_insensitive", epsilon_insensitive},
+      {"huber", huber},
+      {"log_cosh", log_cosh},
+      {"hinge", hinge},
+      {"kl", kl},
+      {"squared_hinge", squared_hinge},
+      {"logistic", logistic},
+      {"kl_log", kl_log},
+      {"log_loss", log_loss},
+      {"poisson", poisson},
+      {"focal", focal},
+      {"poisson_log", poisson_log},
+      {"gaussian_kernel", gaussian_kernel},
+      {"zero_one", zero_one},
+      {"tolerance", tolerance},
+      {"correntropy", correntropy},
+  };
+  std::string names;
+  for (const auto& [kind_name, found] : kinds) {
+    if (kind == kind_name) return found;
+    names += std::string(names.empty() ? "" : ", ") + kind_name;
+  }
+  value_error(std::string(op) + ": kind is '" + kind + "', expected one of " + names);
+}
+
+void require_pair(const char* op, const Array& prediction, const Array& target) {
+  require_float(op, "prediction", prediction);
+  require_same_dtype(op, "prediction", prediction, "target", target);
+  require_same_shape(op, "prediction", prediction, "target", target);
+}
+
+Array bind_pointwise_loss(const Array& prediction, const Array& target, const std::string& kind_name,
+                          double parameter) {
+  constexpr const char* op = "pointwise_loss";
+  const PointwiseLoss kind = to_kind(op, kind_name);
+  require_pair(op, prediction, target);
+  const Index n = prediction.size();
+  Array losses = new_array(op, prediction.shape(), prediction.dtype());
+  dispatch_float(prediction.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T *from_a = a.data<T>(), *from_b = b.data<T>();
-    without_gil(function_cost * a.size(), [&] { kernel(a.size(), from_a, from_b, losses.data<T>()); });
+    const T *f = prediction.data<T>(), *y = target.data<T>();
+    without_gil(function_cost * n, [&] { pointwise_loss(kind, parameter, n, f, y, losses.data<T>()); });
   });
   return losses;
 }
 
 template <typename Kernel>
-Array bind_pair_grad(const char* op, const Array& dlosses, const char* name_a, const Array& a, const char* name_b,
-                     const Array& b, const Kernel& kernel) {
-  require_float(op, name_a, a);
-  require_same_dtype(op, name_a, a, name_b, b);
-  require_same_shape(op, name_a, a, name_b, b);
-  require_same_dtype(op, "dlosses", dlosses, name_a, a);
-  require_same_shape(op, "dlosses", dlosses, name_a, a);
-  Array da = new_array(op, a.shape(), a.dtype());
-  dispatch_float(a.dtype(), [&](auto zero) {
+Array bind_derivative(const char* op, const Array& dlosses, const Array& prediction, const Array& target,
+                      const std::string& kind_name, double parameter, const Kernel& kernel) {
+  const PointwiseLoss kind = to_kind(op, kind_name);
+  if (!has_derivative(kind)) value_error(std::string(op) + ": kind '" + kind_name + "' has no derivative");
+  require_pair(op, prediction, target);
+  require_same_dtype(op, "dlosses", dlosses, "prediction", prediction);
+  require_same_shape(op, "dlosses", dlosses, "prediction", prediction);
+  const Index n = prediction.size();
+  Array out = new_array(op, prediction.shape(), prediction.dtype());
+  dispatch_float(prediction.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T *dloss = dlosses.data<T>(), *from_a = a.data<T>(), *from_b = b.data<T>();
-    without_gil(function_cost * a.size(), [&] { kernel(a.size(), dloss, from_a, from_b, da.data<T>()); });
+    const T *dloss = dlosses.data<T>(), *f = prediction.data<T>(), *y = target.data<T>();
+    without_gil(function_cost * n, [&] { kernel(kind, parameter, n, dloss, f, y, out.data<T>()); });
   });
-  return da;
+  return out;
+}
+
+Array bind_pointwise_loss_grad(const Array& dlosses, const Array& prediction, const Array& target,
+                               const std::string& kind, double parameter) {
+  return bind_derivative("pointwise_loss_grad", dlosses, prediction, target, kind, parameter,
+                         [](auto... arguments) { pointwise_loss_grad(arguments...); });
+}
+
+Array bind_pointwise_loss_hessian(const Array& dlosses, const Array& prediction, const Array& target,
+                                  const std::string& kind, double parameter) {
+  return bind_derivative("pointwise_loss_hessian", dlosses, prediction, target, kind, parameter,
+                         [](auto... arguments) { pointwise_loss_hessian(arguments...); });
 }
 
 }  // namespace
@@ -101,33 +149,12 @@ void bind_loss(py::module_& m) {
   m.def("softmax_cross_entropy", &bind_softmax_cross_entropy, py::arg("logits"), py::arg("targets"));
   m.def("softmax_cross_entropy_grad", &bind_softmax_cross_entropy_grad, py::arg("dlosses"), py::arg("logits"),
         py::arg("targets"));
-  m.def(
-      "sigmoid_cross_entropy",
-      [](const Array& logits, const Array& targets) {
-        return bind_pair("sigmoid_cross_entropy", "logits", logits, "targets", targets,
-                         [](auto... arguments) { sigmoid_cross_entropy(arguments...); });
-      },
-      py::arg("logits"), py::arg("targets"));
-  m.def(
-      "sigmoid_cross_entropy_grad",
-      [](const Array& dlosses, const Array& logits, const Array& targets) {
-        return bind_pair_grad("sigmoid_cross_entropy_grad", dlosses, "logits", logits, "targets", targets,
-                              [](auto... arguments) { sigmoid_cross_entropy_grad(arguments...); });
-      },
-      py::arg("dlosses"), py::arg("logits"), py::arg("targets"));
-  m.def(
-      "squared_error",
-      [](const Array& a, const Array& b) {
-        return bind_pair("squared_error", "a", a, "b", b, [](auto... arguments) { squared_error(arguments...); });
-      },
-      py::arg("a"), py::arg("b"));
-  m.def(
-      "squared_error_grad",
-      [](const Array& dlosses, const Array& a, const Array& b) {
-        return bind_pair_grad("squared_error_grad", dlosses, "a", a, "b", b,
-                              [](auto... arguments) { squared_error_grad(arguments...); });
-      },
-      py::arg("dlosses"), py::arg("a"), py::arg("b"));
+  m.def("pointwise_loss", &bind_pointwise_loss, py::arg("prediction"), py::arg("target"), py::arg("kind"),
+        py::arg("parameter"));
+  m.def("pointwise_loss_grad", &bind_pointwise_loss_grad, py::arg("dlosses"), py::arg("prediction"), py::arg("target"),
+        py::arg("kind"), py::arg("parameter"));
+  m.def("pointwise_loss_hessian", &bind_pointwise_loss_hessian, py::arg("dlosses"), py::arg("prediction"),
+        py::arg("target"), py::arg("kind"), py::arg("parameter"));
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

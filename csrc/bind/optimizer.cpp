@@ -1,145 +1,243 @@
 #include "../optimizer.h"
 
-#include <pybind11/stl.h>
-
-#include <cmath>
-#include <cstdio>
-
-#include "bind.h"
+#include "optimizer_checks.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-struct Argument {
-  const char* name;
-  const Array& array;
-};
+using OptionalArray = std::optional<Array>;
 
-// One dtype, one shape, no shared memory: theta and the state are written while the others are read.
-void require_alike(const char* op, std::initializer_list<Argument> arguments) {
-  const Argument& first = *arguments.begin();
-  require_float(op, first.name, first.array);
-  for (auto i = arguments.begin() + 1; i != arguments.end(); ++i) {
-    require_same_dtype(op, first.name, first.array, i->name, i->array);
-    require_same_shape(op, first.name, first.array, i->name, i->array);
-  }
-  for (auto i = arguments.begin(); i != arguments.end(); ++i)
-    for (auto j = arguments.begin(); j != i; ++j) require_no_overlap(op, i->name, i->array, j->name, j->array);
-}
-
-[[noreturn]] void range_error(const char* op, const char* option, double value, const char* range) {
-  char digits[32];
-  std::snprintf(digits, sizeof digits, "%.9g", value);
-  value_error(std::string(op) + ": " + option + " is " + digits + ", expected " + range);
-}
-
-void require_not_negative(const char* op, const char* option, double value) {
-  if (!(value >= 0 && std::isfinite(value))) range_error(op, option, value, "a finite number >= 0");
-}
-
-void require_below_one(const char* op, const char* option, double value) {
-  if (!(value >= 0 && value < 1)) range_error(op, option, value, "a number in [0, 1)");
-}
-
-// The state of an option stands and falls with it.
-void require_state(const char* op, const char* option, double value, const char* state, bool given) {
-  if (value > 0 && !given) value_error(std::string(op) + ": " + option + " is not 0, but " + state + " is None");
-  if (value == 0 && given) value_error(std::string(op) + ": " + option + " is 0, but " + state + " is given");
-}
-
-template <typename T> T* data_or_null(const std::optional<Array>& a) { return a ? a->data<T>() : nullptr; }
-
-void bind_sgd(const Array& theta, const Array& grad, const std::optional<Array>& velocity, double lr, double momentum,
-              double dampening, bool nesterov, double weight_decay, bool first_step) {
-  require_not_negative("sgd", "lr", lr);
+void bind_sgd(const Array& theta, const Array& grad, const OptionalArray& velocity, double lr, double momentum,
+              double dampening, bool nesterov, double weight_decay, bool first_step, double grad_scale,
+              const Segments& segments) {
+  require_common("sgd", lr, weight_decay, grad_scale);
   require_not_negative("sgd", "momentum", momentum);
-  require_not_negative("sgd", "weight_decay", weight_decay);
   if (!(dampening >= 0 && dampening <= 1)) range_error("sgd", "dampening", dampening, "a number in [0, 1]");
-  if (nesterov && !(momentum > 0 && dampening == 0)) value_error("sgd: nesterov needs momentum > 0 and dampening 0");
+  if (nesterov && !(velocity && dampening == 0)) value_error("sgd: nesterov needs a velocity and dampening 0");
   require_state("sgd", "momentum", momentum, "velocity", velocity.has_value());
-  if (velocity) require_alike("sgd", {{"theta", theta}, {"grad", grad}, {"velocity", *velocity}});
-  else require_alike("sgd", {{"theta", theta}, {"grad", grad}});
-  const SgdOptions options{lr, momentum, dampening, weight_decay, nesterov, first_step};
+  require_alike("sgd", {{"theta", &theta}, {"grad", &grad, false}, optional_argument("velocity", velocity)});
+  const SgdOptions options{lr, momentum, dampening, weight_decay, nesterov, first_step, grad_scale};
+  require_segments("sgd", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(),
-                [&] { sgd(theta.size(), options, grad.data<T>(), theta.data<T>(), data_or_null<T>(velocity)); });
+    without_gil(theta.size(), [&] {
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        sgd(n, options, grad.data<T>() + begin, theta.data<T>() + begin, data_or_null<T>(velocity, begin));
+      });
+    });
   });
 }
 
 void bind_adagrad(const Array& theta, const Array& grad, const Array& sum_of_squares, double lr, double eps,
-                  double weight_decay) {
-  require_not_negative("adagrad", "lr", lr);
+                  double weight_decay, double grad_scale, const Segments& segments) {
+  require_common("adagrad", lr, weight_decay, grad_scale);
   require_not_negative("adagrad", "eps", eps);
-  require_not_negative("adagrad", "weight_decay", weight_decay);
-  require_alike("adagrad", {{"theta", theta}, {"grad", grad}, {"sum_of_squares", sum_of_squares}});
-  const AdagradOptions options{lr, eps, weight_decay};
+  require_alike("adagrad", {{"theta", &theta}, {"grad", &grad, false}, {"sum_of_squares", &sum_of_squares}});
+  const AdagradOptions options{lr, eps, weight_decay, grad_scale};
+  require_segments("adagrad", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(),
-                [&] { adagrad(theta.size(), options, grad.data<T>(), theta.data<T>(), sum_of_squares.data<T>()); });
+    without_gil(theta.size(), [&] {
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        adagrad(n, options, grad.data<T>() + begin, theta.data<T>() + begin, sum_of_squares.data<T>() + begin);
+      });
+    });
   });
 }
 
 void bind_rmsprop(const Array& theta, const Array& grad, const Array& square_average, double lr, double alpha,
-                  double eps, double weight_decay, const std::optional<Array>& momentum_buffer, double momentum,
-                  const std::optional<Array>& gradient_average) {
-  require_not_negative("rmsprop", "lr", lr);
+                  double eps, double weight_decay, const OptionalArray& momentum_buffer, double momentum,
+                  const OptionalArray& gradient_average, double grad_scale, const Segments& segments) {
+  require_common("rmsprop", lr, weight_decay, grad_scale);
   require_below_one("rmsprop", "alpha", alpha);
   require_not_negative("rmsprop", "eps", eps);
-  require_not_negative("rmsprop", "weight_decay", weight_decay);
   require_not_negative("rmsprop", "momentum", momentum);
   require_state("rmsprop", "momentum", momentum, "momentum_buffer", momentum_buffer.has_value());
-  const Argument a{"theta", theta}, b{"grad", grad}, c{"square_average", square_average};
-  if (momentum_buffer && gradient_average)
-    require_alike("rmsprop", {a, b, c, {"momentum_buffer", *momentum_buffer}, {"gradient_average", *gradient_average}});
-  else if (momentum_buffer) require_alike("rmsprop", {a, b, c, {"momentum_buffer", *momentum_buffer}});
-  else if (gradient_average) require_alike("rmsprop", {a, b, c, {"gradient_average", *gradient_average}});
-  else require_alike("rmsprop", {a, b, c});
-  const RmspropOptions options{lr, alpha, eps, weight_decay, momentum};
+  require_alike("rmsprop", {{"theta", &theta},
+                            {"grad", &grad, false},
+                            {"square_average", &square_average},
+                            optional_argument("momentum_buffer", momentum_buffer),
+                            optional_argument("gradient_average", gradient_average)});
+  const RmspropOptions options{lr, alpha, eps, weight_decay, momentum, grad_scale};
+  require_segments("rmsprop", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
     without_gil(theta.size(), [&] {
-      rmsprop(theta.size(), options, grad.data<T>(), theta.data<T>(), square_average.data<T>(),
-              data_or_null<T>(momentum_buffer), data_or_null<T>(gradient_average));
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        rmsprop(n, options, grad.data<T>() + begin, theta.data<T>() + begin, square_average.data<T>() + begin,
+                data_or_null<T>(momentum_buffer, begin), data_or_null<T>(gradient_average, begin));
+      });
     });
   });
 }
 
-template <bool decoupled>
-void bind_adam(const Array& theta, const Array& grad, const Array& first_moment, const Array& second_moment, Index step,
-               double lr, double beta1, double beta2, double eps, double weight_decay) {
-  const char* op = decoupled ? "adamw" : "adam";
-  if (step < 1) value_error(std::string(op) + ": step is " + std::to_string(step) + ", expected an integer >= 1");
-  require_not_negative(op, "lr", lr);
-  require_below_one(op, "beta1", beta1);
-  require_below_one(op, "beta2", beta2);
-  require_not_negative(op, "eps", eps);
-  require_not_negative(op, "weight_decay", weight_decay);
-  require_alike(op,
-                {{"theta", theta}, {"grad", grad}, {"first_moment", first_moment}, {"second_moment", second_moment}});
-  const AdamOptions options{lr, beta1, beta2, eps, weight_decay, step};
+void bind_adadelta(const Array& theta, const Array& grad, const Array& square_average, const Array& delta_average,
+                   double lr, double rho, double eps, double weight_decay, double grad_scale,
+                   const Segments& segments) {
+  require_common("adadelta", lr, weight_decay, grad_scale);
+  require_below_one("adadelta", "rho", rho);
+  require_not_negative("adadelta", "eps", eps);
+  require_alike("adadelta", {{"theta", &theta},
+                             {"grad", &grad, false},
+                             {"square_average", &square_average},
+                             {"delta_average", &delta_average}});
+  const AdadeltaOptions options{lr, rho, eps, weight_decay, grad_scale};
+  require_segments("adadelta", theta.size(), segments);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
     without_gil(theta.size(), [&] {
-      (decoupled ? adamw<T> : adam<T>)(theta.size(), options, grad.data<T>(), theta.data<T>(), first_moment.data<T>(),
-                                       second_moment.data<T>());
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        adadelta(n, options, grad.data<T>() + begin, theta.data<T>() + begin, square_average.data<T>() + begin,
+                 delta_average.data<T>() + begin);
+      });
     });
   });
+}
+
+void require_moments(const char* op, const AdamOptions& o) {
+  require_step(op, o.step);
+  require_common(op, o.lr, o.weight_decay, o.grad_scale);
+  require_below_one(op, "beta1", o.beta1);
+  require_below_one(op, "beta2", o.beta2);
+  require_not_negative(op, "eps", o.eps);
+}
+
+template <bool decoupled>
+void bind_adam(const Array& theta, const Array& grad, const Array& first_moment, const Array& second_moment, Index step,
+               double lr, double beta1, double beta2, double eps, double weight_decay,
+               const OptionalArray& max_second_moment, double grad_scale, const Segments& segments) {
+  const char* op = decoupled ? "adamw" : "adam";
+  const AdamOptions options{lr, beta1, beta2, eps, weight_decay, step, grad_scale, decoupled};
+  require_moments(op, options);
+  require_alike(op, {{"theta", &theta},
+                     {"grad", &grad, false},
+                     {"first_moment", &first_moment},
+                     {"second_moment", &second_moment},
+                     optional_argument("max_second_moment", max_second_moment)});
+  require_segments(op, theta.size(), segments);
+  dispatch_float(theta.dtype(), [&]<typename T>(T) {
+    without_gil(theta.size(), [&] {
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        adam(n, options, grad.data<T>() + begin, theta.data<T>() + begin, first_moment.data<T>() + begin,
+             second_moment.data<T>() + begin, data_or_null<T>(max_second_moment, begin));
+      });
+    });
+  });
+}
+
+void bind_nadam(const Array& theta, const Array& grad, const Array& first_moment, const Array& second_moment,
+                Index step, double lr, double beta1, double beta2, double eps, double weight_decay, double mu,
+                double mu_next, double mu_product, bool decoupled, double grad_scale, const Segments& segments) {
+  const NadamOptions options{
+      {lr, beta1, beta2, eps, weight_decay, step, grad_scale, decoupled}, mu, mu_next, mu_product};
+  require_moments("nadam", options.adam);
+  require_below_one("nadam", "mu", mu);
+  require_below_one("nadam", "mu_next", mu_next);
+  require_below_one("nadam", "mu_product", mu_product);
+  require_alike(
+      "nadam",
+      {{"theta", &theta}, {"grad", &grad, false}, {"first_moment", &first_moment}, {"second_moment", &second_moment}});
+  require_segments("nadam", theta.size(), segments);
+  dispatch_float(theta.dtype(), [&]<typename T>(T) {
+    without_gil(theta.size(), [&] {
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        nadam(n, options, grad.data<T>() + begin, theta.data<T>() + begin, first_moment.data<T>() + begin,
+              second_moment.data<T>() + begin);
+      });
+    });
+  });
+}
+
+void bind_rprop(const Array& theta, const Array& grad, const Array& previous_gradient, const Array& step_sizes,
+                double eta_minus, double eta_plus, double step_min, double step_max, double grad_scale,
+                const Segments& segments) {
+  if (!(eta_minus > 0 && eta_minus < 1)) range_error("rprop", "eta_minus", eta_minus, "a number in (0, 1)");
+  if (!(eta_plus > 1 && std::isfinite(eta_plus))) range_error("rprop", "eta_plus", eta_plus, "a finite number > 1");
+  require_not_negative("rprop", "step_min", step_min);
+  if (!(step_max >= step_min && std::isfinite(step_max)))
+    range_error("rprop", "step_max", step_max, "a finite number >= step_min");
+  require_finite("rprop", "grad_scale", grad_scale);
+  require_alike("rprop", {{"theta", &theta},
+                          {"grad", &grad, false},
+                          {"previous_gradient", &previous_gradient},
+                          {"step_sizes", &step_sizes}});
+  const RpropOptions options{eta_minus, eta_plus, step_min, step_max, grad_scale};
+  require_segments("rprop", theta.size(), segments);
+  dispatch_float(theta.dtype(), [&]<typename T>(T) {
+    without_gil(theta.size(), [&] {
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        rprop(n, options, grad.data<T>() + begin, theta.data<T>() + begin, previous_gradient.data<T>() + begin,
+              step_sizes.data<T>() + begin);
+      });
+    });
+  });
+}
+
+void bind_lion(const Array& theta, const Array& grad, const Array& first_moment, double lr, double beta1, double beta2,
+               double weight_decay, double grad_scale, const Segments& segments) {
+  require_common("lion", lr, weight_decay, grad_scale);
+  require_below_one("lion", "beta1", beta1);
+  require_below_one("lion", "beta2", beta2);
+  require_alike("lion", {{"theta", &theta}, {"grad", &grad, false}, {"first_moment", &first_moment}});
+  const LionOptions options{lr, beta1, beta2, weight_decay, grad_scale};
+  require_segments("lion", theta.size(), segments);
+  dispatch_float(theta.dtype(), [&]<typename T>(T) {
+    without_gil(theta.size(), [&] {
+      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
+        lion(n, options, grad.data<T>() + begin, theta.data<T>() + begin, first_moment.data<T>() + begin);
+      });
+    });
+  });
+}
+
+void bind_average_weights(const Array& average, const Array& theta, double decay) {
+  if (!(decay >= 0 && decay <= 1)) range_error("average_weights", "decay", decay, "a number in [0, 1]");
+  require_alike("average_weights", {{"average", &average}, {"theta", &theta, false}});
+  dispatch_float(theta.dtype(), [&]<typename T>(T) {
+    without_gil(theta.size(), [&] { average_weights(theta.size(), decay, theta.data<T>(), average.data<T>()); });
+  });
+}
+
+double bind_norm(const Array& x, const Segments& segments) {
+  require_float("norm", "x", x);
+  require_segments("norm", x.size(), segments);
+  double value = 0;
+  dispatch_float(x.dtype(), [&]<typename T>(T) {
+    without_gil(x.size(), [&] {
+      for_each_segment(x.size(), segments,
+                       [&](Index begin, Index n) { value = std::hypot(value, norm(n, x.data<T>() + begin)); });
+    });
+  });
+  return value;
 }
 
 }  // namespace
 
 void bind_optimizer(py::module_& m) {
+  const py::arg_v grad_scale = py::arg("grad_scale") = 1.0, segments = py::arg("segments") = py::none();
   m.def("sgd", &bind_sgd, py::arg("theta"), py::arg("grad"), py::arg("velocity"), py::arg("lr"), py::arg("momentum"),
-        py::arg("dampening"), py::arg("nesterov"), py::arg("weight_decay"), py::arg("first_step") = false);
+        py::arg("dampening"), py::arg("nesterov"), py::arg("weight_decay"), py::arg("first_step") = false, grad_scale,
+        segments);
   m.def("adagrad", &bind_adagrad, py::arg("theta"), py::arg("grad"), py::arg("sum_of_squares"), py::arg("lr"),
-        py::arg("eps"), py::arg("weight_decay"));
+        py::arg("eps"), py::arg("weight_decay"), grad_scale, segments);
   m.def("rmsprop", &bind_rmsprop, py::arg("theta"), py::arg("grad"), py::arg("square_average"), py::arg("lr"),
         py::arg("alpha"), py::arg("eps"), py::arg("weight_decay"), py::arg("momentum_buffer") = py::none(),
-        py::arg("momentum") = 0.0, py::arg("gradient_average") = py::none());
-  const auto define_adam = [&m](const char* name, auto* function) {
+        py::arg("momentum") = 0.0, py::arg("gradient_average") = py::none(), grad_scale, segments);
+  m.def("adadelta", &bind_adadelta, py::arg("theta"), py::arg("grad"), py::arg("square_average"),
+        py::arg("delta_average"), py::arg("lr"), py::arg("rho"), py::arg("eps"), py::arg("weight_decay"), grad_scale,
+        segments);
+  const auto define_adam = [&](const char* name, auto* function) {
     m.def(name, function, py::arg("theta"), py::arg("grad"), py::arg("first_moment"), py::arg("second_moment"),
-          py::arg("step"), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"));
+          py::arg("step"), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"),
+          py::arg("max_second_moment") = py::none(), grad_scale, segments);
   };
   define_adam("adam", &bind_adam<false>);
   define_adam("adamw", &bind_adam<true>);
+  m.def("nadam", &bind_nadam, py::arg("theta"), py::arg("grad"), py::arg("first_moment"), py::arg("second_moment"),
+        py::arg("step"), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"),
+        py::arg("mu"), py::arg("mu_next"), py::arg("mu_product"), py::arg("decoupled") = false, grad_scale, segments);
+  m.def("rprop", &bind_rprop, py::arg("theta"), py::arg("grad"), py::arg("previous_gradient"), py::arg("step_sizes"),
+        py::arg("eta_minus"), py::arg("eta_plus"), py::arg("step_min"), py::arg("step_max"), grad_scale, segments);
+  m.def("lion", &bind_lion, py::arg("theta"), py::arg("grad"), py::arg("first_moment"), py::arg("lr"), py::arg("beta1"),
+        py::arg("beta2"), py::arg("weight_decay"), grad_scale, segments);
+  m.def("average_weights", &bind_average_weights, py::arg("average"), py::arg("theta"), py::arg("decay"));
+  m.def("norm", &bind_norm, py::arg("x"), segments);
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -156,6 +156,7 @@ py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, con
       value_error("rbm_cd: chains has shape " + text(chains->shape()) + ", expected at least one chain");
     require_unit_interval(op, "chains", *chains);
     for (const auto& [name, array] : inputs) require_no_overlap(op, "chains", *chains, name, array);
+    note_write(*chains);
   }
   const Index size = weight.size() + p.n_visible() + p.n_hidden();
   const Array gradient = output_or_new(op, out, {size}, v.dtype());

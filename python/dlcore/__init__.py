@@ -7,9 +7,9 @@ __version__ = "0.1.0"
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import losses, nn, ops, optim, penalties
-from .autodiff import Tape, grad, is_recording, no_grad, stop_gradient, value_and_grad
-from .calculus import hessian, hvp, jacobian, jvp, vjp
+from . import calculus, losses, nn, ops, optim, penalties
+from .autodiff import Tape, grad, is_recording, kinks, no_grad, stop_gradient, value_and_grad
+from .calculus import directional_derivative, gnvp, gradcheck, gradgradcheck, hessian, hvp, jacobian, jvp, vjp
 from .device import get_num_threads, memory_stats, release_cached_memory, set_num_threads
 from .ops import Generator
 from .tensor import Tensor, float32, float64, from_dlpack, int32, tensor
@@ -28,18 +28,24 @@ __all__ = [
     "Tape",
     "Tensor",
     "__version__",
+    "calculus",
     "data",
+    "directional_derivative",
     "float32",
     "float64",
     "from_dlpack",
     "get_num_threads",
+    "gnvp",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "hessian",
     "hvp",
     "int32",
     "is_recording",
     "jacobian",
     "jvp",
+    "kinks",
     "load",
     "losses",
     "memory_stats",

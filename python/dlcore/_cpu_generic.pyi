@@ -34,6 +34,10 @@ class Array:
 def from_numpy(source: np.ndarray[Any, Any]) -> Array: ...
 def from_dlpack(capsule: object) -> Array: ...
 def empty(shape: Sequence[int], dtype: str) -> Array: ...
+def watch_writes(entries: list[Any]) -> None: ...
+def unwatch_writes() -> None: ...
+def noted_writes() -> int: ...
+def is_overwritten(array: Array, entry: int) -> bool: ...
 
 # runtime
 def cpu_features() -> dict[str, bool]: ...
@@ -164,10 +168,9 @@ def avg_pool2d_grad(
 # loss
 def softmax_cross_entropy(logits: Array, targets: Array) -> Array: ...
 def softmax_cross_entropy_grad(dlosses: Array, logits: Array, targets: Array) -> Array: ...
-def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array: ...
-def sigmoid_cross_entropy_grad(dlosses: Array, logits: Array, targets: Array) -> Array: ...
-def squared_error(a: Array, b: Array) -> Array: ...
-def squared_error_grad(dlosses: Array, a: Array, b: Array) -> Array: ...
+def pointwise_loss(prediction: Array, target: Array, kind: str, parameter: float) -> Array: ...
+def pointwise_loss_grad(dlosses: Array, prediction: Array, target: Array, kind: str, parameter: float) -> Array: ...
+def pointwise_loss_hessian(dlosses: Array, prediction: Array, target: Array, kind: str, parameter: float) -> Array: ...
 
 # random
 def random_words(key: int, step: int, first_block: int, blocks: int) -> Array: ...
@@ -209,8 +212,19 @@ def sgd(
     nesterov: bool,
     weight_decay: float,
     first_step: bool = False,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
-def adagrad(theta: Array, grad: Array, sum_of_squares: Array, lr: float, eps: float, weight_decay: float) -> None: ...
+def adagrad(
+    theta: Array,
+    grad: Array,
+    sum_of_squares: Array,
+    lr: float,
+    eps: float,
+    weight_decay: float,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
 def rmsprop(
     theta: Array,
     grad: Array,
@@ -222,6 +236,20 @@ def rmsprop(
     momentum_buffer: Array | None = None,
     momentum: float = 0.0,
     gradient_average: Array | None = None,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
+def adadelta(
+    theta: Array,
+    grad: Array,
+    square_average: Array,
+    delta_average: Array,
+    lr: float,
+    rho: float,
+    eps: float,
+    weight_decay: float,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def adam(
     theta: Array,
@@ -234,6 +262,9 @@ def adam(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_second_moment: Array | None = None,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def adamw(
     theta: Array,
@@ -246,4 +277,50 @@ def adamw(
     beta2: float,
     eps: float,
     weight_decay: float,
+    max_second_moment: Array | None = None,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
+def nadam(
+    theta: Array,
+    grad: Array,
+    first_moment: Array,
+    second_moment: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    mu: float,
+    mu_next: float,
+    mu_product: float,
+    decoupled: bool = False,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
+def rprop(
+    theta: Array,
+    grad: Array,
+    previous_gradient: Array,
+    step_sizes: Array,
+    eta_minus: float,
+    eta_plus: float,
+    step_min: float,
+    step_max: float,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
+def lion(
+    theta: Array,
+    grad: Array,
+    first_moment: Array,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    weight_decay: float,
+    grad_scale: float = 1.0,
+    segments: Sequence[tuple[int, int]] | None = None,
+) -> None: ...
+def average_weights(average: Array, theta: Array, decay: float) -> None: ...
+def norm(x: Array, segments: Sequence[tuple[int, int]] | None = None) -> float: ...

@@ -17,8 +17,8 @@ CPU_ISAS = ("avx512", "avx2", "generic")  # best first
 
 
 # Turns of libgomp's waiting loop before a thread sleeps, about 0.4 ms: longer than the gaps between the kernels of a
-# training step, which is 1.5 to 1.9 times as fast on two threads as with none, and short enough for a busy machine,
-# where the default (milliseconds) makes small products hundreds of times slower.
+# training step, which then is 1.5 times as fast on two threads as without, and short enough for a busy machine, where
+# the default (milliseconds) makes small products hundreds of times slower.
 _SPIN_COUNT = "20000"
 
 

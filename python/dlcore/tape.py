@@ -14,7 +14,7 @@ from typing import Any
 
 from .tensor import Tensor, as_tensor
 
-Gradient = Callable[..., Tensor]
+Gradient = Callable[..., Any]  # a Tensor, or None where there is no share
 Function = Callable[..., Tensor]
 
 
@@ -22,14 +22,19 @@ class Tape:
     """The record of one outermost transformation and of those nested in it.
 
     ``entries[i]`` lists (input index, gradient function) of the value with index i. Values made while the tape records
-    carry their index; `leaves` holds those of parameters, by identity, so that threads can share a model.
+    carry their index; `leaves` holds those of parameters, by identity, so that threads can share a model. `nested`
+    counts the open transformations inside the outermost, `twice` says that a walk may go down the record of another,
+    and `has_inner_leaves` that a transformation made a leaf that is a constant to those around it.
     """
 
-    __slots__ = ("entries", "leaves")
+    __slots__ = ("entries", "has_inner_leaves", "leaves", "nested", "twice")
 
     def __init__(self) -> None:
         self.entries: list[Sequence[tuple[int, Gradient]]] = []
         self.leaves: dict[int, int] = {}
+        self.nested = 0
+        self.twice = False
+        self.has_inner_leaves = False
 
     def index_of(self, x: Any) -> int:
         """Index of x on this tape, or -1 when it is a constant."""
@@ -54,15 +59,20 @@ class Tape:
 
     def add_leaf(self, previous: int) -> int:
         """A new leaf; `previous` is the index of the same value in an enclosing transformation, or -1."""
+        if self.nested > (0 if previous < 0 else 1):
+            self.has_inner_leaves = True
         self.entries.append([(previous, identity)] if previous >= 0 else [])
         return len(self.entries) - 1
 
 
 class _State(threading.local):
     tape: Tape | None = None
+    kinks: str = "raise"
 
 
 state = _State()
+# Ops whose gradient functions capture tensors for their shapes and dtypes alone: writing to those is harmless.
+shape_readers: set[str] = set()
 
 
 def identity(dy: Tensor) -> Tensor:
@@ -81,6 +91,41 @@ def is_recorded(x: Tensor) -> bool:
     return tape is not None and tape.index_of(x) >= 0
 
 
+def can_differentiate_twice() -> bool:
+    """Whether a second transformation may walk down the gradient functions of what is recorded now."""
+    tape = state.tape
+    return tape is not None and tape.twice
+
+
+class kinks:  # noqa: N801 - reads as a statement
+    """Context that says what a second derivative is exactly at a kink, where it does not exist: "raise" is a ValueError
+    that names the op (the default everywhere), "zero" takes the curvature of the smooth pieces around the kink.
+
+    A kink counts only if it is crossed: where the argument moves along the direction asked for and the result depends
+    on it. "zero" gives an element of the generalised Hessian, which is what Newton-CG and similar methods need on
+    networks with ReLUs.
+
+    References
+    ----------
+    Clarke (1983), Optimization and Nonsmooth Analysis, section 2.6. Hiriart-Urruty, Strodiot, Nguyen (1984),
+    Generalized Hessian matrix and second-order optimality conditions.
+    """
+
+    def __init__(self, policy: str) -> None:
+        if policy not in ("raise", "zero"):
+            raise ValueError(f"kinks: policy is {policy!r}, expected 'raise' or 'zero'")
+        self.policy = policy
+        self._before: list[str] = []
+
+    def __enter__(self) -> kinks:
+        self._before.append(state.kinks)
+        state.kinks = self.policy
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        state.kinks = self._before.pop()
+
+
 class no_grad:  # noqa: N801 - reads as a statement
     """Context in which ops are not recorded: their results are constants to every enclosing transformation."""
 
@@ -97,15 +142,18 @@ def stop_gradient(x: Tensor) -> Tensor:
     return Tensor(x.array)
 
 
-def differentiable(arity: int) -> Callable[[Callable[..., tuple[Any, ...]]], Function]:
+def differentiable(arity: int, saves: bool = True) -> Callable[[Callable[..., tuple[Any, ...]]], Function]:
     """Make an op of a function that returns ``(y, gradient, ...)``: one gradient function for each of its first `arity`
     arguments, which are tensors (arrays are converted, an optional one may be None).
 
-    A gradient function takes dy (shape of y) and returns the input's share, of the input's shape. One that has a
-    default argument ``out`` can write a parameter's gradient in place.
+    A gradient function takes dy (shape of y) and returns the input's share, of the input's shape, or None for zeros.
+    One that has a default argument ``out`` can write a parameter's gradient in place. ``saves=False`` says that the
+    gradient functions read shapes and dtypes of what they capture, never values.
     """
 
     def decorate(forward: Callable[..., tuple[Any, ...]]) -> Function:
+        if not saves:
+            shape_readers.add(f"{forward.__module__}.{forward.__qualname__}")
         names = forward.__code__.co_varnames[:arity]
         takes_none = any(
             "None" in str(forward.__annotations__.get(name)) for name in names if name in forward.__annotations__

@@ -1,13 +1,12 @@
-"""Losses from logits and from pairs, with their gradients."""
+"""Softmax cross-entropy with its gradient."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from case import Case, ErrorCase
+from case import Case
 
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -19,9 +18,6 @@ def precise(f: Callable[..., Any]) -> Callable[..., Any]:
             return np.asarray(f(*wide))
 
     return reference
-
-
-# --- Softmax cross-entropy. d = x - max(x); log(sum e^d) = log1p(rest), the sum without one of the largest. ---
 
 
 def parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -161,6 +157,8 @@ def soft_extreme(columns: int) -> Callable[..., Any]:
 
 
 SIZES = [(0, 5), (1, 1), (3, 2), (8, 10), (21, 10), (9, 64), (5, 65), (33, 130), (3, 1003), (2000, 10), (300, 100)]
+
+
 NAME = "softmax_cross_entropy"
 
 
@@ -197,6 +195,8 @@ HARD_INPUTS = {
     "extreme": extreme(10),
     "extreme, wide": extreme(70),
 }
+
+
 SOFT_INPUTS = {
     **{str(size): soft_rows(*size) for size in [*SIZES, (4, 0)]},
     "extreme": soft_extreme(10),
@@ -221,188 +221,9 @@ def same_bits(columns: int) -> Case:
     )
 
 
-# --- Sigmoid cross-entropy and squared error ---
-
-
-def sigmoid_loss(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    weight = np.where(x < 0, t, 1 - t)
-    return np.where(weight == 0, 0, np.abs(x) * weight) + np.log1p(np.exp(-np.abs(x)))
-
-
-def sigmoid_loss_grad(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    e = np.exp(-np.abs(x))
-    q = e / (1 + e)
-    return g * np.where(x < 0, q - t, (1 - t) - q)
-
-
-def sigmoid_grad_scale(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    e = np.exp(-np.abs(x))
-    return np.abs(g) * (e / (1 + e) + np.where(x < 0, np.abs(t), np.abs(1 - t))) + TINY
-
-
-def pairs(n: int, targets: str = "any") -> Callable[..., Any]:
-    def make(rng: np.random.Generator) -> list[np.ndarray]:
-        t = rng.random(n) if targets == "any" else rng.integers(0, 2, n).astype(float)
-        return [5 * rng.standard_normal(n), t]
-
-    return make
-
-
-def sigmoid_special(rng: np.random.Generator) -> list[np.ndarray]:
-    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e4, -1e4, 1e30, -1e30, 80.0, -80.0, 95.0, -95.0, 1e-30])
-    t = np.array([0.0, 1.0, 0.5])
-    return [np.repeat(x, 3), np.tile(t, len(x))]
-
-
-SIGMOID_INPUTS = {
-    "empty": pairs(0),
-    "one element": pairs(1),
-    "ragged tail": pairs(203),
-    "several chunks": pairs(20_001),
-    "certain targets": pairs(1003, "binary"),
-    "special values": sigmoid_special,
-}
-
-
-def element_cases(
-    name: str, inputs: dict[str, Any], loss: Any, loss_scale: Any, grad: Any, grad_scale: Any
-) -> list[Case]:
-    def gradient_first(make: Any) -> Callable[..., Any]:
-        def gradient(rng: np.random.Generator) -> list[np.ndarray]:
-            arguments = make(rng)
-            return [rng.standard_normal(arguments[0].shape), *arguments]
-
-        return gradient
-
-    cases = []
-    for what, make in inputs.items():
-        cases += [
-            Case(
-                name=f"{name}: {what}",
-                functions=(name,),
-                inputs=make,
-                call=lambda d, a, b: getattr(d, name)(a, b),
-                reference=precise(loss),
-                scale=loss_scale,
-                tolerance=3,
-            ),
-            Case(
-                name=f"{name}_grad: {what}",
-                functions=(f"{name}_grad",),
-                inputs=gradient_first(make),
-                call=lambda d, g, a, b: getattr(d, f"{name}_grad")(g, a, b),
-                reference=precise(grad),
-                scale=grad_scale,
-                tolerance=3,
-            ),
-        ]
-    return cases
-
-
-def two(*shape: int) -> Callable[..., Any]:
-    return lambda rng: [rng.standard_normal(shape), rng.standard_normal(shape)]
-
-
-def squares_special(rng: np.random.Generator) -> list[np.ndarray]:
-    return [np.array([np.inf, np.inf, np.nan, 1.0, -1e15]), np.array([1.0, np.inf, 1.0, 1.0, 1e15])]
-
-
-def squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a - b) ** 2
-
-
-def squared_grad(g: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return 2 * g * (a - b)
-
-
-SQUARED_INPUTS = {
-    "empty": two(0, 3),
-    "no dimensions": two(),
-    "one element": two(1),
-    "ragged tail": two(7, 29),
-    "several chunks": two(70_001),
-    "special values": squares_special,
-}
-
 CASES = [
     *cases_of_targets("hard", hard, hard_scale, hard_grad, hard_grad_scale, HARD_INPUTS),
     *cases_of_targets("soft", soft, soft_scale, soft_grad, soft_grad_scale, SOFT_INPUTS),
     same_bits(5),
     same_bits(71),
-    *element_cases(
-        "sigmoid_cross_entropy",
-        SIGMOID_INPUTS,
-        sigmoid_loss,
-        lambda x, t: np.abs(precise(sigmoid_loss)(x, t)) + TINY,
-        sigmoid_loss_grad,
-        sigmoid_grad_scale,
-    ),
-    *element_cases(
-        "squared_error",
-        SQUARED_INPUTS,
-        squared,
-        lambda a, b: squared(a, b),
-        squared_grad,
-        lambda g, a, b: np.abs(squared_grad(g, a, b)),
-    ),
-]
-
-
-def fails(error: type[Exception], message: str, name: str, *arguments: Any) -> ErrorCase:
-    """The call with arrays made of the tuples (values, dtype) among the arguments raises `message`."""
-    return ErrorCase(
-        f"{name}: {message}",
-        (name,),
-        lambda d, array: getattr(d, name)(*[array(*a) if isinstance(a, tuple) else a for a in arguments]),
-        error,
-        f"^{re.escape(f'{name}: {message}')}$",
-    )
-
-
-def of_targets(error: type[Exception], message: str, x: Any, t: Any) -> list[ErrorCase]:
-    """The same fault of logits and targets in the loss and in its gradient."""
-    return [fails(error, message, NAME, x, t), fails(error, message, f"{NAME}_grad", (np.ones(4),), x, t)]
-
-
-ONE, TWO = ([1.0],), ([1.0, 2.0],)
-WIDE, INTEGER = ([1.0], "float64"), ([1], "int32")
-LOGITS, TARGETS = (np.ones((4, 10)),), ([0, 1, 2, 3], "int32")
-NO_INTEGERS = "has dtype int32, expected float32 or float64"
-
-
-def of_pairs(name: str, a: str, b: str) -> list[ErrorCase]:
-    grad = f"{name}_grad"
-    return [
-        fails(TypeError, f"{a} {NO_INTEGERS}", name, INTEGER, INTEGER),
-        fails(TypeError, f"dtypes differ: {a} is float32, {b} is float64", name, ONE, WIDE),
-        fails(ValueError, f"shapes differ: {a} is (1,), {b} is (2,)", name, ONE, TWO),
-        fails(TypeError, f"{a} {NO_INTEGERS}", grad, ONE, INTEGER, ONE),
-        fails(TypeError, f"dtypes differ: {a} is float32, {b} is float64", grad, ONE, ONE, WIDE),
-        fails(ValueError, f"shapes differ: {a} is (1,), {b} is (2,)", grad, ONE, ONE, TWO),
-        fails(TypeError, f"dtypes differ: dlosses is float64, {a} is float32", grad, WIDE, ONE, ONE),
-        fails(ValueError, f"shapes differ: dlosses is (2,), {a} is (1,)", grad, TWO, ONE, ONE),
-    ]
-
-
-ERRORS = [
-    # The first bad target is named.
-    *of_targets(ValueError, "target 12 at index 3 is outside [0, 10)", LOGITS, ([0, 9, 0, 12], "int32")),
-    *of_targets(ValueError, "target -1 at index 1 is outside [0, 10)", LOGITS, ([0, -1, -2, 12], "int32")),
-    *of_targets(ValueError, "target 0 at index 0 is outside [0, 0)", (np.ones((4, 0)),), TARGETS),
-    *of_targets(ValueError, "targets has shape (2,), expected (4,)", LOGITS, ([0, 1], "int32")),
-    *of_targets(ValueError, "shapes differ: logits is (4, 10), targets is (4, 9)", LOGITS, (np.ones((4, 9)),)),
-    *of_targets(
-        TypeError, "targets have dtype float64, expected int32 or float32", LOGITS, (np.ones((4, 10)), "float64")
-    ),
-    *of_targets(TypeError, f"logits {NO_INTEGERS}", (np.ones((4, 10)), "int32"), TARGETS),
-    *of_targets(ValueError, "logits has shape (4,), expected 2 dimensions", (np.ones(4),), TARGETS),
-    fails(
-        TypeError,
-        "dtypes differ: dlosses is float64, logits is float32",
-        f"{NAME}_grad",
-        *((np.ones(4), "float64"), LOGITS, TARGETS),
-    ),
-    fails(ValueError, "dlosses has shape (3,), expected (4,)", f"{NAME}_grad", (np.ones(3),), LOGITS, TARGETS),
-    *of_pairs("sigmoid_cross_entropy", "logits", "targets"),
-    *of_pairs("squared_error", "a", "b"),
 ]

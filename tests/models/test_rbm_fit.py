@@ -135,7 +135,7 @@ def test_a_resumed_fit_ends_in_the_same_bits(tmp_path, persistent):
 @pytest.mark.parametrize("copy", ["file", "pickle", "clone"])
 def test_copies_go_on_like_the_original(tmp_path, copy, persistent):
     x = bars(50)
-    rbm = RBM(16, 6, seed=3, persistent=persistent, n_chains=7)
+    rbm = RBM(16, 6, seed=3, weight_std=1.0, persistent=persistent, n_chains=7)
     rbm.fit(x, epochs=2)
     rbm.sample(2, steps=3)
     if copy == "file":

@@ -4,6 +4,8 @@ from .autoencoder import Autoencoder, SparseAutoencoder
 from .base import Model
 from .cnn import CNN, LeNet5
 from .dbn import DBN
+from .least_squares import LeastSquaresResult, least_squares
+from .least_squares_methods import RankWarning
 from .linear import LinearRegression, LinearSVM, SoftmaxRegression
 from .mlp import MLP
 from .rbm import RBM
@@ -16,10 +18,13 @@ __all__ = [
     "RBM",
     "Autoencoder",
     "LeNet5",
+    "LeastSquaresResult",
     "LinearRegression",
     "LinearSVM",
     "Model",
+    "RankWarning",
     "SoftmaxRegression",
     "SparseAutoencoder",
     "Supervised",
+    "least_squares",
 ]

@@ -13,7 +13,7 @@ from .. import ops, train
 from ..ops import Generator
 from ..ops.creation import is_integer, is_number
 from ..tensor import Tensor, tensor
-from ..train import Callback, EarlyStopping, History, Run
+from ..train import Callback, EarlyStopping, History, ReduceLROnPlateau, Run
 from .base import Model
 
 EarlyStoppingLike = EarlyStopping | int | None
@@ -27,8 +27,9 @@ class FitOptions:
     ----------
     epochs : int >= 0, passes over the data; a resumed fit counts those it had
     batch_size : int >= 1, cases to a step; at most the number of cases
-    optimizer : "adam", "adamw", "sgd", "rmsprop", "adagrad", or a function of the parameters returning an Optimizer
-    lr : learning rate, or a function of the step; the optimizer's default where not given
+    optimizer : one of `dlcore.train.OPTIMIZERS` ("adam", "sgd", …), or a function of the parameters returning an
+        Optimizer; or "cg", "l-bfgs", … with `line_searches` on each batch, see `dlcore.optim.BatchMinimizer`
+    lr : learning rate, or a function of the step (see `dlcore.optim.schedules`); the optimizer's own by default
     schedule : "constant", "linear" or "cosine": how lr falls over the fit
     validation_fraction : share in (0, 1) of the cases held out for validation, where no validation data are given
     early_stopping : an EarlyStopping, or its patience in epochs
@@ -36,7 +37,7 @@ class FitOptions:
     progress : None (a bar on a terminal), True (also a line per epoch elsewhere) or False
     shuffle : whether each epoch takes the cases in a new order
     resume : a Checkpoint's file to go on from, to the bits of an undisturbed fit with the same arguments and data
-    options : the optimizer's other arguments (momentum, betas, …)
+    options : the optimizer's other arguments (momentum, groups, max_grad_norm, …)
     """
 
     epochs: int = 10
@@ -78,15 +79,17 @@ def fit_network(
     steps_in_epoch = -(-data[0].shape[0] // batch_size)
     epochs = int(fit.epochs) if is_integer(fit.epochs) else 0  # Run says what is wrong with another
     optimizer = train.make_optimizer(
-        fit.optimizer, model.trained_parameters, fit.lr, fit.options, fit.schedule, epochs * steps_in_epoch
+        fit.optimizer, model.trained_parameters, fit.lr, fit.options, fit.schedule, epochs * steps_in_epoch, True
     )
     if not isinstance(fit.callbacks, Iterable):
         raise TypeError(f"fit: callbacks is {fit.callbacks!r}, expected a list of Callback")
     callbacks = [*_early_stopping(fit.early_stopping), *fit.callbacks]
     for callback in callbacks:
-        monitor = callback.monitor if isinstance(callback, EarlyStopping) else ""
-        if monitor.startswith("validation_") and validation is None:
-            raise ValueError(f"fit: early stopping on {monitor!r} needs validation_data or validation_fraction")
+        if not isinstance(callback, (EarlyStopping, ReduceLROnPlateau)):
+            continue
+        if callback.monitor.startswith("validation_") and validation is None:
+            who = "early stopping" if isinstance(callback, EarlyStopping) else type(callback).__name__
+            raise ValueError(f"fit: {who} on {callback.monitor!r} needs validation_data or validation_fraction")
     settings = train.fit_settings(
         data[0].shape[0], batch_size, fit.shuffle, fit.optimizer, fit.lr, fit.options, fit.schedule
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..nn import Linear, Sequential, initializers
+from ..tensor import tensor
 from ..train import register
 from .base import sizes
+from .least_squares import LeastSquaresResult, least_squares
 from .supervised import Supervised
 
 
@@ -98,3 +100,30 @@ class LinearRegression(_LinearModel):
     ) -> None:
         config = {"inputs": inputs, "outputs": outputs, "weight_decay": weight_decay, "l1": l1}
         super().__init__(config | {"seed": seed, "dtype": dtype}, inputs, outputs, "identity")
+
+    def solve(self, x: Any, y: Any, method: str = "normal", **options: Any) -> LeastSquaresResult:
+        """Set W and b to the minimum of the objective by `least_squares`, and return what that found.
+
+        Parameters
+        ----------
+        x, y, sample_weight : as for `fit`
+        method, options : see `dlcore.models.least_squares`; ridge and fit_intercept follow from the model
+
+        Raises
+        ------
+        ValueError
+            For data that do not fit, and for a model with an L1 penalty, which has no closed form.
+        """
+        if self.l1:
+            raise ValueError(f"solve: l1 is {self.l1}, expected 0: the L1 penalty has no closed form, use fit")
+        taken = {"ridge", "fit_intercept"} & set(options)
+        if taken:
+            raise ValueError(f"solve: {', '.join(sorted(taken))} is given, it follows from the model")
+        cases, target = self._pair(x, y, "solve")
+        # The model's loss is the mean over cases and outputs of r², that of `least_squares` ½ the mean over cases.
+        ridge = 0.5 * self.outputs * self.weight_decay
+        found = least_squares(cases.numpy(), target.numpy(), method, ridge=ridge, **options)
+        for name, parameter in self.parameters.items():
+            value = found.theta if name.endswith("weight") else found.intercept
+            parameter.array.assign(tensor(value, self.dtype).array)
+        return found

@@ -41,11 +41,13 @@ from .elementwise import (
     square,
     subtract,
 )
-from .loss import (
+from .loss import softmax_cross_entropy, softmax_cross_entropy_grad
+from .loss_pointwise import (
+    margin_of_loss,
+    pointwise_loss,
+    pointwise_loss_grad,
+    pointwise_loss_hessian,
     sigmoid_cross_entropy,
-    sigmoid_cross_entropy_grad,
-    softmax_cross_entropy,
-    softmax_cross_entropy_grad,
     squared_error,
 )
 from .matmul import dot, linear, matmul
@@ -99,6 +101,7 @@ __all__ = [
     "log_softmax",
     "log_softmax_grad",
     "logsumexp",
+    "margin_of_loss",
     "matmul",
     "max",
     "max_pool1d",
@@ -114,6 +117,9 @@ __all__ = [
     "one_hot",
     "ones",
     "permutation",
+    "pointwise_loss",
+    "pointwise_loss_grad",
+    "pointwise_loss_hessian",
     "power",
     "reciprocal",
     "relu",
@@ -121,7 +127,6 @@ __all__ = [
     "scatter_add",
     "sigmoid",
     "sigmoid_cross_entropy",
-    "sigmoid_cross_entropy_grad",
     "sign",
     "silu",
     "sin",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..autodiff import differentiable
+from ..autodiff import can_differentiate_twice, differentiable
+from ..tape import state
 from ..tensor import Tensor
 from .broadcast import Result
 from .comparison import greater, where
 from .creation import zeros_like
 from .elementwise import affine, exp, multiply, negative
+from .kinks import crossing_at, equal_to
 from .reduce import sum
 
 
@@ -32,6 +34,8 @@ _SLOPES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "softplus": lambda y, _: exp(negative(y)),  # h = 1 − e⁻ʸ
 }
 ACTIVATIONS = tuple(_SLOPES)
+KINKED = ("relu", "leaky_relu", "elu")
+_SMOOTH = {"relu": "softplus or silu", "leaky_relu": "slope * x + (1 - slope) * softplus(x)", "elu": "alpha = 1"}
 PARAMETERS = {"leaky_relu": 0.01, "elu": 1.0}  # the default slope and alpha
 
 
@@ -49,7 +53,25 @@ def activation(x: Tensor, kind: str, parameter: float | None = None) -> Result:
     """f(x) for one of `ACTIVATIONS`; `parameter` is leaky_relu's slope (default 0.01) or elu's alpha (default 1)."""
     parameter = parameter_of(kind, parameter, "activation")
     y = Tensor(x.array.device.activation(x.array, kind, parameter))
+    if kind in KINKED and can_differentiate_twice():
+        jumps = kind == "relu" or parameter != 1  # elu with alpha 1 is smooth enough, leaky_relu with slope 1 is linear
+        at = Tensor(x.array)  # kept, as relu's output does not tell a kink from a negative input; not differentiated
+        return y, lambda dy: _grad_with_kink(dy, y, at, kind, parameter, jumps)
     return y, lambda dy: activation_grad(dy, y, kind, parameter)
+
+
+@differentiable(2)
+def _grad_with_kink(dy: Tensor, y: Tensor, x: Tensor, kind: str, parameter: float, jumps: bool) -> Result:
+    """`activation_grad`, whose own gradient by y raises where it is asked for at a kink, x = 0."""
+    crossing = crossing_at(kind, lambda: equal_to(x, 0.0), _SMOOTH[kind])
+
+    def of_y(g: Tensor) -> Tensor | None:
+        if jumps and state.kinks == "raise":
+            crossing(g, dy)
+        return g * dy * _SLOPES[kind](y, parameter) if kind == "elu" else None
+
+    dx = Tensor(dy.array.device.activation_grad(dy.array, y.array, kind, parameter))
+    return dx, lambda g: _grad_with_kink(g, y, x, kind, parameter, jumps), of_y
 
 
 @differentiable(2)

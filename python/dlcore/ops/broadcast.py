@@ -10,13 +10,13 @@ from ..tensor import Tensor
 Result = tuple[Any, ...]
 
 
-@differentiable(1)
+@differentiable(1, saves=False)
 def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Result:
     """x repeated to `shape` by NumPy's rule."""
     return Tensor(x.array.device.broadcast_to(x.array, shape)), lambda dy: sum_to(dy, x.shape)
 
 
-@differentiable(1)
+@differentiable(1, saves=False)
 def sum_to(x: Tensor, shape: tuple[int, ...]) -> Result:
     """x summed over the dimensions along which `shape` would be broadcast to x's shape."""
     return Tensor(x.array.device.sum_to(x.array, shape)), lambda dy: broadcast_to(dy, x.shape)

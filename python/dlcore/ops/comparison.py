@@ -10,6 +10,7 @@ from ..autodiff import differentiable
 from ..tensor import Operand, Tensor, as_tensor
 from .broadcast import Result, broadcast_to, fit
 from .creation import zeros_like
+from .kinks import crossing_at, equal_to, piecewise
 
 
 @differentiable(1)
@@ -22,7 +23,10 @@ def clamp(x: Tensor, low: float, high: float) -> Result:
             device.greater_equal(x.array, device.full((), low, x.array.dtype)),
             device.greater_equal(device.full((), high, x.array.dtype), x.array),
         )
-        return dy * Tensor(inside)
+        bounds = crossing_at(
+            "clamp", lambda: device.maximum(equal_to(x, low), equal_to(x, high)), "a sigmoid between the bounds"
+        )
+        return piecewise(dy, x, None, Tensor(inside), bounds)
 
     return Tensor(device.clamp(x.array, low, high)), dx
 
@@ -33,8 +37,8 @@ def maximum(a: Tensor, b: Tensor) -> Result:
     device = a.array.device
     return (
         Tensor(device.maximum(a.array, b.array)),
-        lambda dy: fit(dy * _share(device, a, b), a),
-        lambda dy: fit(dy * _share(device, b, a), b),
+        lambda dy: fit(_shared("maximum", dy, a, b, _share(device, a, b)), a),
+        lambda dy: fit(_shared("maximum", dy, b, a, _share(device, b, a)), b),
     )
 
 
@@ -44,9 +48,14 @@ def minimum(a: Tensor, b: Tensor) -> Result:
     device = a.array.device
     return (
         Tensor(device.minimum(a.array, b.array)),
-        lambda dy: fit(dy * _share(device, b, a), a),
-        lambda dy: fit(dy * _share(device, a, b), b),
+        lambda dy: fit(_shared("minimum", dy, a, b, _share(device, b, a)), a),
+        lambda dy: fit(_shared("minimum", dy, b, a, _share(device, a, b)), b),
     )
+
+
+def _shared(op: str, dy: Tensor, a: Tensor, b: Tensor, share: Tensor) -> Tensor:
+    tie = crossing_at(op, lambda: a.array.device.equal(a.array, b.array), "logsumexp of the two")
+    return piecewise(dy, a, b, share, tie)
 
 
 def _share(device: Any, winner: Tensor, other: Tensor) -> Tensor:

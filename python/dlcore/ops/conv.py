@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..autodiff import differentiable
+from ..autodiff import can_differentiate_twice, differentiable
 from ..tensor import Tensor
-from .activation import activation_grad, parameter_of
+from .activation import KINKED, activation_grad, parameter_of
+from .activation import activation as activate
 from .broadcast import Result
 from .movement import reshape
 from .reduce import sum_over
@@ -82,6 +83,8 @@ Geometry = tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]  # stri
 def _conv2d(
     x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, activation: str, parameter: float
 ) -> Result:
+    if activation in KINKED and can_differentiate_twice():  # two ops: what the kink is looked for in is kept
+        return (activate(_conv2d(x, weight, bias, geometry, "identity", 0.0), activation, parameter),)
     y = Tensor(
         x.array.device.conv2d(
             x.array, weight.array, None if bias is None else bias.array, *geometry, activation, parameter

@@ -52,6 +52,6 @@ def cast(x: Tensor, dtype: Any) -> Tensor:
     return _cast(x, to)
 
 
-@differentiable(1)
+@differentiable(1, saves=False)
 def _cast(x: Tensor, dtype: Any) -> Result:
     return Tensor(x.array.device.cast(x.array, np.dtype(dtype).name)), lambda dy: cast(dy, x.dtype)

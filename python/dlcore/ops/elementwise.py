@@ -10,6 +10,7 @@ from ..tensor import Number, Operand, Tensor
 from .broadcast import Result, fit
 from .comparison import equal, where
 from .creation import is_number, zeros_like
+from .kinks import crossing_at, equal_to, piecewise
 
 
 @differentiable(1)
@@ -27,7 +28,13 @@ def negative(x: Tensor) -> Result:
 @differentiable(1)
 def abs(x: Tensor) -> Result:
     """|x|; the derivative at 0 is 0."""
-    return Tensor(x.array.device.abs(x.array)), lambda dy: dy * sign(x)
+    device = x.array.device
+
+    def dx(dy: Tensor) -> Tensor:
+        crossing = crossing_at("abs", lambda: equal_to(x, 0.0), "log(cosh(x)) or sqrt(x**2 + eps)")
+        return piecewise(dy, x, None, Tensor(device.sign(x.array)), crossing)
+
+    return Tensor(device.abs(x.array)), dx
 
 
 @differentiable(1)
@@ -103,7 +110,7 @@ def add(a: Operand, b: Operand) -> Tensor:
     return _add(a, b)
 
 
-@differentiable(2)
+@differentiable(2, saves=False)
 def _add(a: Tensor, b: Tensor) -> Result:
     return Tensor(a.array.device.add(a.array, b.array)), lambda dy: fit(dy, a), lambda dy: fit(dy, b)
 
@@ -117,7 +124,7 @@ def subtract(a: Operand, b: Operand) -> Tensor:
     return _subtract(a, b)
 
 
-@differentiable(2)
+@differentiable(2, saves=False)
 def _subtract(a: Tensor, b: Tensor) -> Result:
     return Tensor(a.array.device.subtract(a.array, b.array)), lambda dy: fit(dy, a), lambda dy: fit(negative(dy), b)
 

@@ -1,12 +1,12 @@
-"""Fused, stable losses element by element or row by row; native in ``csrc/loss.cpp``."""
+"""Softmax cross-entropy, fused and stable, one loss a row; native in ``csrc/loss.cpp``."""
 
 from __future__ import annotations
 
 from ..autodiff import differentiable
 from ..tensor import Tensor, int32
-from .activation import sigmoid, softmax
+from .activation import softmax
 from .broadcast import Result
-from .elementwise import affine, multiply, negative
+from .elementwise import negative
 from .movement import one_hot, reshape
 from .reduce import logsumexp, sum
 
@@ -65,47 +65,3 @@ def softmax_cross_entropy_grad(dlosses: Tensor, logits: Tensor, targets: Tensor)
         return reshape(dlosses, (dlosses.shape[0], 1)) * (inner - g)
 
     return dlogits, ddlosses, ddlogits, dtargets
-
-
-@differentiable(2)
-def sigmoid_cross_entropy(logits: Tensor, targets: Tensor) -> Result:
-    """−t log sigmoid(x) − (1 − t) log(1 − sigmoid(x)), element by element, without overflow."""
-    losses = Tensor(logits.array.device.sigmoid_cross_entropy(logits.array, targets.array))
-    return (
-        losses,
-        lambda dy: sigmoid_cross_entropy_grad(dy, logits, targets),
-        lambda dy: negative(multiply(dy, logits)),
-    )
-
-
-@differentiable(3)
-def sigmoid_cross_entropy_grad(dlosses: Tensor, logits: Tensor, targets: Tensor) -> Result:
-    """dloss (sigmoid(x) − t)."""
-    device = logits.array.device
-    dlogits = Tensor(device.sigmoid_cross_entropy_grad(dlosses.array, logits.array, targets.array))
-
-    def ddlogits(g: Tensor) -> Tensor:
-        y = sigmoid(logits)
-        return g * dlosses * y * affine(y, -1.0, 1.0)
-
-    return dlogits, lambda g: g * (sigmoid(logits) - targets), ddlogits, lambda g: negative(g * dlosses)
-
-
-@differentiable(2)
-def squared_error(a: Tensor, b: Tensor) -> Result:
-    """(a − b)², element by element."""
-    y = Tensor(a.array.device.squared_error(a.array, b.array))
-    return y, lambda dy: _squared_error_grad(dy, a, b), lambda dy: _squared_error_grad(dy, b, a)
-
-
-@differentiable(3)
-def _squared_error_grad(dlosses: Tensor, a: Tensor, b: Tensor) -> Result:
-    da = Tensor(a.array.device.squared_error_grad(dlosses.array, a.array, b.array))
-
-    def of_losses(g: Tensor) -> Tensor:
-        return affine(g * (a - b), 2.0, 0.0)
-
-    def of_a(g: Tensor) -> Tensor:
-        return affine(g * dlosses, 2.0, 0.0)
-
-    return da, of_losses, of_a, lambda g: affine(g * dlosses, -2.0, 0.0)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..autodiff import differentiable
+from ..autodiff import can_differentiate_twice, differentiable
 from ..tensor import Operand, Tensor, as_tensor
-from .activation import activation_grad, parameter_of
+from .activation import KINKED, activation_grad, parameter_of
+from .activation import activation as activate
 from .broadcast import Result
 from .movement import reshape
 from .reduce import sum, sum_over
@@ -60,6 +61,8 @@ def linear(
 ) -> Result:
     """f(x W + b) in one pass: x (n, inputs), weight (inputs, outputs), bias (outputs,), f an activation's name."""
     parameter = parameter_of(activation, parameter, "linear")
+    if activation in KINKED and can_differentiate_twice():  # two ops: what the kink is looked for in is kept
+        return (activate(linear(x, weight, bias), activation, parameter),)
     y = Tensor(
         x.array.device.linear(x.array, weight.array, None if bias is None else bias.array, activation, parameter)
     )

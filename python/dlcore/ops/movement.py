@@ -26,7 +26,7 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     return _reshape(x, sizes)
 
 
-@differentiable(1)
+@differentiable(1, saves=False)
 def _reshape(x: Tensor, shape: tuple[int, ...]) -> Result:
     return Tensor(x.array.reshape(shape)), lambda dy: _reshape(dy, x.shape)
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from ..autodiff import differentiable
+from typing import Any
+
+import numpy as np
+
+from ..autodiff import can_differentiate_twice, differentiable
+from ..tape import state
 from ..tensor import Tensor
 from .broadcast import Result
 from .conv import Pair, pair
+from .kinks import Crossing, raise_where, shared
 from .movement import reshape
+
+Sizes = tuple[int, int]
+Array = np.ndarray[Any, Any]
 
 
 def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Tensor:
@@ -22,7 +31,47 @@ def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding
 @differentiable(1)
 def _max_pool2d(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> Result:
     y, indices = x.array.device.max_pool2d(x.array, kernel, stride, padding)
-    return Tensor(y), lambda dy: _scatter(dy, Tensor(indices), x.shape[2:])
+    if not can_differentiate_twice():
+        size = x.shape[2:]
+        return Tensor(y), lambda dy: _scatter(dy, Tensor(indices), size)
+
+    def require_no_tie(moves: Tensor, weight: Tensor) -> None:
+        first = moves.array.device.max_pool2d_gather(moves.array, indices)
+        look = shared(x.array), shared(y), shared(moves.array), shared(first)
+        crossed = _ties_that_part(*look, kernel, stride, padding)
+        raise_where("max_pool2d", crossed & (shared(weight.array) != 0), "avg_pool2d")
+
+    return Tensor(y), lambda dy: _scatter_with_ties(dy, x, Tensor(indices), require_no_tie)
+
+
+@differentiable(2)
+def _scatter_with_ties(dy: Tensor, x: Tensor, indices: Tensor, require_no_tie: Crossing) -> Result:
+    """`_scatter` with an error where its own gradient is asked for at a tie."""
+
+    def none(g: Tensor) -> None:
+        if state.kinks == "raise":
+            require_no_tie(g, dy)
+
+    dx = Tensor(dy.array.device.max_pool2d_grad(dy.array, indices.array, x.shape[2:]))
+    return dx, lambda g: _gather(g, indices), none
+
+
+def _ties_that_part(
+    x: Array, y: Array, moves: Array, first: Array, kernel: Sizes, stride: Sizes, padding: Sizes
+) -> Array:
+    """Windows in which some element equals the largest, y, but does not move at the rate of the first largest."""
+    around = ((0, 0), (0, 0), (padding[0], padding[0]), (padding[1], padding[1]))
+    values = np.pad(x, around, constant_values=np.nan) if any(padding) else x  # padding is never chosen
+    rates = np.pad(moves, around) if any(padding) else moves
+    crossed = np.zeros(y.shape, bool)
+    for row in range(kernel[0]):
+        rows = slice(row, row + stride[0] * (y.shape[2] - 1) + 1, stride[0])
+        for column in range(kernel[1]):
+            columns = slice(column, column + stride[1] * (y.shape[3] - 1) + 1, stride[1])
+            apart = rates[:, :, rows, columns] != first
+            apart &= values[:, :, rows, columns] == y
+            crossed |= apart
+    return crossed
 
 
 @differentiable(1)
@@ -47,7 +96,7 @@ def avg_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding
     return _avg_pool2d(x, kernel, steps, pair(padding, "avg_pool2d: padding"))
 
 
-@differentiable(1)
+@differentiable(1, saves=False)
 def _avg_pool2d(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> Result:
     y = Tensor(x.array.device.avg_pool2d(x.array, kernel, stride, padding))
     return y, lambda dy: _avg_pool2d_grad(dy, kernel, stride, padding, x.shape[2:])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ..autodiff import differentiable
 from ..tensor import Tensor
 from .broadcast import Result, broadcast_to
 from .elementwise import affine, exp, multiply, subtract
+from .kinks import piecewise, raise_where, shared
 from .movement import one_hot, reshape, transpose
 
 Axes = int | tuple[int, ...] | None
@@ -34,7 +37,7 @@ def sum(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
     return sum_over(x, _axes(x, axis, "sum"), keepdims)
 
 
-@differentiable(1)
+@differentiable(1, saves=False)
 def sum_over(x: Tensor, axes: tuple[int, ...] | None, keepdims: bool) -> Result:
     def dx(dy: Tensor) -> Tensor:
         if axes is not None and not keepdims:  # a scalar broadcasts as it is
@@ -61,7 +64,7 @@ def mean(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
     return affine(sum_over(x, axes, keepdims), 1.0 / count, 0.0)
 
 
-@differentiable(1)
+@differentiable(1, saves=False)
 def _mean_of_all(x: Tensor, share: float) -> Result:
     device = x.array.device
     y = Tensor(device.affine(device.sum(x.array, None, False), share, 0.0))
@@ -82,7 +85,16 @@ def _extreme(name: str, x: Tensor, axis: int | None, keepdims: bool) -> Result:
             others = [i for i in range(x.ndim) if i != axes[0]]
             mask = reshape(mask, (*(x.shape[i] for i in others), size))
             mask = transpose(mask, [others.index(i) if i in others else x.ndim - 1 for i in range(x.ndim)])
-        return broadcast_to(reshape(dy, _kept(x.shape, axes)), x.shape) * mask
+        whole = broadcast_to(reshape(dy, _kept(x.shape, axes)), x.shape)
+        return piecewise(whole, x, None, mask, crossing)
+
+    def crossing(moves: Tensor, weight: Tensor) -> None:
+        """A tie of elements that move apart, on which the result depends."""
+        kept = _kept(x.shape, None if axis is None else (axis % x.ndim,))
+        tied, rates = shared(x.array) == shared(values).reshape(kept), shared(moves.array)
+        fastest = np.where(tied, rates, -np.inf).max(axis, keepdims=True)
+        slowest = np.where(tied, rates, np.inf).min(axis, keepdims=True)
+        raise_where(name, tied & (fastest > slowest) & (shared(weight.array) != 0), "logsumexp")
 
     return Tensor(values), dx
 

@@ -1,23 +1,25 @@
 """Training: the fit loop, callbacks, progress, histories, checkpoints."""
 
+from .adaptation import AverageWeights, ReduceLROnPlateau
 from .callbacks import Callback, Checkpoint, EarlyStopping
 from .checkpoint import load_file, read_header, save_file
 from .history import History, format_record
 from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, rows, run_epochs
 from .progress import progress_callback
 from .run import Run
-from .setup import OPTIMIZERS, Decay, LearningRate, OptimizerLike, check_batch_size, fit_settings, make_optimizer
+from .setup import OPTIMIZERS, LearningRate, OptimizerLike, check_batch_size, fit_settings, make_optimizer
 from .store import register, restore_generators, save
 
 __all__ = [
     "OPTIMIZERS",
+    "AverageWeights",
     "Callback",
     "Checkpoint",
-    "Decay",
     "EarlyStopping",
     "History",
     "LearningRate",
     "OptimizerLike",
+    "ReduceLROnPlateau",
     "Run",
     "average",
     "batch_hooks",

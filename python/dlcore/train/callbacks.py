@@ -49,6 +49,17 @@ class Callback:
         """Before a resumed run changes anything: ValueError unless `saved`, after so many epochs, can be restored."""
 
 
+def default_mode(monitor: str) -> str:
+    """Which values of a figure are better: "max" for names that end in "accuracy", else "min"."""
+    return "max" if monitor.endswith("accuracy") else "min"
+
+
+def require_figure(owner: str, monitor: str, names: Iterable[str]) -> None:
+    """Raise a ValueError unless the figure is one of those that a history has."""
+    if monitor not in names:
+        raise ValueError(f"{owner}: monitor is {monitor!r}, the history has {', '.join(names)}")
+
+
 class EarlyStopping(Callback):
     """Stop when a figure has not improved for `patience` epochs in a row.
 
@@ -75,8 +86,7 @@ class EarlyStopping(Callback):
     ) -> None:
         if not isinstance(monitor, str):
             raise ValueError(f"EarlyStopping: monitor is {monitor!r}, expected the name of a figure")
-        if mode is None:
-            mode = "max" if monitor.endswith("accuracy") else "min"
+        mode = default_mode(monitor) if mode is None else mode
         if not is_integer(patience) or patience < 1:
             raise ValueError(f"EarlyStopping: patience is {patience!r}, expected an integer >= 1")
         if not is_number(min_delta) or not 0 <= min_delta < math.inf:
@@ -91,11 +101,7 @@ class EarlyStopping(Callback):
 
     def check(self, run: Run) -> None:
         if run.figures is not None:
-            self._require_monitor(run.figures)
-
-    def _require_monitor(self, names: Iterable[str]) -> None:
-        if self.monitor not in names:
-            raise ValueError(f"EarlyStopping: monitor is {self.monitor!r}, the history has {', '.join(names)}")
+            require_figure("EarlyStopping", self.monitor, run.figures)
 
     def on_train_begin(self, run: Run) -> None:
         if all(callback is not self for callback in run.restored):  # a second fit starts afresh
@@ -104,7 +110,7 @@ class EarlyStopping(Callback):
             self._best = None
 
     def on_epoch_end(self, run: Run) -> None:
-        self._require_monitor(run.history.last)
+        require_figure("EarlyStopping", self.monitor, run.history.last)
         value = run.history.last[self.monitor]
         gain = self.best_value - value if self.mode == "min" else value - self.best_value
         if gain > self.min_delta:

@@ -14,6 +14,7 @@ from .. import ops
 from ..autodiff import value_and_grad
 from ..ops import Generator
 from ..ops.creation import is_integer
+from ..optim import BatchMinimizer
 from ..tensor import Tensor
 from .callbacks import Callback, Checkpoint
 from .history import History
@@ -77,6 +78,8 @@ def run_epochs(
     theta = run.model.parameters.storage
     finite = Tensor(theta.array.copy())
     run.model.history = run.history
+    if run.optimizer is not None:
+        run.optimizer.bind_epochs(run.batches)
     try:
         for callback in run.callbacks:
             callback.on_train_begin(run)
@@ -175,11 +178,16 @@ def gradient_epoch(
         hooks = batch_hooks(run)
         total, cases = 0.0, 0
         for count, batch in batches(data, batch_size, generator):
-            loss, gradient = step(*batch)
-            value = loss.item()
+            loss: Tensor | float
+            if isinstance(optimizer, BatchMinimizer):
+                loss = value = optimizer.minimize_batch(objective, batch, run.generators.values())
+            else:
+                loss, gradient = step(*batch)
+                value = loss.item()
+                if math.isfinite(value):
+                    optimizer.step(gradient)
             if not math.isfinite(value):
                 raise FloatingPointError(f"the loss is {value} at batch {run.batch + 1}")
-            optimizer.step(gradient)
             total += value * count
             cases += count
             run.batch += 1

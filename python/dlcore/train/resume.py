@@ -20,8 +20,10 @@ def save_run(path: str | os.PathLike[str], run: Run) -> None:
     """Write the model and everything that the next epoch depends on; `dlcore.load` reads the same file as a model."""
     tensors, metadata = model_content(run.model)
     optimizer = run.optimizer
+    counts: dict[str, Any] = {}
     if optimizer is not None:
-        for name, array in optimizer.state_dict()["state"].items():
+        counts = optimizer.state_dict()
+        for name, array in counts.pop("state").items():
             tensors[f"{TRAINING}optimizer/{name}"] = array
     for name, tensor in run.state.items():
         tensors[f"{TRAINING}state/{name}"] = tensor.numpy()
@@ -42,7 +44,7 @@ def save_run(path: str | os.PathLike[str], run: Run) -> None:
     metadata["training"] = {
         "epoch": run.epoch,
         "stopped": run.stopped,
-        "optimizer": None if optimizer is None else [type(optimizer).__name__, optimizer.steps],
+        "optimizer": None if optimizer is None else [type(optimizer).__name__, counts],
         "generators": {name: [g.key, g.step] for name, g in run.generators.items()},
         "callbacks": callbacks,
         "settings": run.settings,
@@ -153,11 +155,15 @@ def _check_optimizer(saved: list[Any] | None, state: dict[str, Array], run: Run)
         raise ValueError(f"its optimizer is {found}, this fit's is {expected}")
     if saved is None or run.optimizer is None:
         return {}
-    if len(saved) != 2 or not isinstance(saved[1], int) or isinstance(saved[1], bool) or not 0 <= saved[1] < MAX_STEPS:
+    if len(saved) != 2 or not isinstance(saved[1], dict):
         raise ValueError("the training state's optimizer is malformed")
     _check_same("optimizer state", {name: (x.shape, x.dtype) for name, x in sorted(state.items())},
                 {name: (x.shape, x.dtype) for name, x in sorted(run.optimizer.state.items())})  # fmt: skip
-    return {"steps": saved[1], "state": state}
+    whole: dict[str, Any] = saved[1] | {"state": state}
+    run.optimizer.check_state_dict(whole)
+    if whole["steps"] >= MAX_STEPS:
+        raise ValueError(f"its optimizer has made {whole['steps']} steps, at most 2**53 - 1 can be counted")
+    return whole
 
 
 def _match_callbacks(saved: list[Any], tensors: dict[str, Array], run: Run) -> list[tuple[Any, dict[str, Any]]]:

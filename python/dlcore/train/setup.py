@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,21 @@ import numpy as np
 
 from ..nn import Parameters
 from ..ops.creation import is_integer
-from ..optim import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+from ..optim import (
+    BATCH_METHODS,
+    SGD,
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    BatchMinimizer,
+    Lion,
+    NAdam,
+    Optimizer,
+    RMSProp,
+    Rprop,
+)
+from ..optim.schedules import Cosine, Linear
 
 LearningRate = float | Callable[[int], float]
 OptimizerLike = str | Callable[[Parameters], Optimizer]
@@ -22,24 +35,26 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "rmsprop": RMSProp,
     "adam": Adam,
     "adamw": AdamW,
+    "nadam": NAdam,
+    "adadelta": AdaDelta,
+    "rprop": Rprop,
+    "lion": Lion,
 }
 SCHEDULES = ("constant", "linear", "cosine")
 
 
-class Decay:
-    """lr(step) = lr · (1 − t) for "linear", lr · (1 + cos πt) / 2 for "cosine", with t = step / steps, 0 beyond.
+def option_names(kind: type[Optimizer]) -> list[str]:
+    """The keywords of a method beside its parameters and lr, those that every method has last."""
+    own = [*inspect.signature(kind).parameters, *inspect.signature(Optimizer).parameters]
+    left_out = ("parameters", "lr", "common", "options")
+    return [name for name in dict.fromkeys(own) if name not in left_out]
 
-    References
-    ----------
-    Loshchilov, Hutter (2017), SGDR: stochastic gradient descent with warm restarts, equation 5.
-    """
 
-    def __init__(self, kind: str, lr: float, steps: int) -> None:
-        self.kind, self.lr, self.steps = kind, lr, steps
-
-    def __call__(self, step: int) -> float:
-        t = min(step / max(self.steps, 1), 1.0)
-        return self.lr * (1.0 - t if self.kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * t)))
+def _decayed(schedule: str, lr: Any, steps: int) -> Any:
+    """A rate that falls to 0 over the fit; a schedule stays as it is."""
+    if callable(lr):
+        return lr
+    return Linear(lr, 0.0, max(steps, 1)) if schedule == "linear" else Cosine(lr, max(steps, 1))
 
 
 def make_optimizer(
@@ -49,6 +64,7 @@ def make_optimizer(
     options: Mapping[str, Any] | None = None,
     schedule: str = "constant",
     steps: int = 0,
+    by_objective: bool = False,
 ) -> Optimizer:
     """The optimizer of a fit.
 
@@ -56,8 +72,10 @@ def make_optimizer(
     ----------
     optimizer : one of `OPTIMIZERS`, or a function of the parameters that returns an optimizer
     lr : learning rate or function of the step; by default the optimizer's own
-    options : the optimizer's other arguments by name (``momentum``, ``betas``, …)
-    schedule : one of `SCHEDULES`: how lr falls over the fit, to 0 after `steps` steps
+    options : the optimizer's other arguments by name (``momentum``, ``groups``, ``max_grad_norm``, …)
+    schedule : one of `SCHEDULES`: how lr falls over the fit, to 0 after `steps` steps; the groups' own rates do as well
+    by_objective : whether the fit has an objective to evaluate, so that the methods of `dlcore.optim.BATCH_METHODS` are
+        offered too; theirs is `dlcore.optim.BatchMinimizer`
 
     Raises
     ------
@@ -71,8 +89,8 @@ def make_optimizer(
         raise ValueError(f"fit: schedule is {schedule!r}, expected one of {', '.join(SCHEDULES)}")
     if isinstance(optimizer, Optimizer):
         raise ValueError(
-            f"fit: optimizer is the object {type(optimizer).__name__}, expected a name, or a function of the parameters "
-            "that returns one: optimizer=lambda parameters: Adam(parameters, ...)"
+            f"fit: optimizer is the object {type(optimizer).__name__}, expected a name, or a function of the "
+            "parameters that returns one: optimizer=lambda parameters: Adam(parameters, ...)"
         )
     if callable(optimizer):
         if lr is not None or given or schedule != "constant":
@@ -83,20 +101,31 @@ def make_optimizer(
         if made.parameters is not parameters:
             raise ValueError("fit: optimizer was made for other parameters than this model's")
         return made
+    if by_objective and isinstance(optimizer, str) and optimizer in BATCH_METHODS:
+        if lr is not None or schedule != "constant":
+            raise ValueError(
+                f"fit: optimizer {optimizer!r} finds its steps by line searches and takes no lr or schedule"
+            )
+        return BatchMinimizer(parameters, optimizer, **given)
     if not isinstance(optimizer, str) or optimizer not in OPTIMIZERS:
-        raise ValueError(f"fit: optimizer is {optimizer!r}, expected one of {', '.join(OPTIMIZERS)}")
+        names = ", ".join([*OPTIMIZERS, *(BATCH_METHODS if by_objective else ())])
+        raise ValueError(f"fit: optimizer is {optimizer!r}, expected one of {names}")
     kind = OPTIMIZERS[optimizer]
-    known = inspect.signature(kind).parameters
+    known = option_names(kind)
     for name in given:
-        if name not in known or name in ("parameters", "lr"):
-            names = ", ".join(name for name in known if name not in ("parameters", "lr"))
-            raise ValueError(f"fit: {name!r} is not an option of {optimizer}, which has {names}")
-    rate = known["lr"].default if lr is None else lr
+        if name not in known:
+            raise ValueError(f"fit: {name!r} is not an option of {optimizer}, which has {', '.join(known)}")
+    rate = inspect.signature(kind).parameters["lr"].default if lr is None else lr
     if schedule != "constant":
         if callable(rate):
             raise ValueError(f"fit: lr is a function and schedule is {schedule!r}, expected one of the two")
-        kind(parameters, lr=rate)  # checks the number, which a schedule's product could hide
-        rate = Decay(schedule, float(rate), steps)
+        kind(parameters, lr=rate, **given)  # checks the numbers, which a schedule's product could hide
+        rate = _decayed(schedule, rate, steps)
+        if given.get("groups"):
+            given["groups"] = [
+                {name: _decayed(schedule, x, steps) if name == "lr" else x for name, x in group.items()}
+                for group in given["groups"]
+            ]
     return kind(parameters, lr=rate, **given)
 
 

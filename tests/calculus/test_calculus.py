@@ -218,17 +218,25 @@ P = Parameters({"a": (2,)})
             "^jacobian: wrt is a tuple, expected an argument",
         ),
         (lambda: jacobian(lambda x: x, 2)([1.0]), ValueError, "^jacobian: argument 2 is to be differentiated, 1 are"),
-        (lambda: hessian(lambda x: x)([1.0, 2.0]), ValueError, r"^grad: the function returned shape \(2,\)"),
+        (lambda: hessian(lambda x: x)([1.0, 2.0]), ValueError, r"^hessian: the function returned shape \(2,\)"),
         (lambda: vjp(lambda x: x)([1.0], [1.0, 2.0]), ValueError, r"^vjp: dy is \(1,\), the function returned \(2,\)"),
         (lambda: vjp(lambda x: 1.0)([1.0], [1.0]), TypeError, "^vjp: the function returned float"),
-        (lambda: jvp(lambda x: x)([1.0], [1.0, 2.0]), ValueError, r"^jvp: dx is \(1,\), the argument is \(2,\)"),
+        (
+            lambda: jvp(lambda x: x)([1.0], [1.0, 2.0]),
+            ValueError,
+            r"^jvp: dx is \(1,\), expected the variable's shape \(2,\)",
+        ),
         (lambda: jvp(lambda x: None)([1.0], [1.0]), TypeError, "^jvp: the function returned NoneType"),
         (
             lambda: hvp(lambda x: ops.sum(x))([1.0], [1.0, 2.0]),
             ValueError,
-            r"^hvp: v is \(1,\), the gradient is \(2,\)",
+            r"^hvp: v is \(1,\), expected the variable's shape \(2,\)",
         ),
-        (lambda: hvp(lambda: ops.sum(P["a"]), P)([1.0]), ValueError, r"^hvp: v is \(1,\), the gradient is \(2,\)"),
+        (
+            lambda: hvp(lambda: ops.sum(P["a"]), P)([1.0]),
+            ValueError,
+            r"^hvp: v is \(1,\), expected the variable's shape \(2,\)",
+        ),
     ],
 )
 def test_messages(call: Callable[[], Any], error: type[Exception], message: str) -> None:

@@ -1,0 +1,56 @@
+"""Method: what an iteration of `minimize` is, and the line searches its methods share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .evaluations import Array, Evaluations, Point, Stalled
+from .hager_zhang import HagerZhang
+from .line_search import LineSearch, Ray, StrongWolfe, Trial
+
+LINE_SEARCHES: dict[str, Any] = {"strong-wolfe": StrongWolfe, "hager-zhang": HagerZhang}
+
+
+class Method:
+    """One descent: `start` gives the first point, each `step` the next; both raise `Stalled` when there is none.
+
+    The options of a method are the arguments of its ``__init__`` after the first.
+    """
+
+    needs_residual = False
+
+    def __init__(self, evaluations: Evaluations) -> None:
+        self.evaluations = evaluations
+
+    def start(self, x: Array) -> Point:
+        """The point to start from."""
+        return self.evaluations.point(x)
+
+    def step(self, point: Point) -> Point:
+        """One iteration."""
+        raise NotImplementedError
+
+    def search(self, line_search: LineSearch, point: Point, direction: Array, alpha: float) -> Trial | None:
+        """A step along a direction of descent, or None."""
+        ray = Ray(self.evaluations, point, direction)
+        if not (ray.start.slope < 0 and math.isfinite(ray.start.slope) and 0 < alpha < math.inf):
+            return None
+        return line_search(ray, alpha)
+
+
+def make_line_search(name: str, c1: float | None, c2: float, default_c1: float = 1e-4) -> LineSearch:
+    """The line search of that name with the constants 0 < c1 < c2 < 1 of its Wolfe conditions."""
+    if name not in LINE_SEARCHES:
+        raise ValueError(f"minimize: line_search is {name!r}, expected one of {', '.join(LINE_SEARCHES)}")
+    if c1 is None:
+        c1 = min(0.1, 0.5 * c2) if name == "hager-zhang" else default_c1
+    if not 0 < c1 < c2 < 1:
+        raise ValueError(f"minimize: c1 is {c1!r} and c2 is {c2!r}, expected 0 < c1 < c2 < 1")
+    search: LineSearch = LINE_SEARCHES[name](c1, c2)
+    return search
+
+
+def stalled() -> Stalled:
+    """The end of a descent that only rounding explains."""
+    return Stalled("no step decreases f any more: rounding (or a wrong gradient) hides the descent")
