@@ -91,18 +91,25 @@ def test_a_module_can_be_forced() -> None:
     assert python(code, DLCORE_ISA="") == python(code)
 
 
-def test_a_module_that_is_unknown_or_cannot_run_is_refused() -> None:
-    code = """
-        try:
-            import dlcore
-        except ImportError as error:
-            print(error)
-    """
+REFUSED = """
+    try:
+        import dlcore
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_a_module_that_is_unknown_is_refused() -> None:
     expected = "DLCORE_ISA: 'sse9' is given, expected one of avx512, avx2, generic"
-    assert python(code, DLCORE_ISA="sse9") == expected
-    for isa, reason in dlcore.device.describe()["modules"].items():
-        if isa in dlcore.device.CPU_ISAS and reason != "available":
-            assert python(code, DLCORE_ISA=isa) == f"DLCORE_ISA: '{isa}' cannot be used: {reason}"
+    assert python(REFUSED, DLCORE_ISA="sse9") == expected
+
+
+@pytest.mark.parametrize("isa", dlcore.device.CPU_ISAS)
+def test_a_module_that_cannot_run_here_is_refused(isa: str) -> None:
+    reason = dlcore.device.describe()["modules"][isa]
+    if reason == "available":
+        pytest.skip("it can")
+    assert python(REFUSED, DLCORE_ISA=isa) == f"DLCORE_ISA: '{isa}' cannot be used: {reason}"
 
 
 EMULATOR = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
@@ -164,4 +171,6 @@ def test_import_takes_little_time_beyond_numpy(capsys: pytest.CaptureFixture[str
     cpu, wall = (statistics.median(float(lines[0].split()[i]) for lines in outputs) for i in (0, 1))
     with capsys.disabled():
         print(f"\nimport dlcore beyond NumPy: {1000 * cpu:.0f} ms of processor, {1000 * wall:.0f} ms by the clock")
-    assert cpu < 0.15  # 50 ms are promised; the slack is for slow machines shared with others
+    assert (
+        cpu < 0.15
+    )  # 50 ms are promised of an idle machine; where others share its caches it was seen to take twice that

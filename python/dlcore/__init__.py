@@ -17,11 +17,11 @@ from .tensor import Tensor, float32, float64, from_dlpack, int32, tensor
 if TYPE_CHECKING:
     from . import data, models, plot, train
     from .show import show_config
-    from .train import load
+    from .train.store import load
 
 # Most of the import time would be theirs, for readers and file formats that a script may never touch.
 _AT_FIRST_USE = ("data", "models", "plot", "train")
-_OWNERS = {"load": "train", "show_config": "show"}
+_OWNERS = {"load": "train.store", "show_config": "show"}
 
 __all__ = [
     "Generator",

@@ -4,6 +4,7 @@ import dlcore
 import numpy as np
 import pytest
 from command import FAST, run
+from dlcore.cli import options, recipes
 from dlcore.data import load_digits, write_idx
 
 
@@ -107,6 +108,17 @@ def test_mnist_by_folder_and_by_name(capfd, tmp_path, monkeypatch, how):
     code, out, _ = run(capfd, "train", "cnn", "--data", tmp_path if how == "folder" else "mnist", *FAST)
     assert code == 0 and "mnist-train: 60 cases, mnist-test: 100 cases" in out
     assert "LeNet5: 61,706 parameters" in out
+
+
+def test_a_class_that_only_the_test_set_has(capfd, tmp_path):
+    """Rare labels may all be held out; the network has scores for them still."""
+    x, y = np.full((30, 4), 0.5), np.zeros(30, int)
+    y[-1] = 4
+    np.savez(tmp_path / "rare.npz", x=x, y=y)
+    train, test = options.load_data(str(tmp_path / "rare.npz"))
+    assert recipes.count_classes(train, test) == recipes.count_classes(test, train) == 5
+    code, _, err = run(capfd, "train", "mlp", "--data", tmp_path / "rare.npz", *FAST)
+    assert (code, err) == (0, "")
 
 
 def test_npz_files_are_split(capfd, tmp_path):

@@ -51,6 +51,11 @@ def test_info_as_a_program_says_why_a_module_was_chosen():
         (["train", "mlp", "--pictures"], "dlcore train: --pictures needs a folder to write them to, --out"),
         (["train", "mlp", "--save", "no/such/folder/m"], "dlcore train: --save: there is no folder 'no/such/folder'"),
         (["train", "mlp", "--threads", "5000"], "dlcore train: set_num_threads: n is 5000, expected 1 to 1024"),
+        (["train", "mlp", "--save", ""], "argument --save: '' is not a path"),
+        (["train", "mlp", "--save", "."], "dlcore train: --save: '.' is a folder"),
+        (["train", "mlp", "--out", ""], "argument --out: '' is not a path"),
+        (["sample", "m", "--out", "."], "dlcore sample: --out: '.' is a folder"),
+        (["demo", "--out", ""], "argument --out: '' is not a path"),
         (["sample", "m"], "the following arguments are required: --out"),
     ],
 )
@@ -68,6 +73,10 @@ def test_usage_errors(capfd, arguments, message):
         ({"x": np.zeros((10, 4))}, "key is 'y', expected one of x"),
         ({"x": np.full((10, 4), 7.0), "y": np.arange(10) % 2}, "x has 7.0 in row 0, expected values in [0, 1]"),
         ({"x": np.full((10, 4), 0.5), "y": np.zeros(10)}, "does not say how wide its images are"),
+        (
+            {"x": np.full((10, 4), 0.5), "y": np.arange(10) // 9 * 2_000_000_000},
+            "the largest label is 2000000000 with 10 cases in all; labels count from 0",
+        ),
     ],
 )
 def test_bad_data_files(capfd, tmp_path, content, message):
@@ -102,9 +111,10 @@ def test_interrupts_exit_with_130(capfd, monkeypatch):
 
 
 def test_a_reader_that_leaves_is_no_error():
-    command = f"{sys.executable} -m dlcore.cli info | true; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", f"sleep 0; {command}"], capture_output=True, text=True, timeout=60)
-    assert done.stderr == ""
+    """The reader leaves first: `info` waits for it, and then finds nobody to write to."""
+    command = f"(sleep 1; {sys.executable} -m dlcore.cli info) | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_terminal_without_the_signs_gets_question_marks():
@@ -119,6 +129,28 @@ def test_a_file_where_a_folder_should_be(capfd, tmp_path):
     (tmp_path / "file").touch()
     code, _, err = run(capfd, "train", "rbm", *FAST, "--out", tmp_path / "file")
     assert code == 2 and err.startswith("dlcore train: ") and "File exists" in err
+
+
+def test_folders_that_cannot_be_written_are_refused_before_the_training(capfd, tmp_path, monkeypatch):
+    def refuse(dir):
+        raise OSError(30, "Read-only file system")
+
+    (tmp_path / "rbm.dlcore").mkdir()
+    code, _, err = run(capfd, "train", "rbm", "--out", tmp_path)
+    assert code == 2 and err == f"dlcore train: --out: {str(tmp_path / 'rbm.dlcore')!r} is a folder\n"
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    for words in (["train", "rbm", "--save", tmp_path / "m"], ["train", "mlp", "--out", tmp_path],
+                  ["demo", "--out", tmp_path], ["sample", "m", "--out", tmp_path / "x.png"]):  # fmt: skip
+        code, out, err = run(capfd, *words)
+        assert (code, out) == (2, "")
+        assert err.endswith(f"cannot write to the folder {str(tmp_path)!r}: Read-only file system\n")
+
+
+def test_a_closed_standard_output_is_no_error():
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m dlcore.cli info >&-"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_version(capfd):

@@ -119,6 +119,12 @@ def test_errors(call, message):
     assert np.array_equal(model.parameters.storage.numpy(), before)
 
 
+def test_fit_transform_is_fit_then_transform():
+    one, two = Autoencoder([6, 3], seed=1), Autoencoder([6, 3], seed=1)
+    two.fit(X, epochs=2)
+    assert np.array_equal(one.fit_transform(X, epochs=2), two.transform(X))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -128,6 +134,7 @@ def test_errors(call, message):
             "Autoencoder: loss is 'l2', expected one of binary_cross_entropy, squared",
         ),
         (lambda: Autoencoder([6, 3], "rely"), "activation is 'rely'"),
+        (lambda: Autoencoder([6, 3], tied="no"), "Autoencoder: tied is 'no', expected True or False"),
         (
             lambda: SparseAutoencoder([6, 3], sparsity=-1),
             "SparseAutoencoder: sparsity is -1, expected a finite number >= 0",

@@ -7,6 +7,7 @@ import dlcore
 import numpy as np
 import pytest
 from dlcore.models import MLP, Autoencoder, LinearRegression, LinearSVM, SoftmaxRegression, SparseAutoencoder
+from dlcore.train import Callback, EarlyStopping, History
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0, 1, (20, 6))
@@ -210,6 +211,58 @@ def test_not_a_number_stays_in_its_row():
 def test_wrong_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         MLP([2, 2], **arguments)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.dtype("float64"), "f8", float])
+def test_dtypes_as_numpy_has_them(dtype, tmp_path):
+    model = MLP([2, 2], dtype=dtype)
+    assert model.dtype == model.config["dtype"] == "float64"
+    model.save(tmp_path / "m")
+    assert dlcore.load(tmp_path / "m").predict_proba(X[:, :2]).dtype == np.float64
+
+
+def test_numpy_numbers_are_numbers():
+    """The same fit with Python's and with NumPy's."""
+    one = MLP([6, 5, 3], dropout=0.25, weight_decay=0.5, l1=0.125, dtype="float64")
+    two = MLP(np.array([6, 5, 3]), dropout=np.float32(0.25), weight_decay=np.float32(0.5), l1=np.float16(0.125),
+              dtype=np.float64)  # fmt: skip
+    assert two.config == one.config
+    one.fit(X, Y, epochs=2, batch_size=8, validation_fraction=0.25, early_stopping=EarlyStopping(patience=2))
+    stopping = EarlyStopping(patience=np.int64(2), min_delta=np.float32(0))
+    two.fit(X, Y, epochs=np.int64(2), batch_size=np.int32(8), validation_fraction=np.float32(0.25),
+            early_stopping=stopping)  # fmt: skip
+    assert np.array_equal(one.predict_proba(X, batch_size=np.int64(7)), two.predict_proba(X, batch_size=7))
+    assert History([{"loss": np.float32(0.5)}]).records == [{"loss": 0.5}]
+    for wrong in (True, np.bool_(True), 2.5, "2"):
+        with pytest.raises(ValueError, match="epochs is"):
+            one.fit(X, Y, epochs=wrong)
+
+
+@pytest.mark.parametrize("dropout", ["", None, 1.0, -0.1, True])
+def test_a_dropout_that_is_no_share(dropout):
+    with pytest.raises(ValueError, match=r"MLP: dropout is .*, expected a number in \[0, 1\)"):
+        MLP([2, 2, 2], dropout=dropout)
+
+
+def test_predictions_in_the_middle_of_a_step_drop_nothing():
+    """And the fit goes on dropping: with the same bits."""
+    seen = []
+
+    class Predict(Callback):
+        def on_batch_end(self, run):
+            m = run.model
+            expected = m.clone().predict_proba(X)  # a copy predicts
+            seen.extend(np.array_equal(found, expected) for found in (m.predict_proba(X), m.predict_proba(X)))
+            seen.append(m.score(X, Y) == (expected.argmax(1) == Y).mean())
+            seen.append(np.array_equal(m.decision_function(X).argmax(1), m.predict(X)))
+            seen.append(m.network.training and all(module.training for _, module in m.network.modules()))
+
+    one, two = MODELS["MLP"](), MODELS["MLP"]()
+    one.fit(X, Y, epochs=2, batch_size=8)
+    two.fit(X, Y, epochs=2, batch_size=8, callbacks=[Predict()])
+    assert len(seen) == 5 * 6 and all(seen)
+    assert np.array_equal(one.parameters.storage.numpy(), two.parameters.storage.numpy())
+    assert not one.network.training
 
 
 def test_a_second_fit_goes_on_with_other_orders():

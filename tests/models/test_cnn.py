@@ -106,6 +106,7 @@ def test_nothing_is_allocated_to_work_out_shapes():
         ((1, 4, 4), [CNN.conv(3, 0)], "kernel_size is 0, expected 2 integers >= 1"),
         ((1, 4, 4), [CNN.conv(3, 3, stride=0)], "stride is 0, expected 2 integers >= 1"),
         ((1, 4, 4), [CNN.conv(3, 3, padding=-1)], "padding is -1, expected 2 integers >= 0"),
+        ((1, 4, 4), [CNN.pool(2, padding=2)], r"layer 0 \(pool\): MaxPool2d: padding is 2, expected at most half"),
         ((1, 4, 4), [CNN.conv(3, (3, 3, 3))], r"kernel_size is \(3, 3, 3\), expected 2 integers"),
         ((3, 4, 4), [CNN.conv(4, 3, groups=2)], "2 groups do not divide 3 and 4 channels"),
         ((1, 4, 4), [CNN.conv(3, 3, activation="rely")], "activation is 'rely'"),
@@ -133,12 +134,23 @@ def test_layers_that_do_not_fit(shape, layers, message):
         ({"classes": 1}, "LeNet5: output 'softmax' has 1 class"),
         ({"classes": 2.5}, "LeNet5: classes is"),
         ({"pooling": "mean"}, "kind is 'mean'"),
+        ({"dropout": ""}, r"LeNet5: dropout is '', expected a number in \[0, 1\)"),
         ({"activation": "rely"}, "activation is 'rely'"),
     ],
 )
 def test_wrong_lenet_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         LeNet5(**arguments)
+
+
+def test_numpy_numbers_and_arrays_describe_layers():
+    plain = CNN((1, 8, 8), 3, [CNN.conv(4, 3, padding=1), CNN.pool((2, 2)), CNN.dropout(0.5), CNN.dense(5)])
+    four, half = np.int64(4), np.float32(0.5)
+    layers = [CNN.conv(four, np.int32(3), padding=np.int8(1)), CNN.pool(np.array([2, 2])), CNN.dropout(half)]
+    other = CNN(np.array([1, 8, 8]), np.int64(3), [*layers, CNN.dense(np.int64(5))])
+    assert json.loads(json.dumps(other.config)) == json.loads(json.dumps(plain.config))
+    assert other.parameter_shapes() == plain.parameter_shapes()
+    assert type(plain)(**other.config).summary() == plain.summary()
 
 
 def test_a_shift_in_time_is_tolerated():

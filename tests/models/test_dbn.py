@@ -8,7 +8,7 @@ import pytest
 from beliefs import QUICK, SIZES, labelled, machines, theta, trained
 from dlcore.data import load_digits_split
 from dlcore.models import DBN
-from dlcore.train import Checkpoint
+from dlcore.train import Callback, Checkpoint, EarlyStopping
 
 # --- learning ---
 
@@ -184,6 +184,7 @@ def test_summary_shows_the_network():
         ({"x": np.zeros((200, 5))}, r"fit: x has shape \(200, 5\), expected \(n, 16\)"),
         ({"x": np.full((200, 16), 1.5)}, r"fit: x has 1.5 in row 0, expected values in \[0, 1\]"),
         ({"x": np.full((200, 16), np.nan)}, "fit: x has nan in row 0"),
+        ({"validation_data": (np.full((2, 16), 1.5), [0, 1])}, "fit: validation_data: x has 1.5 in row 0, expected"),
         ({"y": np.full(200, 2)}, r"fit: y: 2 at index 0 is outside \[0, 2\)"),
         ({"y": np.zeros(199)}, "fit: x has 200 cases, y has 199"),
         ({"batch_size": 0}, "fit: batch_size is 0, expected a positive integer"),
@@ -192,8 +193,17 @@ def test_summary_shows_the_network():
         ({"pretrain": "yes"}, "fit: pretrain is 'yes', expected True, False or arguments"),
         ({"pretrain": {"epochs": (1, 2, 3)}}, "pretrain: epochs has 3 values, expected one or 2"),
         ({"pretrain": {"lr": [0.1]}}, "pretrain: lr has 1 values, expected one or 2"),
-        ({"pretrain": {"k": 0}}, "RBM: k is .*, expected at least 1 positive integers"),
+        ({"pretrain": {"k": 0}}, "RBM: k is 0, expected an integer from 1"),
         ({"pretrain": {"epoch": 3}}, "fit: 'epoch' is not an option of sgd"),
+        ({"pretrain": {"epochs": [2, -1]}}, "fit: epochs is -1, expected an integer >= 0"),
+        ({"pretrain": {"lr": [0.1, np.nan]}}, "SGD: lr is nan, expected a finite number >= 0"),
+        (
+            {"pretrain": {"callbacks": [Checkpoint("c")]}},
+            "pretrain: callbacks has a Checkpoint, but pretraining is one",
+        ),
+        ({"pretrain": {"resume": "c"}}, "pretrain: resume is given, but pretraining is one fit for each layer"),
+        ({"early_stopping": EarlyStopping("los")}, "EarlyStopping: monitor is 'los', the history has loss, seconds"),
+        ({"progress": 1, "pretrain": {"progress": False}}, "fit: progress is 1, expected None, True or False"),
     ],
 )
 def test_fit_refuses_before_it_changes_anything(arguments, message):
@@ -204,6 +214,49 @@ def test_fit_refuses_before_it_changes_anything(arguments, message):
         dbn.fit(**({"x": x, "y": y, "epochs": 1} | arguments))
     np.testing.assert_array_equal(theta(dbn), before)
     assert not dbn.is_pretrained
+
+
+@pytest.mark.parametrize(
+    "callback, error, message",
+    [
+        ("oops", TypeError, "fit: callbacks has a str, expected a Callback"),
+        (Checkpoint("/no/such/folder/a"), FileNotFoundError, "Checkpoint: there is no folder '/no/such/folder'"),
+    ],
+)
+def test_callbacks_are_checked_before_the_pretraining(callback, error, message):
+    x, y = labelled()
+    dbn = DBN(SIZES, 2)
+    before = theta(dbn)
+    with pytest.raises(error, match=message):
+        dbn.fit(x, y, callbacks=[callback], pretrain=QUICK)
+    np.testing.assert_array_equal(theta(dbn), before)
+    assert {g.step for g in dbn.generators.values()} == {0}
+
+
+class Interrupt(Callback):
+    """Ctrl-C at a batch, counted over all layers."""
+
+    def __init__(self, batch):
+        self.left = batch
+
+    def on_batch_end(self, run):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("batch", [2, 34])
+def test_an_interrupted_pretraining_leaves_the_model_as_it_was(batch):
+    x, _ = labelled()
+    whole, other = DBN(SIZES, 2, seed=3), DBN(SIZES, 2, seed=3)
+    before = theta(other)
+    with pytest.raises(KeyboardInterrupt):
+        other.pretrain(x, callbacks=(c for c in [Interrupt(batch)]), **QUICK)  # 30 batches are a layer's
+    np.testing.assert_array_equal(theta(other), before)
+    assert not other.is_pretrained and other.pretrain_history == []
+    for dbn in (whole, other):
+        dbn.pretrain(x, **QUICK)
+    np.testing.assert_array_equal(theta(other), theta(whole))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import dlcore
 import numpy as np
 import pytest
+from dlcore import ops
 from dlcore.data import load_digits_split
 from dlcore.models import MLP, LinearRegression, LinearSVM, SoftmaxRegression
 from gradients import check_gradient
@@ -111,6 +112,37 @@ def test_linear_regression_ends_at_the_normal_equations():
     assert model.predict(X).shape == (12,)
 
 
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_held_out_figures_are_weighted_means(output):
+    w = np.array([5.0, 1, 2, 3, 1, 0, 1, 9, 2, 0, 1, 4])
+    model = MLP([5, 7, 4], output=output, dtype="float64")
+    y = LABELS if output == "softmax" else np.eye(4)[LABELS]
+    history = model.fit(X, y, epochs=1, optimizer="sgd", lr=0.0, validation_fraction=0.5, sample_weight=w)
+    order = ops.permutation(ops.Generator(model.split_key), 12).numpy()
+    one_hot = np.eye(4)[LABELS]
+    p = model.predict_proba(X)
+    if output == "softmax":
+        losses, right = -np.log(p[np.arange(12), LABELS]), p.argmax(1) == LABELS
+    else:
+        losses = -(one_hot * np.log(p) + (1 - one_hot) * np.log(1 - p)).mean(1)
+        right = ((p > 0.5) == one_hot).mean(1)
+    for part, name in ((order[:6], "validation_loss"), (order[6:], "loss")):
+        assert history[name] == [pytest.approx(np.average(losses[part], weights=w[part]))]
+    assert history["validation_accuracy"] == [pytest.approx(np.average(right[order[:6]], weights=w[order[:6]]))]
+
+
+def test_scores_are_of_finite_cases():
+    with pytest.raises(ValueError, match="score: x is not finite at row 2"):
+        MLP([5, 7, 4]).score(np.where(np.arange(12)[:, None] == 2, np.nan, X), LABELS)
+
+
+def test_a_part_whose_weights_are_all_0():
+    order = ops.permutation(ops.Generator(MLP([5, 7, 4]).split_key), 12).numpy()
+    for kept, name in ((order[:1], "to learn from"), (order[1:], "held out")):
+        with pytest.raises(ValueError, match=f"fit: sample_weight is 0 for all cases {name}"):
+            MLP([5, 7, 4]).fit(X, LABELS, sample_weight=np.isin(np.arange(12), kept), validation_fraction=0.05)
+
+
 def test_sample_weights_are_repeated_cases():
     w = np.array([0, 1, 2, 3, 1, 0, 1, 1, 2, 0, 1, 0])
     options = {"epochs": 5, "batch_size": 100, "optimizer": "sgd", "lr": 0.3, "shuffle": False}
@@ -127,7 +159,7 @@ def test_sample_weights_are_repeated_cases():
     [
         (np.ones(11), ValueError, r"sample_weight has shape \(11,\), expected \(12,\)"),
         (np.ones((12, 1)), ValueError, r"sample_weight has shape \(12, 1\)"),
-        (np.zeros(12), ValueError, "sample_weight is 0 for every case"),
+        (np.zeros(12), ValueError, "sample_weight is 0 for all cases"),
         (-np.arange(12.0), ValueError, "sample_weight is -1.0 at index 1, expected a finite number >= 0"),
         (np.where(np.arange(12) == 3, np.nan, 1), ValueError, "sample_weight is nan at index 3"),
         (np.ones(12, complex), TypeError, "sample_weight has dtype complex128"),
@@ -216,7 +248,7 @@ def test_wrong_targets(output, y, message):
         (([5, 1],), "MLP: output 'softmax' has 1 class, expected at least 2"),
         (([5, 4, 3], "rely"), "activation is 'rely'"),
         (([5, 4, 3], "relu", "max"), "MLP: output is 'max', expected one of softmax, sigmoid, identity, svm"),
-        (([5, 4, 3], "relu", "softmax", 1.0), "p is 1.0"),
+        (([5, 4, 3], "relu", "softmax", 1.0), "MLP: dropout is 1.0, expected a number in"),
         (([5, 4, 3], "relu", "softmax", 0, -1), "MLP: weight_decay is -1, expected a finite number >= 0"),
         (([5, 4, 3], "relu", "softmax", 0, 0, float("nan")), "MLP: l1 is nan"),
     ],

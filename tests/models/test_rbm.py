@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from dlcore.models import RBM
 from machines import SIGMAS, Exact, bars, check_mean, sigmoid, small
+from processes import python
 
 DTYPES = ("float32", "float64")
 
@@ -150,6 +151,51 @@ def test_gibbs_takes_k_steps():
     p_end = np.linalg.matrix_power(exact.up @ exact.down, 2)[5]
     share = p_end @ exact.v
     check_mean(found.mean(0), share, share * (1 - share), n)
+
+
+def test_many_steps_are_a_few_native_calls_with_the_same_bits(monkeypatch):
+    """Ctrl-C is answered between them."""
+    whole, cut = small(), small()
+    monkeypatch.setattr("dlcore.models.machine.GIBBS_WORK", 10**9)
+    expected = [whole.sample(5, steps=23), whole.sample(5, steps=np.int64(3), binary=True)]
+    monkeypatch.setattr("dlcore.models.machine.GIBBS_WORK", 5 * (12 + 50 * 7) * 4 + 4 * 10**4)  # four steps
+    calls = []
+    device = dlcore.device.cpu
+    gibbs = device.rbm_gibbs
+    monkeypatch.setattr(device, "rbm_gibbs", lambda *a: calls.append(a[4]) or gibbs(*a))
+    found = [cut.sample(5, steps=23), cut.sample(5, steps=np.int64(3), binary=True)]
+    assert calls == [4, 4, 4, 4, 4, 3, 3]
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert cut.sample_generator.step == whole.sample_generator.step == 2 + 2 * 26
+
+
+@pytest.mark.parametrize("call", ["rbm.sample(64, steps=10**6)", "rbm.gibbs(np.zeros((64, 784)), 10**6)"])
+def test_sampling_answers_ctrl_c(call):
+    """Within half a second, plus what a busy machine may add."""
+    took = python(f"""
+        import signal, threading, time
+        import numpy as np
+        from dlcore.models import RBM
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        rbm = RBM(784, 500)
+        rbm.sample(1, steps=1)
+        step = rbm.sample_generator.step
+        sent = []
+
+        def interrupt():
+            time.sleep(0.3)
+            sent.append(time.perf_counter())
+            signal.raise_signal(signal.SIGINT)
+
+        threading.Thread(target=interrupt).start()
+        try:
+            {call}
+        except KeyboardInterrupt:
+            print(time.perf_counter() - sent[0], rbm.sample_generator.step - step)
+    """).split()
+    assert float(took[0]) < 2.0
+    assert int(took[1]) <= 1  # a fantasy's start has been drawn
 
 
 def test_samples_are_probabilities_unless_binary_and_start_where_told():

@@ -131,10 +131,11 @@ def test_a_resumed_fit_ends_in_the_same_bits(tmp_path, persistent):
         np.testing.assert_array_equal(resumed.chains.numpy(), whole.chains.numpy())
 
 
+@pytest.mark.parametrize("persistent", [False, True])
 @pytest.mark.parametrize("copy", ["file", "pickle", "clone"])
-def test_copies_go_on_like_the_original(tmp_path, copy):
+def test_copies_go_on_like_the_original(tmp_path, copy, persistent):
     x = bars(50)
-    rbm = RBM(16, 6, seed=3)
+    rbm = RBM(16, 6, seed=3, weight_std=1.0, persistent=persistent, n_chains=7)
     rbm.fit(x, epochs=2)
     rbm.sample(2, steps=3)
     if copy == "file":
@@ -145,6 +146,9 @@ def test_copies_go_on_like_the_original(tmp_path, copy):
     assert other.config == rbm.config and other.history == rbm.history
     np.testing.assert_array_equal(other.transform(x), rbm.transform(x))
     np.testing.assert_array_equal(other.sample(4, steps=3), rbm.sample(4, steps=3))
+    if persistent and copy == "file":
+        assert other.chains is None
+        return
     for model in (rbm, other):
         model.fit(x, epochs=1)
     np.testing.assert_array_equal(other.parameters.storage.numpy(), rbm.parameters.storage.numpy())
@@ -245,6 +249,8 @@ def test_methods_refuse(call, message):
         {"n_hidden": 2.5},
         {"k": 0},
         {"k": 1.5},
+        {"k": 10**18},
+        {"n_chains": 2**31},
         {"n_chains": 0},
         {"persistent": "no"},
         {"weight_std": -1.0},

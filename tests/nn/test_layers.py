@@ -203,7 +203,7 @@ def test_dropout_gradient_uses_the_same_mask() -> None:
 
 def test_dropout_is_the_identity_outside_of_training() -> None:
     x = ops.ones((10,))
-    layer = Dropout(0.5)
+    layer = Dropout(0.5).eval()
     assert layer(x) is x
     assert Dropout(0.0).train()(x) is x
     assert layer.generator.step == 0
@@ -235,6 +235,9 @@ def test_dropout_is_the_identity_outside_of_training() -> None:
         (lambda: MaxPool2d(0), "^MaxPool2d: kernel_size is 0"),
         (lambda: MaxPool2d(2, 0), "^MaxPool2d: stride is 0"),
         (lambda: AvgPool2d(2, padding=-1), "^AvgPool2d: padding is -1"),
+        (lambda: MaxPool2d(2, padding=2), "^MaxPool2d: padding is 2, expected at most half of kernel_size 2"),
+        (lambda: AvgPool2d((4, 2), padding=(2, 2)), r"^AvgPool2d: padding is \(2, 2\), expected at most half"),
+        (lambda: AvgPool1d(3, padding=2), "^AvgPool1d: padding is 2, expected at most half of kernel_size 3"),
         (lambda: MaxPool1d(2.5), "^MaxPool1d: kernel_size is 2.5"),
         (lambda: AvgPool1d(2, 0), "^AvgPool1d: stride is 0"),
         (lambda: Dropout(1.0), "^Dropout: p is 1.0, expected 0 <= p < 1"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dlcore import Tensor, grad, ops, tensor
+from dlcore import Tensor, float64, grad, ops, tensor
 from dlcore.nn import Dropout, Flatten, Linear, Module, Sequential, initializers
 from dlcore.optim import SGD
 
@@ -143,7 +143,7 @@ def test_parts_used_in_another_model_take_their_values_along() -> None:
 @pytest.mark.parametrize("make", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_copies_predict_the_same_and_are_separate(make: Callable[[Any], Any], dtype: str) -> None:
-    model = Pair().build(5, dtype)
+    model = Pair().build(5, dtype).eval()
     x = tensor(X.numpy(), dtype)
     expected = model(x).numpy()
     other = make(model)
@@ -179,9 +179,38 @@ def test_a_pickle_of_another_format_is_refused() -> None:
 
 def test_training_mode_reaches_every_module() -> None:
     model = Pair()
-    assert not any(m.training for _, m in model.modules())
-    assert all(m.training for _, m in model.train().modules())
+    assert all(m.training for _, m in model.modules())
     assert not any(m.training for _, m in model.eval().modules())
+    assert all(m.training for _, m in model.train().modules())
+
+
+def test_a_fresh_dropout_drops() -> None:
+    model = Sequential(Linear(3, 4), Dropout(0.5)).build()
+    assert (model(X).numpy() == 0).any()
+    assert not (model.eval()(X).numpy() == 0).any()
+
+
+def test_layers_cannot_be_changed_behind_the_layout() -> None:
+    model = Sequential(Linear(3, 2), Linear(2, 1)).build()
+    with pytest.raises(AttributeError):
+        model.layers.append(Linear(1, 1))  # type: ignore[attr-defined]
+    model.layers = (*model.layers[:1], Linear(2, 5))
+    assert model.parameters.size == 8 + 15
+    assert model(X).shape == (4, 5)
+    gradient = grad(lambda: ops.sum(model(X)), model.parameters)()
+    assert (gradient.numpy()[8:] != 0).any()
+
+
+def test_dtypes_as_numpy_has_them() -> None:
+    for dtype in (np.float64, np.dtype("float64"), "f8", float64):
+        assert Linear(2, 2).build(0, dtype).parameters.theta.dtype == np.float64
+    with pytest.raises(TypeError, match=r"^build: dtype is 'flat', expected 'float32' or 'float64'"):
+        Linear(2, 2).build(0, "flat")
+
+
+def test_parameters_are_equal_to_themselves_alone() -> None:
+    a, b = Linear(2, 2).parameters, Linear(2, 2).parameters
+    assert a == a and a != b and len({a, b}) == 2
 
 
 def test_noise_is_seeded_once_and_differs_between_layers() -> None:

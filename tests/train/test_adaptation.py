@@ -57,6 +57,16 @@ def test_options_of_the_plateau():
     assert watched([1, 1, 2], scheduled, lambda step: 0.3) == pytest.approx([0.3, 0.15, 0.075])
 
 
+def test_the_plateau_of_an_accuracy_and_of_no_figure():
+    assert ReduceLROnPlateau("validation_accuracy").plateau.mode == "max"
+    assert ReduceLROnPlateau("validation_accuracy", mode="min").plateau.mode == "min"
+    model = make()
+    before = model.parameters.storage.numpy()
+    with pytest.raises(ValueError, match="ReduceLROnPlateau: monitor is 'los', the history has loss, seconds"):
+        model.fit(X, Y, epochs=1, callbacks=[ReduceLROnPlateau("los")])
+    assert np.array_equal(model.parameters.storage.numpy(), before)
+
+
 def resumed_bits(tmp_path, callbacks, **options):
     """(θ of an undisturbed fit, θ of one killed and resumed), as bytes."""
     arguments = {"epochs": 8, "batch_size": 7, "validation_fraction": 0.2, "progress": False, **options}

@@ -2,9 +2,10 @@
 
 import math
 
+import dlcore
 import numpy as np
 import pytest
-from dlcore.models import MLP
+from dlcore.models import MLP, RBM, SparseAutoencoder
 from dlcore.train import Callback, Checkpoint, EarlyStopping, History, Run, run_epochs
 
 
@@ -118,6 +119,7 @@ def test_early_stopping_names_the_figures_there_are():
         ({"patience": True}, "patience is True"),
         ({"min_delta": -1}, "min_delta is -1, expected a finite number >= 0"),
         ({"min_delta": math.nan}, "min_delta is nan"),
+        ({"monitor": 3}, "monitor is 3, expected the name of a figure"),
         ({"mode": "best"}, "mode is 'best', expected 'min' or 'max'"),
     ],
 )
@@ -137,7 +139,51 @@ def test_checkpoint_comes_after_the_other_callbacks(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr("dlcore.train.callbacks.save_run", lambda path, run: seen.append(run.stopped))
     drive([1.0, 2.0, 3.0], Checkpoint(tmp_path / "c"), EarlyStopping(patience=1))
-    assert seen == [None, "validation_loss has not improved for 1 epochs"]
+    assert seen == [None, *["validation_loss has not improved for 1 epochs"] * 2]  # the second: θ was restored since
+
+
+def test_the_file_holds_the_model_that_the_fit_leaves(tmp_path):
+    run, _, first = drive([1.0, 2.0, 3.0], Checkpoint(tmp_path / "c"), EarlyStopping(patience=2))
+    assert first == 1
+    assert dlcore.load(tmp_path / "c").parameters.storage.numpy()[0] == 1
+    assert run.is_changed_at_the_end()
+
+
+def test_accuracies_are_better_when_they_are_higher():
+    _, _, first = drive([0.1, 0.5, 0.4], EarlyStopping("validation_accuracy"), name="validation_accuracy")
+    assert first == 2
+    assert EarlyStopping("validation_accuracy", mode="min").mode == "min"
+    assert EarlyStopping("validation_loss").mode == EarlyStopping("free_energy_gap").mode == "min"
+
+
+class Announced(Callback):
+    """Keeps the names of the figures that are known before the fit."""
+
+    def check(self, run):
+        self.names = run.figures
+
+
+def test_an_unknown_figure_is_refused_before_anything_changes():
+    x, y = np.eye(6, dtype=np.float32), np.arange(6) % 2
+    models = (MLP([6, 2]), RBM(6, 4), RBM(6, 4, persistent=True), SparseAutoencoder([6, 3]))
+    for model in models:
+        before = model.parameters.storage.numpy()
+        known = {"MLP": "loss, seconds", "RBM": "reconstruction_error, seconds"}
+        names = known.get(type(model).__name__, "loss, mean_activation, near_zero, seconds")
+        with pytest.raises(ValueError, match=f"EarlyStopping: monitor is 'los', the history has {names}$"):
+            model.fit(x, y, epochs=1, callbacks=[EarlyStopping("los")])
+        assert np.array_equal(model.parameters.storage.numpy(), before)
+        assert len(model.history) == 0
+    for model in models:  # the names that are known before are those that come
+        watched, announced = (x, y) if isinstance(model, MLP) else x, Announced()
+        history = model.fit(x, y, epochs=1, validation_data=watched, callbacks=[announced])
+        assert sorted(history.names) == sorted(announced.names)
+
+
+def test_callbacks_that_are_no_list():
+    for model in (MLP([2, 2]), RBM(2, 2)):
+        with pytest.raises(TypeError, match="fit: callbacks is None, expected a list of Callback"):
+            model.fit(np.ones((2, 2)), [0, 1], callbacks=None)
 
 
 def test_checkpoint_arguments(tmp_path):
@@ -146,6 +192,8 @@ def test_checkpoint_arguments(tmp_path):
             Checkpoint(tmp_path / "c", every)
     with pytest.raises(FileNotFoundError, match="Checkpoint: there is no folder"):
         drive([1.0], Checkpoint(tmp_path / "none" / "c"))
+    with pytest.raises(IsADirectoryError, match=r"Checkpoint: .* is a folder"):
+        drive([1.0], Checkpoint(tmp_path))
 
 
 def test_state_that_a_callback_does_not_know_is_refused():

@@ -237,13 +237,15 @@ def test_temporaries_of_living_writers_and_other_files_stay(saved):
     living = saved.with_name(f".{saved.name}.1-00000000.tmp")
     other = saved.with_name(".another.1-00000000.tmp")
     other.write_bytes(b"")
+    for name in ("notes.tmp", "1-0000000g.tmp", "1-000000000.tmp", "x1-00000000.tmp"):  # a user's
+        saved.with_name(f".{saved.name}.{name}").write_bytes(b"")
     with living.open("wb") as file:
         checkpoint.fcntl.flock(file.fileno(), checkpoint.fcntl.LOCK_EX)
         save_file(saved, {}, {})
         assert living.exists()
     save_file(saved, {}, {})
     assert not living.exists()
-    assert other.exists()
+    assert other.exists() and len(names(saved.parent)) == 2 + 4
 
 
 def test_an_interrupt_removes_the_temporary_file(saved, monkeypatch):

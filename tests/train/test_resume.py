@@ -7,37 +7,9 @@ import numpy as np
 import pytest
 from dlcore.models import MLP, Autoencoder
 from dlcore.optim.schedules import ByEpoch, Cosine, Step, Warmup
-from dlcore.train import Callback, Checkpoint, EarlyStopping, Run, load_file, run_epochs, save_file
+from dlcore.train import Checkpoint, EarlyStopping, Run, load_file, run_epochs, save_file
 from dlcore.train.resume import restore_run
-
-RNG = np.random.default_rng(0)
-X = RNG.uniform(0, 1, (40, 6)).astype(np.float32)
-Y = RNG.integers(0, 3, 40)
-
-
-def make(seed=1):
-    return MLP([6, 8, 3], dropout=0.3, seed=seed)
-
-
-class Kill(Callback):
-    """Ends a fit as a kill would, after the epoch's checkpoint was not yet written."""
-
-    def __init__(self, epoch):
-        self.epoch = epoch
-
-    def on_epoch_end(self, run):
-        if run.epoch == self.epoch:
-            raise KeyboardInterrupt
-
-
-def state(model):
-    """Everything that a further fit depends on."""
-    return model.parameters.storage.numpy().tobytes(), {n: (g.key, g.step) for n, g in model.generators.items()}
-
-
-def figures(history):
-    return [{name: value for name, value in record.items() if name != "seconds"} for record in history.records]
-
+from resuming import Kill, X, Y, figures, make, refused, state
 
 OPTIMIZERS = [
     {"optimizer": "adam"},
@@ -145,14 +117,6 @@ def test_other_state_of_a_run_is_kept_in_place(tmp_path):
     assert (run_to(5, resume=tmp_path / "c") == 31).all()
 
 
-def refused(path, model, reason, **arguments):
-    before = state(model)
-    with pytest.raises(ValueError, match=reason):
-        model.fit(X, Y, **({"epochs": 5} | arguments), resume=path)
-    assert state(model) == before
-    assert len(model.history) == 0
-
-
 def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     path = tmp_path / "c"
     stopping = EarlyStopping("loss")
@@ -161,6 +125,14 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     refused(path, make(), "it has 3 epochs, the fit is to end with 2", epochs=2)
     refused(path, make(), "its optimizer is Adam, this fit's is SGD", optimizer="sgd")
     refused(path, make(), 'it has the state of a "EarlyStopping", which this fit lacks')
+    refused(path, make(), "its batch_size was 40, this fit's is 20", batch_size=20, callbacks=[EarlyStopping("loss")])
+    refused(path, make(), "its lr was null, this fit's is 0.1", lr=0.1, callbacks=[EarlyStopping("loss")])
+    refused(path, make(), "its shuffle was true, this fit's is false", shuffle=False, callbacks=[EarlyStopping("loss")])
+    refused(path, make(), 'its schedule was "constant"', schedule="cosine", callbacks=[EarlyStopping("loss")])
+    refused(
+        path, make(), r'its options was {}, this fit\'s is {"eps": 0.1}', eps=0.1, callbacks=[EarlyStopping("loss")]
+    )
+    refused(path, make(), "its cases was 40, this fit's is 32", validation_fraction=0.2, callbacks=[stopping])
     other = Autoencoder([6, 3])
     with pytest.raises(ValueError, match=r"its model is \"MLP\", expected Autoencoder"):
         other.fit(X, epochs=5, resume=path)
@@ -193,6 +165,13 @@ DAMAGE = {
     "callbacks": (lambda t, m: m["training"].update(callbacks=[3]), "callbacks are malformed"),
     "parameter gone": (lambda t, m: t.pop("layers.0.weight"), "'layers.0.weight' has shape None"),
     "parameter wide": (lambda t, m: t.update({"layers.0.bias": np.zeros(8)}), "'layers.0.bias' has dtype float64"),
+    "settings gone": (lambda t, m: m["training"].pop("settings"), "settings is missing or malformed"),
+    "steps huge": (
+        lambda t, m: m["training"]["optimizer"][1].update(steps=2**53),
+        "its optimizer has made 9007199254740992",
+    ),
+    "last short": (lambda t, m: t.update({"training/theta": np.zeros(3, "f4")}), "its last parameters are not"),
+    "last nan": (lambda t, m: t.update({"training/theta": np.full(83, np.nan, "f4")}), "its last parameters are not"),
     "parameter unknown": (lambda t, m: t.update({"more": np.zeros(8, "f4")}), "'more' has shape"),
 }
 

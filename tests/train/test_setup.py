@@ -104,3 +104,9 @@ def test_a_fit_s_schedule_ends_at_its_last_step():
 def test_errors(parameters, arguments, error, message):
     with pytest.raises(error, match=message):
         make_optimizer(arguments[0], parameters, *arguments[1:])
+
+
+def test_an_optimizer_that_was_made_before_the_fit():
+    model = MLP([2, 2])
+    with pytest.raises(ValueError, match=r"fit: optimizer is the object SGD, expected .*lambda parameters: Adam\("):
+        make_optimizer(SGD(model.parameters), model.parameters)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from dlcore.models import MLP, Autoencoder, Model, SparseAutoencoder
 from dlcore.train import History, load_file, read_header, save_file
+from processes import python
 
 
 @pytest.fixture
@@ -24,6 +25,12 @@ def test_round_trip(path):
     assert m.config == MLP([3, 4, 2], dropout=0.5, seed=7).config
     x = np.ones((2, 3))
     assert np.array_equal(m.predict_proba(x), MLP([3, 4, 2], dropout=0.5, seed=7).predict_proba(x))
+
+
+def test_a_fresh_process_loads_what_it_has_not_imported(path):
+    """`dlcore.load` brings the models in; below them, in dlcore.train, there is none that would refuse them all."""
+    code = f"import dlcore; print(type(dlcore.load({str(path)!r})).__name__, hasattr(dlcore.train, 'load'))"
+    assert python(code) == "MLP False"
 
 
 def test_a_loaded_model_learns_on_as_the_saved_one(tmp_path):

@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 USAGE, FAILURE, INTERRUPTED = 2, 1, 130  # exit codes; 130 is what a shell gives to a program ended by Ctrl-C
 
-WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
+WRONG_PATH = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: a process whose standard output was closed
+            sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

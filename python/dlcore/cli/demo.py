@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .options import add_run_options, load_data, table, use_threads
+from .options import add_run_options, load_data, path, require_writable, table, use_threads
 from .recipes import RECIPES
 from .runs import Result, figure_text, pictures_possible, write_pictures
 from .runs import run as run_recipe
@@ -24,7 +24,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("demo", help="see it work: three models on the bundled digits", description=__doc__)
     parser.add_argument(
-        "--out", type=Path, default=Path("dlcore-demo"), metavar="FOLDER", help="for the pictures (dlcore-demo)"
+        "--out", type=path, default=Path("dlcore-demo"), metavar="FOLDER", help="for the pictures (dlcore-demo)"
     )
     add_run_options(parser)
     parser.set_defaults(run=run)
@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Train, print a table, write pictures; 1 where a target is missed."""
     use_threads(options)
     options.out.mkdir(parents=True, exist_ok=True)
+    require_writable("--out", options.out)
     train, test = load_data("digits")
     rows = [["model", "seed", "figure", "value", "target", "seconds"]]
     missed = []

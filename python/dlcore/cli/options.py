@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,41 @@ def rate(text: str) -> float:
 def sizes(text: str) -> tuple[int, ...]:
     """Positive integers separated by commas."""
     return tuple(positive(part) for part in text.split(","))
+
+
+def path(text: str) -> Path:
+    """A path; the empty text is none, though `Path` takes it for this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' is not a path")
+    return Path(text)
+
+
+def require_file(option: str, file: Path) -> None:
+    """Refuse, before hours of work, a file that could not be written after them.
+
+    Raises
+    ------
+    OSError
+    """
+    if file.is_dir():
+        raise IsADirectoryError(f"{option}: {str(file)!r} is a folder")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"{option}: there is no folder {str(file.parent)!r}")
+    require_writable(option, file.parent)
+
+
+def require_writable(option: str, folder: Path) -> None:
+    """Refuse a folder in which no file can be made.
+
+    Raises
+    ------
+    PermissionError
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise PermissionError(f"{option}: cannot write to the folder {str(folder)!r}: {error.strerror}") from None
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,8 @@ class Recipe:
     Parameters
     ----------
     summary : what the model is, for the help
-    make : (training data, settings) -> model; settings has the seed and those of `options` that the user gave
+    make : (training data, settings) -> model; settings has the seed, the number of classes where the model learns from
+        labels, and those of `options` that the user gave
     small, large : arguments of ``fit`` for images up to 256 pixels, and above
     options : which of ``dlcore train``'s model options apply
     labels : whether it learns from labels
@@ -46,9 +47,21 @@ def is_large(data: Dataset) -> bool:
     return bool(data.x.shape[1] > LARGE)
 
 
-def classes(data: Dataset) -> int:
-    """Number of classes: labels count from 0."""
-    return max(int(np.max(data.y, initial=0)) + 1, 2)
+def count_classes(train: Dataset, test: Dataset) -> int:
+    """Number of classes in both sets together: labels count from 0.
+
+    Raises
+    ------
+    ValueError
+        If there are more than cases, so that a label that is no class cannot ask for any amount of memory.
+    """
+    largest = max(int(np.max(data.y, initial=0)) for data in (train, test))
+    cases = len(train) + len(test)
+    if largest >= max(cases, 2):
+        raise ValueError(
+            f"{train.name}: the largest label is {largest} with {cases} cases in all; labels count from 0, one a class"
+        )
+    return max(largest + 1, 2)
 
 
 def _widths(data: Dataset, settings: Settings, small: tuple[int, ...], large: tuple[int, ...]) -> list[int]:
@@ -57,20 +70,22 @@ def _widths(data: Dataset, settings: Settings, small: tuple[int, ...], large: tu
 
 def _mlp(data: Dataset, settings: Settings) -> Model:
     hidden = _widths(data, settings, (256, 128), (500, 500))
-    return MLP([*hidden, classes(data)], output=settings.get("head", "softmax"), dropout=0.2, seed=settings["seed"])
+    return MLP(
+        [*hidden, settings["classes"]], output=settings.get("head", "softmax"), dropout=0.2, seed=settings["seed"]
+    )
 
 
 def _cnn(data: Dataset, settings: Settings) -> Model:
     if data.image_shape is None:
         raise ValueError(f"{data.name} does not say how wide its images are")
     if data.image_shape == MNIST_SHAPE and "head" not in settings:
-        return LeNet5(classes=classes(data), seed=settings["seed"])
-    return CNN(data.image_shape, classes(data), output=settings.get("head", "softmax"), seed=settings["seed"])
+        return LeNet5(classes=settings["classes"], seed=settings["seed"])
+    return CNN(data.image_shape, settings["classes"], output=settings.get("head", "softmax"), seed=settings["seed"])
 
 
 def _dbn(data: Dataset, settings: Settings) -> Model:
     widths = _widths(data, settings, (256, 256), (500, 500))
-    return DBN(widths, classes(data), output=settings.get("head", "softmax"), seed=settings["seed"])
+    return DBN(widths, settings["classes"], output=settings.get("head", "softmax"), seed=settings["seed"])
 
 
 def _rbm(data: Dataset, settings: Settings) -> Model:

@@ -16,7 +16,7 @@ from ..data import Dataset
 from ..models import CNN, DBN, MLP, RBM, Autoencoder, Model, SparseAutoencoder
 from ..models.supervised import Supervised
 from ..nn import Linear
-from .recipes import Recipe
+from .recipes import Recipe, count_classes
 
 SAMPLES = 64
 SAMPLE_STEPS = 200
@@ -38,9 +38,14 @@ class Result:
     seconds: float
 
 
+def make_model(recipe: Recipe, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Model:
+    """The recipe's model for these data."""
+    return recipe.make(train, {**settings, "classes": count_classes(train, test)} if recipe.labels else settings)
+
+
 def run(recipe: Recipe, train: Dataset, test: Dataset, settings: Mapping[str, Any], fit: Mapping[str, Any]) -> Result:
     """Make the recipe's model, train it with the recipe's arguments and those in `fit`, and test it."""
-    model = recipe.make(train, settings)
+    model = make_model(recipe, train, test, settings)
     arguments = recipe.fit_settings(train) | dict(fit)
     # Watched, never acted on: nothing stops early here, so the test set's figures stay honest.
     arguments["validation_data"] = (test.x, test.y) if recipe.labels else test.x

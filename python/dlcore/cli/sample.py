@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from .. import plot
 from ..models import DBN, RBM
 from ..ops import Generator
-from ..train import load
-from .options import add_run_options, positive, seed, sizes, use_threads
+from ..train.store import load
+from .options import add_run_options, path, positive, require_file, seed, sizes, use_threads
 
 if TYPE_CHECKING:
     from .options import Commands
@@ -24,7 +24,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--steps", type=positive, default=1000, metavar="K", help="steps of Gibbs sampling (1000)")
     parser.add_argument("--shape", type=sizes, metavar="H,W", help="height and width of an image; a square by default")
     parser.add_argument("--seed", type=seed, default=1, metavar="S", help="decides the samples (1)")
-    parser.add_argument("--out", type=Path, required=True, metavar="PNG", help="the picture to write")
+    parser.add_argument("--out", type=path, required=True, metavar="PNG", help="the picture to write")
     add_run_options(parser)
     parser.set_defaults(run=run)
 
@@ -32,8 +32,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Sample and draw."""
     use_threads(options)
-    if not options.out.parent.is_dir():
-        raise FileNotFoundError(f"--out: there is no folder {str(options.out.parent)!r}")
+    require_file("--out", options.out)
     model = load(options.model)
     if not isinstance(model, (RBM, DBN)):
         raise ValueError(f"{options.model} holds a {type(model).__name__}, expected an RBM or a DBN")

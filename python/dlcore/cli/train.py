@@ -8,9 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data import Dataset
-from .options import add_run_options, load_data, positive, rate, seed, sizes, table, use_threads
+from .options import (
+    add_run_options,
+    load_data,
+    path,
+    positive,
+    rate,
+    require_file,
+    seed,
+    sizes,
+    table,
+    use_threads,
+)
 from .recipes import RECIPES
-from .runs import Result, figure_text, pictures_possible, write_pictures
+from .runs import Result, figure_text, make_model, pictures_possible, write_pictures
 from .runs import run as run_recipe
 
 if TYPE_CHECKING:
@@ -46,8 +57,8 @@ def add_parser(commands: Commands) -> None:
             model.add_argument(f"--{option.replace('_', '-')}", dest=option, **MODEL_OPTIONS[option])
         model.add_argument("--seed", type=seed, default=1, metavar="S", help="decides everything random (1)")
         model.add_argument("--seeds", type=positive, default=1, metavar="K", help="train K times, seeds S to S + K - 1")
-        model.add_argument("--out", type=Path, metavar="FOLDER", help="write the model and pictures of it here")
-        model.add_argument("--save", type=Path, metavar="FILE", help="write the model to this file")
+        model.add_argument("--out", type=path, metavar="FOLDER", help="write the model and pictures of it here")
+        model.add_argument("--save", type=path, metavar="FILE", help="write the model to this file")
         model.add_argument(
             "--pictures", action=argparse.BooleanOptionalAction, help="whether pictures are written to --out (yes)"
         )
@@ -66,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     settings = {name: getattr(options, name) for name in recipe.options if getattr(options, name) is not None}
     fit = _fit_arguments(options, settings, train)
     settings["seed"] = options.seed
-    summary = recipe.make(train, settings).summary()
+    summary = make_model(recipe, train, test, settings).summary()
     print(f"{train.name}: {len(train)} cases, {test.name}: {len(test)} cases\n{summary}", flush=True)
     results = []
     for i in range(options.seeds):
@@ -86,8 +97,14 @@ def _check_outputs(options: argparse.Namespace) -> None:
         raise ImportError("--pictures needs matplotlib, which comes with the extra 'plot'")
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
-    if options.save is not None and not options.save.parent.is_dir():
-        raise FileNotFoundError(f"--save: there is no folder {str(options.save.parent)!r}")
+        require_file("--out", model_file(options))
+    if options.save is not None:
+        require_file("--save", options.save)
+
+
+def model_file(options: argparse.Namespace) -> Path:
+    """Where ``--out`` has the model."""
+    return Path(options.out / f"{options.model}{MODEL_SUFFIX}")
 
 
 def _fit_arguments(options: argparse.Namespace, settings: dict[str, Any], train: Dataset) -> dict[str, Any]:
@@ -103,7 +120,7 @@ def _fit_arguments(options: argparse.Namespace, settings: dict[str, Any], train:
 def _write(result: Result, options: argparse.Namespace, test: Dataset) -> None:
     files = [] if options.save is None else [options.save]
     if options.out is not None:
-        files.append(options.out / f"{options.model}{MODEL_SUFFIX}")
+        files.append(model_file(options))
     for file in files:
         result.model.save(file)
     if options.out is not None and options.pictures is not False:

@@ -11,7 +11,7 @@ from ..nn import Linear, Module, Sequential, initializers
 from ..ops.activation import PARAMETERS
 from ..tensor import Tensor, as_tensor
 from ..train import Callback, History, register
-from .base import Array, Model, not_negative, sizes
+from .base import Array, Model, flag, not_negative, sizes
 from .fitting import EarlyStoppingLike, FitOptions, fit_network, require_finite
 
 LOSSES = ("binary_cross_entropy", "squared_error")
@@ -91,6 +91,7 @@ class Autoencoder(Model):
         who = type(self).__name__
         if config["loss"] not in LOSSES:
             raise ValueError(f"{who}: loss is {config['loss']!r}, expected one of {', '.join(LOSSES)}")
+        flag(who, tied=config["tied"])
         widths, activation = config["layer_sizes"], config["activation"]
         code_activation = activation if config["code_activation"] is None else config["code_activation"]
         names = [activation] * (len(widths) - 2) + [code_activation]
@@ -143,7 +144,7 @@ class Autoencoder(Model):
         Parameters
         ----------
         x : (n, inputs), finite; in [0, 1] for "binary_cross_entropy"
-        y : ignored, for the sake of pipelines
+        y : ignored
         validation_data : (m, inputs), cases whose ``validation_loss`` is reported after each epoch
         epochs, batch_size, optimizer, lr, schedule, validation_fraction, early_stopping, callbacks, progress, \
 shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
@@ -170,6 +171,11 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         )  # fmt: skip
         return fit_network(self, data, validation, fit, self.objective, self._figures, self._report)
 
+    def fit_transform(self, x: Any, y: Any = None, **arguments: Any) -> Array:
+        """The codes of the cases that `fit` has learned from, with the arguments of `fit`."""
+        self.fit(x, y, **arguments)
+        return self.transform(x)
+
     def _check(self, x: Any, who: str) -> Tensor:
         cases = self.as_cases(x, who)
         require_finite(cases, who, "x")
@@ -192,7 +198,7 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
 
     def encode(self, x: Any, batch_size: int = 1024) -> Array:
         """The code h (n, code units) of cases (n, inputs)."""
-        return train.map_batches(self.coder.encoder.forward, self.as_cases(x, "encode"), batch_size)
+        return self.map_batches(self.coder.encoder.forward, self.as_cases(x, "encode"), batch_size)
 
     def decode(self, code: Any, batch_size: int = 1024) -> Array:
         """The reconstructions (n, inputs) of codes (n, code units)."""
@@ -201,12 +207,12 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         h = ops.cast(as_tensor(code, self.parameters.storage, "decode: code"), self.dtype)
         if h.ndim != 2 or h.shape[1] != width:
             raise ValueError(f"decode: code has shape {h.shape}, expected (n, {width})")
-        return train.map_batches(lambda part: self._restored(decoder.forward(part)), h, batch_size)
+        return self.map_batches(lambda part: self._restored(decoder.forward(part)), h, batch_size)
 
     def reconstruct(self, x: Any, batch_size: int = 1024) -> Array:
         """decode(encode(x)), (n, inputs)."""
         cases = self.as_cases(x, "reconstruct")
-        return train.map_batches(lambda part: self._restored(self.coder.forward(part)), cases, batch_size)
+        return self.map_batches(lambda part: self._restored(self.coder.forward(part)), cases, batch_size)
 
     transform = encode
     predict = reconstruct
@@ -216,7 +222,8 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         cases = self._check(x, "score")
         if cases.shape[0] == 0:
             raise ValueError("score: there are no cases")
-        return -train.average(self._figures, [cases])["loss"]
+        with self.predicting():
+            return -train.average(self._figures, [cases])["loss"]
 
     def stages(self) -> list[Module]:
         return [*self.coder.encoder.layers, *self.coder.decoder.layers]
@@ -265,7 +272,7 @@ class SparseAutoencoder(Autoencoder):
             "dtype": dtype,
         }
         self._set_up(config)
-        self.sparsity = sparsity
+        self.sparsity = float(sparsity)
 
     def objective(self, x: Tensor) -> Tensor:
         """Reconstruction loss plus sparsity · Σ |h|, mean over a batch's cases."""

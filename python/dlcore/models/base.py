@@ -6,14 +6,17 @@ import copy
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 
 from .. import ops, train
 from ..nn import Module, Parameters, Sequential
+from ..nn.checks import float_type
 from ..ops import Generator
+from ..ops.creation import is_integer, is_number
 from ..tensor import Tensor, as_tensor
 
 Self = TypeVar("Self", bound="Model")
@@ -42,12 +45,12 @@ class Model:
 
     def __init__(self, config: Mapping[str, Any], network: Module, input_shape: tuple[int, ...]) -> None:
         who = type(self).__name__
-        self.config: dict[str, Any] = json.loads(json.dumps(dict(config), default=_plain))
-        seed, dtype = self.config["seed"], self.config["dtype"]
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"{who}: dtype is {dtype!r}, expected 'float32' or 'float64'")
-        root = Generator(seed)
-        self._network = network
+        dtype = float_type(config["dtype"])
+        if dtype is None:
+            raise ValueError(f"{who}: dtype is {config['dtype']!r}, expected 'float32' or 'float64'")
+        self.config: dict[str, Any] = json.loads(json.dumps(dict(config) | {"dtype": dtype}, default=_plain))
+        root = Generator(self.config["seed"])
+        self._network = network.eval()
         self._is_built = False
         self.input_shape = input_shape
         self.history = train.History()
@@ -79,6 +82,26 @@ class Model:
 
     def before_fit(self, data: Sequence[Tensor], progress: bool | None) -> None:
         """Called by a fit whose arguments have been checked, before its first epoch, unless it resumes another."""
+
+    @contextmanager
+    def predicting(self) -> Iterator[None]:
+        """A block in which layers such as dropout are at rest, also where it stands in the middle of a fit."""
+        network = self.network
+        if not network.training:
+            yield
+            return
+        modules = [module for _, module in network.modules() if module.training]
+        network.eval()
+        try:
+            yield
+        finally:
+            for module in modules:
+                module.training = True
+
+    def map_batches(self, function: Callable[[Tensor], Tensor], x: Tensor, batch_size: int) -> Array:
+        """`dlcore.train.map_batches` while predicting."""
+        with self.predicting():
+            return train.map_batches(function, x, batch_size)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the parameters; takes no memory for them."""
@@ -159,7 +182,8 @@ class Model:
         x = ops.zeros((1, *self.input_shape), self.dtype)
         rows = [("input", _shape_text(self.input_shape), "")]
         for stage in self.stages():
-            x = stage(x)
+            with self.predicting():
+                x = stage(x)
             count = stage.parameters.size  # a shared layer's stand where it comes first
             rows.append((stage.describe(), _shape_text(x.shape[1:]), f"{count:,}" if count else ""))
         return format_table(f"{type(self).__name__}: {self.parameters.size:,} parameters, {self.dtype}", rows)
@@ -182,9 +206,9 @@ def _shape_text(shape: tuple[int, ...]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
+    """NumPy's numbers and arrays as Python's, for JSON."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
     raise TypeError(f"{value!r} is not an argument that a file can hold")
 
 
@@ -199,14 +223,28 @@ def sizes(values: Any, who: str, name: str, least: int) -> list[int]:
         found = list(values)
     except TypeError:
         found = []
-    good = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v > 0 for v in found)
+    good = all(is_integer(v) and v > 0 for v in found)
     if len(found) < least or not good:
         raise ValueError(f"{who}: {name} is {values!r}, expected at least {least} positive integers")
     return [int(v) for v in found]
 
 
+def share(who: str, **values: Any) -> None:
+    """Raise a ValueError unless each is a number in [0, 1)."""
+    for name, value in values.items():
+        if not is_number(value) or not 0 <= value < 1:
+            raise ValueError(f"{who}: {name} is {value!r}, expected a number in [0, 1)")
+
+
+def flag(who: str, **values: Any) -> None:
+    """Raise a ValueError unless each is True or False."""
+    for name, value in values.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{who}: {name} is {value!r}, expected True or False")
+
+
 def not_negative(who: str, **values: Any) -> None:
     """Raise a ValueError unless each is a finite number >= 0."""
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        if not is_number(value) or not 0 <= value < math.inf:
             raise ValueError(f"{who}: {name} is {value!r}, expected a finite number >= 0")

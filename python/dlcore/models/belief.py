@@ -18,7 +18,7 @@ class Belief(Module):
         pairs = list(pairwise(widths))
         layers = [Linear(inputs, outputs, "sigmoid") for inputs, outputs in pairs]
         self.recognition = Sequential(*layers, Linear(widths[-1], classes))
-        self.machines = [Machine(inputs, outputs, weight_std) for inputs, outputs in pairs]
+        self.machines = tuple(Machine(inputs, outputs, weight_std) for inputs, outputs in pairs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.recognition.forward(x)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..train import register
-from .base import sizes
+from .base import share, sizes
 from .composition import compose, conv, dense, dropout, pool
 from .supervised import Supervised
 
@@ -139,6 +139,7 @@ class LeNet5(CNN):
             "seed": seed,
             "dtype": dtype,
         }
+        share(type(self).__name__, dropout=dropout)
         noise = [CNN.dropout(dropout)] if dropout else []
         layers = [
             conv(6, 5, padding=2),

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..nn import (
     AvgPool1d,
     AvgPool2d,
@@ -19,6 +21,7 @@ from ..nn import (
     Module,
     Sequential,
 )
+from ..ops.creation import is_integer
 
 Spec = dict[str, Any]
 Shape = tuple[int, ...]
@@ -77,13 +80,15 @@ def compose(
 
 
 def _paired(value: Any) -> Any:
-    """Lists, as JSON has them, are tuples to layers."""
+    """Lists, as JSON has them, and arrays are tuples to layers, NumPy's numbers Python's."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
     return tuple(value) if isinstance(value, list) else value
 
 
 def _pair(value: Any, dimensions: int, name: str, least: int) -> tuple[int, ...]:
     values = value if isinstance(value, tuple) else (value,) * dimensions
-    good = all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in values)
+    good = all(is_integer(v) and v >= least for v in values)
     if len(values) != dimensions or not good:
         raise ValueError(f"{name} is {value!r}, expected {dimensions} integers >= {least}")
     return values

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from .. import ops, train
 from ..ops import Generator
+from ..ops.creation import is_integer, is_number
 from ..optim import SGD, Optimizer
 from ..tensor import Tensor, tensor
 from ..train import Run
+from .base import Model, not_negative
 from .machine import Machine
 
 Momentum = float | Sequence[float] | None
 
 RAMP = (0.5, 0.9)  # momentum in the first epochs and after them: Hinton (2010), section 9
 RAMP_EPOCHS = 5
+FIGURES = ("reconstruction_error",)
+HELD_OUT_FIGURES = ("validation_reconstruction_error", "free_energy_gap")
 MONITORED = 1000  # cases on which figures that need a pass of their own are computed, at most
 
 
@@ -43,11 +48,58 @@ def momentum_ramp(momentum: Momentum, optimizer: Any) -> tuple[float, float] | N
         if momentum is not None:
             raise ValueError("fit: momentum is for the optimizer 'sgd'; give another its own options")
         return None
-    values = RAMP if momentum is None else momentum if isinstance(momentum, Sequence) else (momentum, momentum)
-    good = len(values) == 2 and not isinstance(values, str)
-    if not good or not all(isinstance(m, (int, float)) and not isinstance(m, bool) and 0 <= m < 1 for m in values):
+    several = isinstance(momentum, (Sequence, np.ndarray)) and np.ndim(momentum) == 1
+    values: Any = RAMP if momentum is None else tuple(momentum) if several else (momentum, momentum)  # type: ignore[arg-type]
+    if len(values) != 2 or not all(is_number(m) and 0 <= m < 1 for m in values):
         raise ValueError(f"fit: momentum is {momentum!r}, expected one or two numbers in [0, 1)")
     return float(values[0]), float(values[1])
+
+
+def check_steps(k: Any, name: str) -> int:
+    """A number of Gibbs steps, or of chains, as an int; ValueError unless it is one."""
+    if not is_integer(k) or not 1 <= k < 2**31:
+        raise ValueError(f"{name} is {k!r}, expected an integer from 1 to 2**31 - 1")
+    return int(k)
+
+
+def prepare(
+    model: Model,
+    cases: int,
+    epochs: Any = 10,
+    batch_size: Any = 100,
+    optimizer: train.OptimizerLike = "sgd",
+    lr: train.LearningRate | None = None,
+    schedule: str = "constant",
+    momentum: Momentum = None,
+    weight_decay: float = 2e-4,
+    shuffle: bool = True,
+    options: Mapping[str, Any] | None = None,
+) -> tuple[Run, int, tuple[float, float] | None]:
+    """The run of a contrastive fit, its batch size and its ramp of momentum; see `RBM.fit` for the arguments.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments that do not fit.
+    """
+    not_negative("fit", weight_decay=weight_decay)
+    batch_size = train.check_batch_size(batch_size, cases)
+    batches = -(-cases // batch_size)
+    ramp = momentum_ramp(momentum, optimizer)
+    given = dict(options or {})
+    if ramp is not None:
+        given["momentum"] = max(ramp)  # makes SGD keep a velocity
+    if isinstance(optimizer, str):
+        kinds = (train.OPTIMIZERS.get(optimizer, SGD), Optimizer)
+        if any("weight_decay" in signature(kind).parameters for kind in kinds):
+            given["weight_decay"] = 0.0  # the fit decays W itself and leaves the biases alone
+    if lr is None and optimizer == "sgd":
+        lr = 0.05
+    total = int(epochs) * batches if is_integer(epochs) else 0  # Run says what is wrong with another
+    made = train.make_optimizer(optimizer, model.trained_parameters, lr, given, schedule, total)
+    settings = train.fit_settings(cases, batch_size, shuffle, optimizer, lr, given, schedule)
+    settings |= {"weight_decay": float(weight_decay), "momentum": ramp if ramp is None else list(ramp)}
+    return Run(model, epochs, made, model.generators, None, batches, settings), batch_size, ramp
 
 
 def initialize_visible_bias(machine: Machine, data: Tensor) -> None:
@@ -70,8 +122,10 @@ class Steps:
     ----------
     machine : what learns
     data : (n, n_visible), checked
+    held : (m, n_visible), checked, cases that are only watched
     k, chains : see `Machine.contrast`
-    generator : draws the order of the cases and all samples
+    generator : draws the order of the cases and all samples that are learned from
+    monitor : gives each epoch a generator for the samples of the figures, so that watching changes nothing
     ramp : momentum for `RAMP_EPOCHS` epochs and after, where the optimizer is SGD
     weight_decay : λ of the penalty ½ λ Σ W²
     biased_start : whether the first epoch begins with `initialize_visible_bias`
@@ -79,18 +133,20 @@ class Steps:
 
     machine: Machine
     data: Tensor
+    held: Tensor | None
     batch_size: int
     optimizer: Optimizer
     k: int
     chains: Tensor | None
     generator: Generator
+    monitor: Generator
     ramp: tuple[float, float] | None
     weight_decay: float
     shuffle: bool
     biased_start: bool
 
     def __call__(self, run: Run) -> dict[str, float]:
-        """Do the steps; the figure is the reconstruction error."""
+        """Do the steps; the figures are `FIGURES` and, with held-out cases, `HELD_OUT_FIGURES`."""
         optimizer, weight = self.optimizer, self.machine.weight.array
         if self.biased_start and run.epoch == 0:
             initialize_visible_bias(self.machine, self.data)
@@ -113,8 +169,13 @@ class Steps:
             for hook in hooks:
                 hook(run)
         if self.chains is not None:  # they reconstruct nothing, so the error takes a pass of its own
-            return {"reconstruction_error": reconstruction_error(self.machine, self.data, self.generator)}
-        return {"reconstruction_error": total / self.data.shape[0]}
+            error = reconstruction_error(self.machine, self.data, self.monitor.split(2 * run.epoch))
+        else:
+            error = total / self.data.shape[0]
+        if self.held is None:
+            return dict(zip(FIGURES, (error,), strict=True))
+        watched = held_out_figures(self.machine, self.data, self.held, self.monitor.split(2 * run.epoch + 1))
+        return dict(zip((*FIGURES, *HELD_OUT_FIGURES), (error, *watched), strict=True))
 
 
 def reconstruction_error(machine: Machine, data: Tensor, generator: Generator) -> float:
@@ -124,7 +185,7 @@ def reconstruction_error(machine: Machine, data: Tensor, generator: Generator) -
     return ops.sum(ops.squared_error(v, restored)).item() / v.shape[0]
 
 
-def held_out_figures(machine: Machine, data: Tensor, held: Tensor, generator: Generator) -> dict[str, float]:
+def held_out_figures(machine: Machine, data: Tensor, held: Tensor, generator: Generator) -> tuple[float, float]:
     """The error on held-out data, and how much higher their free energy is than that of as many training data.
 
     References
@@ -133,7 +194,4 @@ def held_out_figures(machine: Machine, data: Tensor, held: Tensor, generator: Ge
     """
     cases = min(data.shape[0], held.shape[0])
     seen, unseen = (machine.free_energy(train.rows(x, 0, cases)) for x in (data, held))
-    return {
-        "validation_reconstruction_error": reconstruction_error(machine, held, generator),
-        "free_energy_gap": (ops.mean(unseen) - ops.mean(seen)).item(),
-    }
+    return reconstruction_error(machine, held, generator), (ops.mean(unseen) - ops.mean(seen)).item()

@@ -13,9 +13,10 @@ from ..tensor import Tensor
 from ..train import Callback, History, register
 from .base import Array, not_negative, sizes
 from .belief import Belief
-from .contrastive import Momentum, require_probabilities
+from .contrastive import Momentum, check_steps, require_probabilities
 from .fitting import EarlyStoppingLike
-from .rbm import RBM, check_steps
+from .greedy import learn_stack
+from .rbm import RBM
 from .supervised import Supervised
 
 _SAMPLE_STREAM = 2**33 + 2  # beyond the streams of Model
@@ -136,26 +137,22 @@ class DBN(Supervised):
         Returns
         -------
         The history of each RBM.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit any of the layers; the model is unchanged then.
+        KeyboardInterrupt and whatever else ends it early
+            The model is again as it was, so that the next call has the bits of an undisturbed one.
         """
         features = self._check(x, "pretrain")
         held = None if validation_data is None else self._check(validation_data, "pretrain: validation_data")
-        machines = self.belief.machines
-        rates = _per_layer(lr, len(machines), "lr")
-        passes = _per_layer(epochs, len(machines), "epochs")
-        rbms = [self._rbm(i, k=k, persistent=persistent, n_chains=n_chains) for i in range(len(machines))]
-        histories = []
+        rbms = [self._rbm(i, k=k, persistent=persistent, n_chains=n_chains) for i in range(len(self.belief.machines))]
         for i, rbm in enumerate(rbms):
             rbm.label = f"{type(self).__name__} layer {i + 1} ({rbm.n_visible} ↔ {rbm.n_hidden})"
-            histories.append(
-                rbm.fit(
-                    features, epochs=passes[i], batch_size=batch_size, lr=rates[i], momentum=momentum,
-                    weight_decay=weight_decay, validation_data=held, progress=progress, **options,
-                )
-            )  # fmt: skip
-            if rbm is not rbms[-1]:
-                features = machines[i](features)
-                held = None if held is None else machines[i](held)
-        for layer, machine in zip(self.belief.recognition.layers[:-1], machines, strict=True):
+        given = {"batch_size": batch_size, "momentum": momentum, "weight_decay": weight_decay, "progress": progress}
+        histories = learn_stack(self, rbms, features, held, epochs, lr, given | options)
+        for layer, machine in zip(self.belief.recognition.layers[:-1], self.belief.machines, strict=True):
             assert isinstance(layer, Linear)
             layer.weight.array.assign(machine.weight.array)
             layer.bias.array.assign(machine.hidden_bias.array)
@@ -208,7 +205,6 @@ class DBN(Supervised):
         -------
         History of the supervised part; that of the RBMs is `pretrain_history`.
         """
-        cases = self._check(x, "fit")
         if not isinstance(pretrain, (bool, Mapping)):
             raise ValueError(f"fit: pretrain is {pretrain!r}, expected True, False or arguments of pretrain by name")
         self._pretrain_options = pretrain
@@ -217,17 +213,25 @@ class DBN(Supervised):
         if lr is None and optimizer == "adam":
             lr = 2e-3
         return super().fit(
-            cases, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, lr=lr, schedule=schedule,
+            x, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer, lr=lr, schedule=schedule,
             validation_data=validation_data, validation_fraction=validation_fraction, early_stopping=early_stopping,
             callbacks=callbacks, progress=progress, shuffle=shuffle, sample_weight=sample_weight, resume=resume,
             **options,
         )  # fmt: skip
+
+    def fit_transform(self, x: Any, y: Any, **arguments: Any) -> Array:
+        """The features of `transform` of the cases that `fit` has learned from, with the arguments of `fit`."""
+        self.fit(x, y, **arguments)
+        return self.transform(x)
 
     def before_fit(self, data: Sequence[Tensor], progress: bool | None) -> None:
         options = self._pretrain_options
         if options is not False and not self.is_pretrained:
             given = {} if options is True else dict(options)
             self.pretrain(data[0], **({"progress": progress} | given))
+
+    def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
+        return super()._pair(self._check(x, who), y, who)
 
     def _check(self, x: Any, who: str) -> Tensor:
         cases = self.as_cases(x, who)
@@ -239,13 +243,13 @@ class DBN(Supervised):
     def transform(self, x: Any, batch_size: int = 1024) -> Array:
         """The network's last hidden layer (n, top units); before `fit` that is the stack's features."""
         cases = self.as_cases(x, "transform")
-        return train.map_batches(self.belief.features, cases, batch_size)
+        return self.map_batches(self.belief.features, cases, batch_size)
 
     def reconstruct(self, x: Any, batch_size: int = 1024) -> Array:
         """Cases (n, visible units) brought up through all RBMs and down again, without sampling."""
         cases = self._check(x, "reconstruct")
         belief = self.belief
-        return train.map_batches(lambda v: belief.down(belief.up(v)), cases, batch_size)
+        return self.map_batches(lambda v: belief.down(belief.up(v)), cases, batch_size)
 
     def sample(self, n: int, steps: int = 1000, start: Any = None) -> Array:
         """n fantasies (n, visible units): probabilities, from Gibbs sampling in the top RBM and one pass down.
@@ -256,7 +260,7 @@ class DBN(Supervised):
         start : (n, visible units), cases whose features the chains begin with; by default they begin with features
             drawn from the top RBM's visible biases
         """
-        check_steps(steps, "sample: steps")
+        steps = check_steps(steps, "sample: steps")
         *below, top = self.belief.machines
         generator = self.sample_generator
         if start is None:
@@ -273,10 +277,3 @@ class DBN(Supervised):
         for machine in reversed(below[1:]):
             samples = machine.sample_visible(samples, generator)
         return below[0].visible(samples).numpy()
-
-
-def _per_layer(value: Any, layers: int, name: str) -> list[Any]:
-    values = list(value) if isinstance(value, (list, tuple)) else [value] * layers
-    if len(values) != layers:
-        raise ValueError(f"pretrain: {name} has {len(values)} values, expected one or {layers}")
-    return values

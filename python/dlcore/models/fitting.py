@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import ops, train
 from ..ops import Generator
+from ..ops.creation import is_integer, is_number
 from ..tensor import Tensor, tensor
 from ..train import Callback, EarlyStopping, History, ReduceLROnPlateau, Run
 from .base import Model
@@ -35,7 +36,7 @@ class FitOptions:
     callbacks : see `dlcore.train.Callback`
     progress : None (a bar on a terminal), True (also a line per epoch elsewhere) or False
     shuffle : whether each epoch takes the cases in a new order
-    resume : a Checkpoint's file to go on from, to the bits of an undisturbed fit with the same arguments
+    resume : a Checkpoint's file to go on from, to the bits of an undisturbed fit with the same arguments and data
     options : the optimizer's other arguments (momentum, groups, max_grad_norm, …)
     """
 
@@ -61,6 +62,7 @@ def fit_network(
     objective: Callable[..., Tensor],
     figures: Callable[..., Mapping[str, float]],
     report: Callable[[Sequence[Tensor]], Mapping[str, float]] | None = None,
+    weighted: bool = False,
 ) -> History:
     """Make the mean of an objective over the cases small.
 
@@ -70,14 +72,17 @@ def fit_network(
     objective : (*batch) -> Tensor, mean over the batch's cases
     figures : (*batch) -> means over the batch's cases, for the validation data; without penalties and noise
     report : (data) -> further figures of an epoch
+    weighted : whether the last of the tensors holds weights of the cases
     """
-    data, validation = _held_out(model, data, validation, fit.validation_fraction)
+    data, validation = _held_out(model, data, validation, fit.validation_fraction, weighted)
     batch_size = train.check_batch_size(fit.batch_size, data[0].shape[0])
     steps_in_epoch = -(-data[0].shape[0] // batch_size)
-    epochs = fit.epochs if isinstance(fit.epochs, int) else 0  # Run says what is wrong with another
+    epochs = int(fit.epochs) if is_integer(fit.epochs) else 0  # Run says what is wrong with another
     optimizer = train.make_optimizer(
         fit.optimizer, model.trained_parameters, fit.lr, fit.options, fit.schedule, epochs * steps_in_epoch, True
     )
+    if not isinstance(fit.callbacks, Iterable):
+        raise TypeError(f"fit: callbacks is {fit.callbacks!r}, expected a list of Callback")
     callbacks = [*_early_stopping(fit.early_stopping), *fit.callbacks]
     for callback in callbacks:
         if not isinstance(callback, (EarlyStopping, ReduceLROnPlateau)):
@@ -85,7 +90,13 @@ def fit_network(
         if callback.monitor.startswith("validation_") and validation is None:
             who = "early stopping" if isinstance(callback, EarlyStopping) else type(callback).__name__
             raise ValueError(f"fit: {who} on {callback.monitor!r} needs validation_data or validation_fraction")
-    run = Run(model, fit.epochs, optimizer, model.generators, batches=steps_in_epoch)
+    settings = train.fit_settings(
+        data[0].shape[0], batch_size, fit.shuffle, fit.optimizer, fit.lr, fit.options, fit.schedule
+    )
+    names = ["loss", *(report(_first(data)) if report is not None else ())]
+    if validation is not None:
+        names += [f"validation_{name}" for name in figures(*_first(validation))]
+    run = Run(model, fit.epochs, optimizer, model.generators, None, steps_in_epoch, settings, [*names, "seconds"])
     steps = train.gradient_epoch(objective, data, batch_size, model.fit_generator if fit.shuffle else None)
 
     def epoch(run: Run) -> dict[str, float]:
@@ -101,9 +112,14 @@ def fit_network(
             record |= {f"validation_{name}": value for name, value in found.items()}
         return record
 
-    if fit.resume is None:
-        model.before_fit(data, fit.progress)
-    return train.run_epochs(run, epoch, callbacks, fit.progress, fit.resume)
+    return train.run_epochs(
+        run, epoch, callbacks, fit.progress, fit.resume, lambda: model.before_fit(data, fit.progress)
+    )
+
+
+def _first(data: Sequence[Tensor]) -> list[Tensor]:
+    """The first case, of which figures have names like those of all."""
+    return [train.rows(x, 0, 1) for x in data]
 
 
 def _early_stopping(given: EarlyStoppingLike) -> list[Callback]:
@@ -113,21 +129,33 @@ def _early_stopping(given: EarlyStoppingLike) -> list[Callback]:
 
 
 def _held_out(
-    model: Model, data: Sequence[Tensor], validation: Sequence[Tensor] | None, fraction: float | None
+    model: Model, data: Sequence[Tensor], validation: Sequence[Tensor] | None, fraction: float | None, weighted: bool
 ) -> tuple[Sequence[Tensor], Sequence[Tensor] | None]:
     if fraction is None:
         return data, validation
     if validation is not None:
         raise ValueError("fit: validation_data and validation_fraction are both given, expected one of the two")
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction < 1:
+    if not is_number(fraction) or not 0 < fraction < 1:
         raise ValueError(f"fit: validation_fraction is {fraction!r}, expected a number in (0, 1)")
     cases = data[0].shape[0]
-    held = max(round(cases * fraction), 1)
+    held = max(round(cases * float(fraction)), 1)
     if held >= cases:
         raise ValueError(f"fit: validation_fraction {fraction} of {cases} cases leaves none to learn from")
     order = ops.permutation(Generator(model.split_key), cases).numpy()
     kept, out = np.sort(order[held:]), np.sort(order[:held])
-    return [ops.gather(x, kept) for x in data], [ops.gather(x, out) for x in data]
+    parts = [[ops.gather(x, index) for x in data] for index in (kept, out)]
+    if weighted:
+        for part, name in zip(parts, ("cases to learn from", "cases held out"), strict=True):
+            part[-1] = _scaled(part[-1].numpy().astype(np.float64), name, model.dtype)
+    return parts[0], parts[1]
+
+
+def _scaled(weight: np.ndarray[Any, Any], name: str, dtype: str) -> Tensor:
+    """Weights times what makes their mean 1."""
+    total = weight.sum()
+    if total == 0:
+        raise ValueError(f"fit: sample_weight is 0 for all {name}")
+    return tensor(weight * (weight.size / total), dtype)
 
 
 def require_finite(x: Tensor, who: str, name: str) -> None:
@@ -155,7 +183,4 @@ def check_weights(sample_weight: Any, model: Model, cases: int) -> Tensor:
     if not good.all():
         first = int(np.argmin(good))
         raise ValueError(f"fit: sample_weight is {weight[first]} at index {first}, expected a finite number >= 0")
-    total = weight.sum()
-    if total == 0:
-        raise ValueError("fit: sample_weight is 0 for every case")
-    return tensor(weight * (cases / total), model.dtype)
+    return _scaled(weight, "cases", model.dtype)

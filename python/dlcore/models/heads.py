@@ -42,9 +42,19 @@ class Head:
         """What is predicted from scores (n, outputs)."""
         raise NotImplementedError
 
+    def right(self, scores: Array, target: Array) -> Array:
+        """Whether each prediction of a classifier is right, with a row per case."""
+        found: Array = self.predict(scores) == target
+        return found
+
     def score(self, scores: Array, target: Array) -> float:
         """Goodness of a batch of predictions; for classifiers the share of right ones."""
-        return float((self.predict(scores) == target).mean())
+        return float(self.right(scores, target).mean())
+
+    def accuracy(self, scores: Array, target: Array, weight: Array | None = None) -> float:
+        """Share of a classifier's right predictions; each case counts as its weight, whose mean over the data is 1."""
+        right = self.right(scores, target).reshape(len(target), -1).mean(1)
+        return float((right if weight is None else right * weight).mean())
 
 
 class SoftmaxHead(Head):
@@ -108,8 +118,9 @@ class SigmoidHead(_DenseHead):
         labels = (scores > 0).astype(np.int32)
         return labels[:, 0] if labels.shape[1] == 1 else labels
 
-    def score(self, scores: Array, target: Array) -> float:
-        return float(((scores > 0) == (target > 0.5)).mean())
+    def right(self, scores: Array, target: Array) -> Array:
+        found: Array = (scores > 0) == (target > 0.5)
+        return found
 
 
 class IdentityHead(_DenseHead):

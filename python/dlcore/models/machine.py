@@ -12,6 +12,8 @@ from ..ops import Generator
 from ..tensor import Tensor, tensor
 
 MAX_ENUMERATED = 20  # units of the smaller layer whose 2ⁿ states are summed over: about a million
+GIBBS_WORK = 10**8  # weights times cases in a native call of Gibbs steps: a tenth of a second, also on a slow processor
+_DRAW, _CALL = 50, 10**4  # what a unit's draw, and a step of the smallest machine, take in the same measure
 _BLOCK = 12  # 2¹² states at a time bound the memory
 
 
@@ -56,19 +58,34 @@ class Machine(Module):
     def sample_hidden(self, v: Tensor, generator: Generator) -> Tensor:
         """h ~ p(h | v)."""
         draw = v.array.device.rbm_sample_hidden
-        return Tensor(draw(v.array, self.weight.array, self.hidden_bias.array, generator.key, generator.take())[1])
+        _, samples = draw(v.array, self.weight.array, self.hidden_bias.array, generator.key, generator.step)
+        generator.take()  # after the draw: one that fails leaves the generator as it was
+        return Tensor(samples)
 
     def sample_visible(self, h: Tensor, generator: Generator) -> Tensor:
         """v ~ p(v | h)."""
         draw = h.array.device.rbm_sample_visible
-        return Tensor(draw(h.array, self.weight.array, self.visible_bias.array, generator.key, generator.take())[1])
+        _, samples = draw(h.array, self.weight.array, self.visible_bias.array, generator.key, generator.step)
+        generator.take()
+        return Tensor(samples)
 
     def gibbs(self, v: Tensor, k: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        """The v after k steps v → h → v of Gibbs sampling, and the probabilities it was drawn from."""
-        samples, probabilities = v.array.device.rbm_gibbs(
-            v.array, self.weight.array, self.visible_bias.array, self.hidden_bias.array, k, generator.key,
-            generator.take(2 * k),
-        )  # fmt: skip
+        """The v after k >= 1 steps v → h → v of Gibbs sampling, and the probabilities it was drawn from.
+
+        The native calls are of so many steps that Ctrl-C is answered between them soon; they have the bits of one call.
+        """
+        units = self.n_visible + self.n_hidden
+        work = v.shape[0] * (self.n_visible * self.n_hidden + _DRAW * units) + _CALL
+        at_once = min(max(GIBBS_WORK // work, 1), k)
+        samples, probabilities, done = v.array, v.array, 0
+        while done < k:
+            count = min(at_once, k - done)
+            samples, probabilities = v.array.device.rbm_gibbs(
+                samples, self.weight.array, self.visible_bias.array, self.hidden_bias.array, count, generator.key,
+                (generator.step + 2 * done) % 2**64,
+            )  # fmt: skip
+            done += count
+        generator.take(2 * k)
         return Tensor(samples), Tensor(probabilities)
 
     def contrast(
@@ -86,8 +103,9 @@ class Machine(Module):
         """
         gradient, error = v.array.device.rbm_cd(
             v.array, self.weight.array, self.visible_bias.array, self.hidden_bias.array, k, generator.key,
-            generator.take(2 * k), None if chains is None else chains.array,
+            generator.step, None if chains is None else chains.array,
         )  # fmt: skip
+        generator.take(2 * k)
         return Tensor(gradient), error
 
     def free_energy(self, v: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..nn import Dropout, Linear, Module, Sequential
 from ..train import register
-from .base import sizes
+from .base import share, sizes
 from .supervised import Supervised
 
 
@@ -44,6 +44,7 @@ class MLP(Supervised):
         dtype: str = "float32",
     ) -> None:
         widths = sizes(layer_sizes, type(self).__name__, "layer_sizes", 2)
+        share(type(self).__name__, dropout=dropout)
         config: dict[str, Any] = {
             "layer_sizes": widths,
             "activation": activation,

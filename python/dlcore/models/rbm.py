@@ -10,13 +10,13 @@ import numpy as np
 
 from .. import ops, train
 from ..ops import Generator
-from ..tensor import Tensor, as_tensor
-from ..train import Callback, History, Run, register
-from .base import Array, Model, not_negative, sizes
-from .contrastive import Momentum, Steps, held_out_figures, momentum_ramp, require_probabilities
+from ..tensor import Tensor, as_tensor, tensor
+from ..train import Callback, History, register
+from .base import Array, Model, flag, not_negative, sizes
+from .contrastive import FIGURES, HELD_OUT_FIGURES, Momentum, Steps, check_steps, prepare, require_probabilities
 from .machine import Machine
 
-_SAMPLE_STREAM, _CHAIN_STREAM = 2**33 + 2, 2**33 + 3  # beyond the streams of Model
+_SAMPLE_STREAM, _CHAIN_STREAM, _MONITOR_STREAM = 2**33 + 2, 2**33 + 3, 2**33 + 4  # beyond the streams of Model
 
 
 @register
@@ -38,7 +38,7 @@ class RBM(Model):
     Attributes
     ----------
     chains : Tensor (n_chains, n_hidden), hidden states of the persistent chains, or None before the first gradient; a
-        checkpoint keeps them, the model's file does not
+        checkpoint and a copy keep them, the model's file does not
 
     References
     ----------
@@ -60,9 +60,8 @@ class RBM(Model):
     ) -> None:
         who = type(self).__name__
         n_visible, n_hidden = sizes([n_visible, n_hidden], who, "(n_visible, n_hidden)", 2)
-        (k,), (n_chains,) = sizes([k], who, "k", 1), sizes([n_chains], who, "n_chains", 1)
-        if not isinstance(persistent, bool):
-            raise ValueError(f"{who}: persistent is {persistent!r}, expected True or False")
+        k, n_chains = check_steps(k, f"{who}: k"), check_steps(n_chains, f"{who}: n_chains")
+        flag(who, persistent=persistent)
         not_negative(who, weight_std=weight_std)
         config = {
             "n_visible": n_visible,
@@ -76,7 +75,7 @@ class RBM(Model):
         }
         super().__init__(config, Machine(n_visible, n_hidden, weight_std), (n_visible,))
         self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
-        self.persistent = persistent
+        self.persistent = bool(persistent)
         self.chains: Tensor | None = None
         self.sample_generator = Generator(seed).split(_SAMPLE_STREAM)
         self.label = who  # what a fit's progress is called
@@ -98,6 +97,14 @@ class RBM(Model):
     @property
     def generators(self) -> dict[str, Generator]:
         return super().generators | {"sample": self.sample_generator}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"chains": None if self.chains is None else self.chains.numpy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        chains = state.get("chains")
+        self.chains = None if chains is None else tensor(chains)
 
     # --- learning ---
 
@@ -147,7 +154,7 @@ class RBM(Model):
         Parameters
         ----------
         x : (n, n_visible), values in [0, 1]
-        y : ignored, for the sake of pipelines
+        y : ignored
         epochs, batch_size, optimizer, schedule, callbacks, progress, shuffle, resume, options :
             see `dlcore.models.fitting.FitOptions`
         lr : by default 0.05 for "sgd" and another optimizer's own
@@ -178,47 +185,40 @@ class RBM(Model):
         held = None if validation_data is None else self._check(validation_data, "fit: validation_data")
         if held is not None and held.shape[0] == 0:
             raise ValueError("fit: validation_data has no cases")
-        not_negative("fit", weight_decay=weight_decay)
-        batch_size = train.check_batch_size(batch_size, data.shape[0])
-        batches = -(-data.shape[0] // batch_size)
-        ramp = momentum_ramp(momentum, optimizer)
-        if ramp is not None:
-            options["momentum"] = max(ramp)  # makes SGD keep a velocity
-        total = epochs * batches if isinstance(epochs, int) else 0  # Run says what is wrong with another
-        if lr is None and optimizer == "sgd":
-            lr = 0.05
-        made = train.make_optimizer(optimizer, self.trained_parameters, lr, options, schedule, total)
-        chains = self._chains()
-        state = {} if chains is None else {"chains": chains}
-        run = Run(self, epochs, made, self.generators, state, batches)
-        run.label = self.label
-        machine, generator = self.machine, self.fit_generator
-        biased_start = init_visible_bias and not machine.visible_bias.numpy().any()
-        steps = Steps(
-            machine, data, batch_size, made, self.k, chains, generator, ramp, weight_decay, shuffle, biased_start
+        run, batch_size, ramp = prepare(
+            self, data.shape[0], epochs, batch_size, optimizer, lr, schedule, momentum, weight_decay, shuffle, options
         )
+        run.label, run.figures = self.label, [*FIGURES, *(HELD_OUT_FIGURES if held is not None else ()), "seconds"]
+        chains, optimizer_of_run = self._chains(), run.optimizer
+        assert optimizer_of_run is not None
+        run.state = {} if chains is None else {"chains": chains}
+        steps = Steps(
+            self.machine, data, held, batch_size, optimizer_of_run, self.k, chains, self.fit_generator,
+            Generator(self.config["seed"]).split(_MONITOR_STREAM), ramp, float(weight_decay), shuffle,
+            bool(init_visible_bias) and not self.machine.visible_bias.numpy().any(),
+        )  # fmt: skip
+        return train.run_epochs(run, steps, callbacks, progress, resume)
 
-        def epoch(run: Run) -> dict[str, float]:
-            figures = steps(run)
-            return figures if held is None else figures | held_out_figures(machine, data, held, generator)
-
-        return train.run_epochs(run, epoch, callbacks, progress, resume)
+    def fit_transform(self, x: Any, y: Any = None, **arguments: Any) -> Array:
+        """The features of `transform` of the cases that `fit` has learned from, with the arguments of `fit`."""
+        self.fit(x, y, **arguments)
+        return self.transform(x)
 
     # --- using ---
 
     def transform(self, x: Any, batch_size: int = 1024) -> Array:
         """p(h = 1 | v) of cases (n, n_visible): features (n, n_hidden)."""
-        return train.map_batches(self.machine, self._check(x, "transform"), batch_size)
+        return self.map_batches(self.machine, self._check(x, "transform"), batch_size)
 
     def inverse_transform(self, h: Any, batch_size: int = 1024) -> Array:
         """p(v = 1 | h) of hidden states or probabilities (n, n_hidden): (n, n_visible)."""
         machine = self.machine
-        return train.map_batches(machine.visible, self._hidden(h, "inverse_transform"), batch_size)
+        return self.map_batches(machine.visible, self._hidden(h, "inverse_transform"), batch_size)
 
     def reconstruct(self, x: Any, batch_size: int = 1024) -> Array:
         """p(v = 1 | h) with h = p(h = 1 | x), (n, n_visible): there and back without sampling."""
         machine = self.machine
-        return train.map_batches(lambda v: machine.visible(machine(v)), self._check(x, "reconstruct"), batch_size)
+        return self.map_batches(lambda v: machine.visible(machine(v)), self._check(x, "reconstruct"), batch_size)
 
     def gibbs(self, v: Any, k: int = 1) -> Array:
         """A sample of v (n, n_visible) after k >= 1 steps v → h → v of Gibbs sampling."""
@@ -235,7 +235,7 @@ class RBM(Model):
         """
         (n,) = sizes([n], "sample", "n", 1)
         machine, generator = self.machine, self.sample_generator
-        check_steps(steps, "sample: steps")
+        steps = check_steps(steps, "sample: steps")
         if start is None:
             off = ops.zeros((n, self.n_hidden), self.dtype)
             v = machine.sample_visible(off, generator)
@@ -278,10 +278,3 @@ class RBM(Model):
             raise ValueError(f"{who}: h has shape {states.shape}, expected (n, {self.n_hidden})")
         require_probabilities(states, who, "h")
         return states
-
-
-def check_steps(k: Any, name: str) -> int:
-    """A number of Gibbs steps as an int; ValueError unless it is one."""
-    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k < 2**31:
-        raise ValueError(f"{name} is {k!r}, expected an integer from 1 to 2**31 - 1")
-    return int(k)

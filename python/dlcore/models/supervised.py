@@ -43,7 +43,7 @@ class Supervised(Model):
         if output in ("softmax", "svm") and outputs < 2:
             raise ValueError(f"{who}: output {output!r} has {outputs} class, expected at least 2")
         self.outputs, self.output = outputs, output
-        self.weight_decay, self.l1 = weight_decay, l1
+        self.weight_decay, self.l1 = float(weight_decay), float(l1)
 
     def objective(self, x: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean loss of a batch plus the penalties: what `fit` makes small.
@@ -91,7 +91,8 @@ class Supervised(Model):
         y : labels (n,) in [0, outputs) for "softmax" and "svm"; values (n, outputs), or (n,) for one output, in [0, 1]
             for "sigmoid" and real for "identity"
         validation_data : (x, y) whose loss, and accuracy for classifiers, is reported after each epoch
-        sample_weight : (n,) numbers >= 0; scaled to a mean of 1
+        sample_weight : (n,) numbers >= 0; scaled to a mean of 1. With validation_fraction each of the two parts is
+            scaled by itself, and the held-out one's figures are weighted means
         epochs, batch_size, optimizer, lr, schedule, validation_fraction, early_stopping, callbacks, progress, \
 shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
 
@@ -121,7 +122,8 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
             epochs, batch_size, optimizer, lr, schedule, validation_fraction, early_stopping, callbacks, progress,
             shuffle, resume, options,
         )  # fmt: skip
-        return fit_network(self, data, validation, fit, self.objective, self._figures)
+        weighted = sample_weight is not None
+        return fit_network(self, data, validation, fit, self.objective, self._figures, weighted=weighted)
 
     def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
         cases = self.as_cases(x, who)
@@ -135,12 +137,14 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         scores = self.network.forward(x)
         found = {"loss": self.head.loss(scores, target, weight).item()}
         if self.head.classifies:
-            found["accuracy"] = self.head.score(scores.numpy(), target.numpy())
+            found["accuracy"] = self.head.accuracy(
+                scores.numpy(), target.numpy(), None if weight is None else weight.numpy()
+            )
         return found
 
     def decision_function(self, x: Any, batch_size: int = 1024) -> Array:
         """The scores (n, outputs), before the softmax or sigmoid; computed `batch_size` cases at a time."""
-        return train.map_batches(self.network, self.as_cases(x, "predict"), batch_size)
+        return self.map_batches(self.network, self.as_cases(x, "predict"), batch_size)
 
     def predict(self, x: Any, batch_size: int = 1024) -> Array:
         """Labels (n,) int32 for "softmax" and "svm"; 0 or 1 for each output for "sigmoid"; the values for "identity".
@@ -160,7 +164,7 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         link = {"softmax": ops.softmax, "sigmoid": ops.sigmoid}.get(self.output)
         if link is None:
             raise ValueError(f"predict_proba: the output is {self.config['output']!r}, which gives no probabilities")
-        return train.map_batches(lambda cases: link(self.network(cases)), self.as_cases(x, "predict_proba"), batch_size)
+        return self.map_batches(lambda cases: link(self.network(cases)), self.as_cases(x, "predict_proba"), batch_size)
 
     def score(self, x: Any, y: Any, batch_size: int = 1024) -> float:
         """Share of right predictions; R² (mean over the outputs) for "identity"."""
@@ -170,4 +174,5 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
             raise ValueError(f"score: x has {cases.shape[0]} cases, y has {target.shape[0]}")
         if cases.shape[0] == 0:
             raise ValueError("score: there are no cases")
-        return self.head.score(train.map_batches(self.network, cases, batch_size), target.numpy())
+        require_finite(cases, "score", "x")
+        return self.head.score(self.map_batches(self.network, cases, batch_size), target.numpy())

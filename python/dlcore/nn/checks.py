@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..ops import ACTIVATIONS
 from ..ops.conv import Pair, pair
+
+
+def float_type(dtype: Any) -> str | None:
+    """ "float32" or "float64", given as anything that NumPy takes for a dtype; None for what is neither."""
+    try:
+        name = None if dtype is None else np.dtype(dtype).name
+    except (TypeError, ValueError):
+        return None
+    return name if name in ("float32", "float64") else None
 
 
 def require_positive(owner: str, **sizes: int) -> None:

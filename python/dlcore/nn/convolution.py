@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..ops.activation import PARAMETERS
 from ..ops.conv import Pair
@@ -123,6 +125,8 @@ class _Pool(Module):
         self.kernel_size = check(kernel_size, f"{owner}: kernel_size", 1)
         self.stride = self.kernel_size if stride is None else check(stride, f"{owner}: stride", 1)
         self.padding = check(padding, f"{owner}: padding", 0)
+        if (2 * np.asarray(self.padding) > self.kernel_size).any():
+            raise ValueError(f"{owner}: padding is {padding!r}, expected at most half of kernel_size {kernel_size!r}")
 
     def forward(self, x: Tensor) -> Tensor:
         return type(self).function(x, self.kernel_size, self.stride, self.padding)  # type: ignore[no-any-return]

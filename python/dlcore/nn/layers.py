@@ -80,7 +80,7 @@ class Dropout(Module):
         super().__init__()
         if not is_number(p) or not 0 <= p < 1:
             raise ValueError(f"Dropout: p is {p!r}, expected 0 <= p < 1")
-        self.p = p
+        self.p = float(p)
         self.generator = Generator(0)
 
     def seed_noise(self, generator: Generator) -> None:
@@ -123,7 +123,7 @@ class Sequential(Module):
         for i, layer in enumerate(layers):
             if not isinstance(layer, Module):
                 raise TypeError(f"Sequential: argument {i} is a {type(layer).__name__}, expected a Module")
-        self.layers = list(layers)
+        self.layers = tuple(layers)  # another tuple may be assigned; a list could be changed behind the layout's back
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:

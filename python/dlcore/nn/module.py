@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from .. import ops
 from ..ops import Generator
 from ..tensor import Tensor, as_tensor
+from .checks import float_type
 from .initializers import Initializer
 from .parameters import Parameters
 
@@ -31,9 +32,11 @@ class Module:
     A subclass declares parameters in ``__init__`` with :meth:`declare` and computes in :meth:`forward`. The parameters
     of a whole tree of modules are laid out in one vector by :meth:`build`, which the first use of :attr:`parameters` or
     the first call does with seed 0; after that each declared name is an attribute holding a view.
+
+    A module begins in training mode, in which layers such as dropout are at work; :meth:`eval` leaves it.
     """
 
-    training: bool = False
+    training: bool = True
 
     def __init__(self) -> None:
         self._format = FORMAT
@@ -79,7 +82,7 @@ class Module:
         for name, child in self.children():
             yield from child._walk(f"{path}.{name}" if path else name, seen)
 
-    def build(self: Self, seed: int = 0, dtype: str | None = None) -> Self:
+    def build(self: Self, seed: int = 0, dtype: Any = None) -> Self:
         """Lay out all parameters in one vector; those that have no value yet are initialised from `seed`.
 
         A module that is laid out already, in the asked dtype, stays as it is; where one is laid out again, with other
@@ -88,14 +91,15 @@ class Module:
         Parameters
         ----------
         seed : int in [0, 2⁶⁴)
-        dtype : "float32" or "float64", optional
+        dtype : float32 or float64, by name or as NumPy's types, optional
             By default that of the existing values, else float32.
         """
         owners = self._owners()
         existing = [module.__dict__[name] for _, module, name in owners if name in module.__dict__]
-        kind = dtype or (existing[0].array.dtype if existing else "float32")
-        if kind not in ("float32", "float64"):
-            raise TypeError(f"build: dtype is {kind!r}, expected 'float32' or 'float64'")
+        default = existing[0].array.dtype if existing else "float32"
+        kind = float_type(default if dtype is None else dtype)
+        if kind is None:
+            raise TypeError(f"build: dtype is {dtype!r}, expected 'float32' or 'float64'")
         if self._is_settled(owners, kind):
             return self
         parameters = Parameters({path: module._declarations[name].shape for path, module, name in owners}, kind)

@@ -28,6 +28,9 @@ class Parameters(Mapping[str, Tensor]):
     storage : Tensor, the vector that the named tensors are views of; writing to it changes them
     """
 
+    __eq__ = object.__eq__  # a mapping's would compare tensors, which is done elementwise
+    __hash__ = object.__hash__
+
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: str = "float32") -> None:
         self._shapes = dict(shapes)
         self._offsets: dict[str, int] = {}

@@ -17,6 +17,11 @@ def is_number(x: object) -> bool:
     return isinstance(x, (int, float, np.integer, np.floating)) and not isinstance(x, bool)
 
 
+def is_integer(x: object) -> bool:
+    """Whether x is an integer of Python or NumPy, and no boolean."""
+    return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
+
+
 def full(shape: tuple[int, ...], value: float, dtype: Any = "float32") -> Tensor:
     """A tensor of one value."""
     return Tensor(_device.cpu.full(shape, value, np.dtype(dtype).name))

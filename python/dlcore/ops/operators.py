@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..tensor import Operand, Tensor
+import numpy as np
+
+from ..tensor import Operand, Tensor, float64, int32, tensor
 from . import elementwise as e
+from .comparison import equal, greater, greater_equal
+from .creation import cast, is_number
 from .matmul import matmul
 from .movement import getitem, reshape, transpose
 from .reduce import mean, sum
@@ -16,6 +20,23 @@ def _swapped(op: Any) -> Any:
         return op(a, b)  # type: ignore[no-any-return]
 
     return operator
+
+
+def _comparison(compare: Any) -> Any:
+    def operator(a: Tensor, b: Operand) -> Any:
+        if not isinstance(b, (Tensor, np.ndarray, list, tuple, bool)) and not is_number(b):
+            return NotImplemented  # == and != are then those of objects, the others a TypeError
+        if a.dtype == int32 and (not isinstance(b, Tensor) or b.dtype == int32):  # exact in float64
+            b = cast(b, float64) if isinstance(b, Tensor) else tensor(b, float64)
+            return cast(compare(cast(a, float64), b), int32)
+        return compare(a, b)
+
+    return operator
+
+
+def _not_equal(a: Tensor, b: Operand) -> Tensor:
+    same = equal(a, b)
+    return Tensor(same.array.device.equal(same.array, same.array.device.full((), 0, same.array.dtype)))
 
 
 def install() -> None:
@@ -35,6 +56,12 @@ def install() -> None:
         "__rmatmul__": _swapped(matmul),
         "__neg__": e.negative,
         "__abs__": e.abs,
+        "__eq__": _comparison(equal),
+        "__ne__": _comparison(_not_equal),
+        "__lt__": _comparison(_swapped(greater)),
+        "__le__": _comparison(_swapped(greater_equal)),
+        "__gt__": _comparison(greater),
+        "__ge__": _comparison(greater_equal),
         "__getitem__": getitem,
         "reshape": reshape,
         "sum": sum,

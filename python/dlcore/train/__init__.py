@@ -7,8 +7,8 @@ from .history import History, format_record
 from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, rows, run_epochs
 from .progress import progress_callback
 from .run import Run
-from .setup import OPTIMIZERS, LearningRate, OptimizerLike, check_batch_size, make_optimizer
-from .store import load, register, restore_generators, save
+from .setup import OPTIMIZERS, LearningRate, OptimizerLike, check_batch_size, fit_settings, make_optimizer
+from .store import register, restore_generators, save
 
 __all__ = [
     "OPTIMIZERS",
@@ -25,9 +25,9 @@ __all__ = [
     "batch_hooks",
     "batches",
     "check_batch_size",
+    "fit_settings",
     "format_record",
     "gradient_epoch",
-    "load",
     "load_file",
     "make_optimizer",
     "map_batches",

@@ -8,7 +8,7 @@ from ..optim import EMA
 from ..optim.optimizer import Value
 from ..optim.ranges import UNIT, require
 from ..optim.schedules import Plateau
-from .callbacks import Callback
+from .callbacks import Callback, default_mode, require_figure
 from .run import Run
 
 
@@ -20,7 +20,8 @@ class ReduceLROnPlateau(Callback):
     Parameters
     ----------
     monitor : name of a figure in the history
-    factor, patience, threshold, threshold_mode, cooldown, mode : see `dlcore.optim.schedules.Plateau`
+    factor, patience, threshold, threshold_mode, cooldown : see `dlcore.optim.schedules.Plateau`
+    mode : "min" or "max", which values are better; by default "max" for names that end in "accuracy", else "min"
     min_factor : number in [0, 1], below which the product of the factors does not fall
     """
 
@@ -33,29 +34,33 @@ class ReduceLROnPlateau(Callback):
         threshold_mode: str = "rel",
         cooldown: int = 0,
         min_factor: float = 0.0,
-        mode: str = "min",
+        mode: str | None = None,
     ) -> None:
+        if not isinstance(monitor, str):
+            raise ValueError(f"ReduceLROnPlateau: monitor is {monitor!r}, expected the name of a figure")
+        mode = default_mode(monitor) if mode is None else mode
         self.monitor = monitor
         try:
             self.plateau = Plateau(1.0, factor, patience, threshold, threshold_mode, cooldown, min_factor, mode)
         except ValueError as error:
             text = str(error).replace("Plateau", "ReduceLROnPlateau").replace("min_lr", "min_factor")
             raise ValueError(text) from None
-        self._resumed = False
 
-    def on_train_begin(self, run: Run) -> None:
+    def check(self, run: Run) -> None:
+        if run.figures is not None:
+            require_figure("ReduceLROnPlateau", self.monitor, run.figures)
         if run.optimizer is None or not run.optimizer.follows_lr:
             name = "this fit" if run.optimizer is None else type(run.optimizer).__name__
             raise ValueError(f"ReduceLROnPlateau: {name} has no learning rate to reduce")
-        if not self._resumed:  # a second fit starts afresh
+
+    def on_train_begin(self, run: Run) -> None:
+        if all(callback is not self for callback in run.restored):  # a second fit starts afresh
             self.plateau.reset()
-        self._resumed = False
+        assert run.optimizer is not None
         run.optimizer.lr_factor = self.plateau(0)
 
     def on_epoch_end(self, run: Run) -> None:
-        if self.monitor not in run.history.last:
-            names = ", ".join(run.history.names)
-            raise ValueError(f"ReduceLROnPlateau: monitor is {self.monitor!r}, the history has {names}")
+        require_figure("ReduceLROnPlateau", self.monitor, run.history.last)
         assert run.optimizer is not None
         self.plateau.observe(run.history.last[self.monitor])
         run.optimizer.lr_factor = self.plateau(0)
@@ -63,9 +68,11 @@ class ReduceLROnPlateau(Callback):
     def state_dict(self) -> dict[str, Any]:
         return self.plateau.state_dict()
 
+    def check_state(self, saved: dict[str, Any], run: Run, epoch: int) -> None:
+        self.plateau.check_state_dict(saved)
+
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         self.plateau.load_state_dict(saved)
-        self._resumed = True
 
 
 class AverageWeights(Callback):
@@ -95,11 +102,13 @@ class AverageWeights(Callback):
         return self._ema
 
     def on_train_begin(self, run: Run) -> None:
-        parameters = run.model.parameters if run.optimizer is None else run.optimizer.parameters
-        self._ema = EMA(parameters, self.decay)
-        if self._saved is not None:
+        self._ema = self._fresh(run)
+        if self._saved is not None and any(callback is self for callback in run.restored):
             self._ema.load_state_dict(self._saved)
         self._saved = None
+
+    def _fresh(self, run: Run) -> EMA:
+        return EMA(run.model.parameters if run.optimizer is None else run.optimizer.parameters, self.decay)
 
     def on_batch_end(self, run: Run) -> None:
         self.ema.update()
@@ -110,6 +119,11 @@ class AverageWeights(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         return {} if self._ema is None else self._ema.state_dict()
+
+    def check_state(self, saved: dict[str, Any], run: Run, epoch: int) -> None:
+        if set(saved) != {"updates", "average"}:
+            raise ValueError("AverageWeights: the saved state lacks its updates or its average")
+        self._fresh(run).check_state_dict(saved)
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         if set(saved) != {"updates", "average"}:

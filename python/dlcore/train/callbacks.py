@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import device
+from ..ops.creation import is_integer, is_number
 from .resume import save_run
 from .run import Run
 
@@ -18,6 +20,9 @@ class Callback:
 
     What a callback must remember across a resumed fit it returns from `state_dict`.
     """
+
+    def check(self, run: Run) -> None:
+        """Before the fit changes anything: ValueError or OSError where this callback cannot serve the run."""
 
     def on_train_begin(self, run: Run) -> None:
         """Before the first epoch (after the state of a resumed run was restored)."""
@@ -40,6 +45,20 @@ class Callback:
         if saved:
             raise ValueError(f"{type(self).__name__}: cannot restore {sorted(saved)}")
 
+    def check_state(self, saved: dict[str, Any], run: Run, epoch: int) -> None:
+        """Before a resumed run changes anything: ValueError unless `saved`, after so many epochs, can be restored."""
+
+
+def default_mode(monitor: str) -> str:
+    """Which values of a figure are better: "max" for names that end in "accuracy", else "min"."""
+    return "max" if monitor.endswith("accuracy") else "min"
+
+
+def require_figure(owner: str, monitor: str, names: Iterable[str]) -> None:
+    """Raise a ValueError unless the figure is one of those that a history has."""
+    if monitor not in names:
+        raise ValueError(f"{owner}: monitor is {monitor!r}, the history has {', '.join(names)}")
+
 
 class EarlyStopping(Callback):
     """Stop when a figure has not improved for `patience` epochs in a row.
@@ -50,7 +69,7 @@ class EarlyStopping(Callback):
     patience : int >= 1
     min_delta : float >= 0, by how much a value must be better to count
     restore_best : whether the fit ends with the parameters of the best epoch, stopped early or not
-    mode : "min" or "max", which values are better
+    mode : "min" or "max", which values are better; by default "max" for names that end in "accuracy", else "min"
 
     References
     ----------
@@ -63,11 +82,14 @@ class EarlyStopping(Callback):
         patience: int = 5,
         min_delta: float = 0.0,
         restore_best: bool = True,
-        mode: str = "min",
+        mode: str | None = None,
     ) -> None:
-        if not isinstance(patience, int) or isinstance(patience, bool) or patience < 1:
+        if not isinstance(monitor, str):
+            raise ValueError(f"EarlyStopping: monitor is {monitor!r}, expected the name of a figure")
+        mode = default_mode(monitor) if mode is None else mode
+        if not is_integer(patience) or patience < 1:
             raise ValueError(f"EarlyStopping: patience is {patience!r}, expected an integer >= 1")
-        if isinstance(min_delta, bool) or not isinstance(min_delta, (int, float)) or not 0 <= min_delta < math.inf:
+        if not is_number(min_delta) or not 0 <= min_delta < math.inf:
             raise ValueError(f"EarlyStopping: min_delta is {min_delta!r}, expected a finite number >= 0")
         if mode not in ("min", "max"):
             raise ValueError(f"EarlyStopping: mode is {mode!r}, expected 'min' or 'max'")
@@ -76,19 +98,19 @@ class EarlyStopping(Callback):
         self.best_epoch = -1  # counted from 0; -1 before the first
         self.best_value = math.inf if mode == "min" else -math.inf
         self._best: Any = None  # a device copy of θ
-        self._resumed = False
+
+    def check(self, run: Run) -> None:
+        if run.figures is not None:
+            require_figure("EarlyStopping", self.monitor, run.figures)
 
     def on_train_begin(self, run: Run) -> None:
-        if not self._resumed:  # a second fit starts afresh
+        if all(callback is not self for callback in run.restored):  # a second fit starts afresh
             self.best_epoch = -1
             self.best_value = math.inf if self.mode == "min" else -math.inf
             self._best = None
-        self._resumed = False
 
     def on_epoch_end(self, run: Run) -> None:
-        if self.monitor not in run.history.last:
-            names = ", ".join(run.history.names)
-            raise ValueError(f"EarlyStopping: monitor is {self.monitor!r}, the history has {names}")
+        require_figure("EarlyStopping", self.monitor, run.history.last)
         value = run.history.last[self.monitor]
         gain = self.best_value - value if self.mode == "min" else value - self.best_value
         if gain > self.min_delta:
@@ -114,6 +136,23 @@ class EarlyStopping(Callback):
             state["best"] = self._best.numpy()
         return state
 
+    def check_state(self, saved: dict[str, Any], run: Run, epoch: int) -> None:
+        found, value, best = saved.get("best_epoch"), saved.get("best_value"), saved.get("best")
+        if not isinstance(found, int) or isinstance(found, bool) or (found >= 0 and not isinstance(value, float)):
+            raise ValueError("EarlyStopping: the saved state lacks its best epoch and value")
+        if not -1 <= found < epoch:
+            raise ValueError(f"EarlyStopping: the best epoch is {found} of {epoch}")
+        if isinstance(value, float) and math.isnan(value):
+            raise ValueError("EarlyStopping: the best value is nan")
+        theta = run.model.parameters.storage
+        if best is None:
+            if self.restore_best and found >= 0:
+                raise ValueError("EarlyStopping: the saved state lacks the best parameters")
+        elif not isinstance(best, np.ndarray) or best.shape != theta.shape or best.dtype != theta.dtype:
+            raise ValueError("EarlyStopping: the best parameters have another shape or dtype than this model's")
+        elif not np.isfinite(best).all():
+            raise ValueError("EarlyStopping: the best parameters are not finite")
+
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         epoch, value = saved.get("best_epoch"), saved.get("best_value")
         if not isinstance(epoch, int) or (epoch >= 0 and not isinstance(value, float)):
@@ -123,13 +162,15 @@ class EarlyStopping(Callback):
         self.best_epoch = epoch
         if epoch >= 0:
             self.best_value = float(saved["best_value"])
-        self._resumed = True
 
 
 class Checkpoint(Callback):
     """Save the model and the whole state of its fit every so many epochs, and after the last.
 
-    The file replaces the previous one in one step, so a kill or a full disk never costs the last checkpoint.
+    It is called after the other callbacks, and once more where these change the parameters at the end of the fit (as
+    `EarlyStopping` does, which restores the best), so that the file's model is the one that the fit leaves. The file
+    replaces the previous one in one step, so a kill or a full disk never costs the last checkpoint.
+
     ``fit(..., resume=path)`` goes on from it to the bits of an undisturbed run; `dlcore.load(path)` gives the model.
 
     Parameters
@@ -139,14 +180,20 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: str | Path, every: int = 1) -> None:
-        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+        if not is_integer(every) or every < 1:
             raise ValueError(f"Checkpoint: every is {every!r}, expected an integer >= 1")
         self.path, self.every = Path(path), every
 
-    def on_train_begin(self, run: Run) -> None:
+    def check(self, run: Run) -> None:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"Checkpoint: there is no folder {str(self.path.parent)!r}")
+        if self.path.is_dir():
+            raise IsADirectoryError(f"Checkpoint: {str(self.path)!r} is a folder")
 
     def on_epoch_end(self, run: Run) -> None:
         if run.epoch % self.every == 0 or run.is_last_epoch:
+            save_run(self.path, run)
+
+    def on_train_end(self, run: Run) -> None:
+        if run.is_changed_at_the_end():
             save_run(self.path, run)

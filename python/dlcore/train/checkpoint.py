@@ -7,6 +7,7 @@ and never runs code.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -170,9 +171,9 @@ def _is_same(descriptor: int, path: Path) -> bool:
 
 def _remove_stale(target: Path) -> None:
     """Remove the temporary files for `target` whose writers are dead."""
-    prefix = f".{target.name}."
+    ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9]+-[0-9a-f]{{8}}\.tmp")
     with os.scandir(target.parent) as found:
-        names = [entry.name for entry in found if entry.name.startswith(prefix) and entry.name.endswith(".tmp")]
+        names = [entry.name for entry in found if ours.fullmatch(entry.name)]
     for name in names:
         with suppress(OSError):
             descriptor = os.open(target.with_name(name), os.O_RDWR)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..ops.creation import is_number
+
 Record = dict[str, float]
 
 
@@ -34,7 +36,7 @@ class History:
             If a figure is not a number.
         """
         for name, value in record.items():
-            if not isinstance(value, (int, float)) or isinstance(value, bool):
+            if not is_number(value):
                 raise TypeError(f"History: {name} is {value!r}, expected a number")
         self.records.append({str(name): float(value) for name, value in record.items()})
 

@@ -13,6 +13,7 @@ import numpy as np
 from .. import ops
 from ..autodiff import value_and_grad
 from ..ops import Generator
+from ..ops.creation import is_integer
 from ..optim import BatchMinimizer
 from ..tensor import Tensor
 from .callbacks import Callback, Checkpoint
@@ -33,6 +34,7 @@ def run_epochs(
     callbacks: Iterable[Callback] = (),
     progress: bool | None = None,
     resume: str | os.PathLike[str] | None = None,
+    begin: Callable[[], object] | None = None,
 ) -> History:
     """Call `epoch` until ``run.epochs`` are done or a callback stops, and keep the model whole whatever happens.
 
@@ -44,6 +46,7 @@ def run_epochs(
     callbacks : checkpoints are called after the others, so that they save what the others have seen
     progress : see `dlcore.train.progress_callback`
     resume : checkpoint file to go on from; ``run.epochs`` counts its epochs too
+    begin : called when everything has been checked, before the first epoch, unless the run is resumed
 
     Returns
     -------
@@ -56,6 +59,8 @@ def run_epochs(
     KeyboardInterrupt and whatever else a step or callback raises
         The parameters are those after the last complete step, or as above where they are not finite.
     """
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"fit: callbacks is {callbacks!r}, expected a list of Callback")
     given = list(callbacks)
     for callback in given:
         if not isinstance(callback, Callback):
@@ -64,8 +69,12 @@ def run_epochs(
     run.callbacks = sorted(given, key=lambda callback: isinstance(callback, Checkpoint))
     if shown is not None:
         run.callbacks.append(shown)
+    for callback in run.callbacks:
+        callback.check(run)
     if resume is not None:
         restore_run(resume, run)
+    elif begin is not None:
+        begin()
     theta = run.model.parameters.storage
     finite = Tensor(theta.array.copy())
     run.model.history = run.history
@@ -85,6 +94,7 @@ def run_epochs(
             run.history.append(figures | {"seconds": time.perf_counter() - started})
             for callback in run.callbacks:
                 callback.on_epoch_end(run)
+        run.last = theta.array.copy()
         for callback in run.callbacks:
             callback.on_train_end(run)
     except FloatingPointError as error:
@@ -207,7 +217,7 @@ def average(
 
 def map_batches(function: Callable[[Tensor], Tensor], x: Tensor, batch_size: int = 1024) -> np.ndarray[Any, Any]:
     """``function(x)`` as a NumPy array, computed `batch_size` rows at a time to bound the memory it takes."""
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+    if not is_integer(batch_size) or batch_size < 1:
         raise ValueError(f"predict: batch_size is {batch_size!r}, expected a positive integer")
     cases = x.shape[0]
     if cases <= batch_size:

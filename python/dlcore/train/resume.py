@@ -13,6 +13,8 @@ from .header import Array, Header
 from .run import Run
 from .store import TRAINING, check_model, model_content, parameter_tensors, restore_generators, stored_history
 
+MAX_STEPS = 2**53  # of an optimizer: integers up to here are exact as the float64 that corrections of bias take
+
 
 def save_run(path: str | os.PathLike[str], run: Run) -> None:
     """Write the model and everything that the next epoch depends on; `dlcore.load` reads the same file as a model."""
@@ -25,6 +27,8 @@ def save_run(path: str | os.PathLike[str], run: Run) -> None:
             tensors[f"{TRAINING}optimizer/{name}"] = array
     for name, tensor in run.state.items():
         tensors[f"{TRAINING}state/{name}"] = tensor.numpy()
+    if run.is_changed_at_the_end():  # the file's model is what the fit leaves, more epochs go on from here
+        tensors[f"{TRAINING}theta"] = run.last.numpy()
     callbacks: list[dict[str, Any]] = []
     for callback in run.callbacks:
         state = callback.state_dict()
@@ -43,6 +47,7 @@ def save_run(path: str | os.PathLike[str], run: Run) -> None:
         "optimizer": None if optimizer is None else [type(optimizer).__name__, counts],
         "generators": {name: [g.key, g.step] for name, g in run.generators.items()},
         "callbacks": callbacks,
+        "settings": run.settings,
     }
     save_file(path, tensors, metadata)
 
@@ -53,7 +58,8 @@ def restore_run(path: str | os.PathLike[str], run: Run) -> None:
     Raises
     ------
     ValueError
-        For a damaged file, one without a training state, or one of another model, optimizer or number of epochs.
+        For a damaged file, one without a training state, one of a fit with other arguments or data of another size, or
+        one with more epochs.
     """
 
     def check(header: Header) -> None:
@@ -79,6 +85,7 @@ def _training(metadata: dict[str, Any]) -> dict[str, Any]:
         "optimizer": (list, type(None)),
         "generators": dict,
         "callbacks": list,
+        "settings": dict,
     }
     for name, kind in kinds.items():
         if name not in saved or not isinstance(saved[name], kind) or isinstance(saved[name], bool):
@@ -95,6 +102,7 @@ def _below(tensors: dict[str, Array], prefix: str) -> dict[str, Array]:
 def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> None:
     saved = _training(metadata)
     optimizer_state = _check_optimizer(saved["optimizer"], _below(tensors, f"{TRAINING}optimizer/"), run)
+    _check_settings(saved["settings"], run)
     state = _below(tensors, f"{TRAINING}state/")
     _check_same("state", {name: (x.shape, x.dtype) for name, x in state.items()},
                 {name: (x.shape, x.dtype) for name, x in run.state.items()})  # fmt: skip
@@ -102,16 +110,37 @@ def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> N
     history = stored_history(tensors)
     if len(history) != saved["epoch"]:
         raise ValueError(f"its history has {len(history)} epochs, expected {saved['epoch']}")
+    last = tensors.get(f"{TRAINING}theta")
+    theta = run.model.parameters.storage
+    if last is not None and (last.shape != theta.shape or last.dtype != theta.dtype or not np.isfinite(last).all()):
+        raise ValueError(f"its last parameters are not {theta.shape} finite numbers of {theta.dtype}")
     for callback, restored in matched:
-        callback.load_state_dict(restored)
+        callback.check_state(restored, run, saved["epoch"])
+    before = {name: (g.key, g.step) for name, g in run.generators.items()}
     restore_generators(saved["generators"], run.generators)
+    try:
+        for callback, restored in matched:
+            callback.load_state_dict(restored)
+    except BaseException:
+        restore_generators(before, run.generators)
+        raise
     # All checks are made; the rest is written.
+    run.restored = [callback for callback, _ in matched]
     run.model.parameters.assign(parameter_tensors(tensors))
+    if last is not None:
+        theta.array.assign(theta.array.device.from_numpy(np.ascontiguousarray(last)))
     if run.optimizer is not None:
         run.optimizer.load_state_dict(optimizer_state)
     for name, tensor in run.state.items():
         tensor.array.assign(tensor.array.device.from_numpy(np.ascontiguousarray(state[name])))
     run.epoch, run.stopped, run.history = saved["epoch"], saved["stopped"], history
+
+
+def _check_settings(saved: dict[str, Any], run: Run) -> None:
+    for name in dict.fromkeys([*saved, *run.settings]):
+        found, expected = saved.get(name), run.settings.get(name)
+        if found != expected:
+            raise ValueError(f"its {name} was {json.dumps(found)[:60]}, this fit's is {json.dumps(expected)[:60]}")
 
 
 def _check_same(what: str, found: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -130,8 +159,10 @@ def _check_optimizer(saved: list[Any] | None, state: dict[str, Array], run: Run)
         raise ValueError("the training state's optimizer is malformed")
     _check_same("optimizer state", {name: (x.shape, x.dtype) for name, x in sorted(state.items())},
                 {name: (x.shape, x.dtype) for name, x in sorted(run.optimizer.state.items())})  # fmt: skip
-    whole = saved[1] | {"state": state}
+    whole: dict[str, Any] = saved[1] | {"state": state}
     run.optimizer.check_state_dict(whole)
+    if whole["steps"] >= MAX_STEPS:
+        raise ValueError(f"its optimizer has made {whole['steps']} steps, at most 2**53 - 1 can be counted")
     return whole
 
 

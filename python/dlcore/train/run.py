@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..ops import Generator
+from ..ops.creation import is_integer
 from ..optim import Optimizer
 from ..tensor import Tensor
 from .history import History
@@ -24,6 +26,8 @@ class Run:
     generators : name -> generator, all those the fit draws from: a checkpoint keeps and restores them
     state : name -> tensor, what else the fit carries on (persistent chains): kept, and restored in place
     batches : int, batches in an epoch
+    settings : what else must be the same where the fit is resumed, in types that JSON holds
+    figures : the names that each epoch's record will have, where they are known before the first
 
     Attributes
     ----------
@@ -34,6 +38,8 @@ class Run:
     label : what the progress is called; the model's class
     callbacks : the callbacks of this fit, in the order in which they are called
     stopped : the reason to end before `epochs`, or None
+    restored : those of the callbacks whose state came from the checkpoint that the fit goes on from
+    last : device copy of θ after the last step, once no more follow: callbacks may change θ at the end
     """
 
     def __init__(
@@ -44,22 +50,28 @@ class Run:
         generators: dict[str, Generator] | None = None,
         state: dict[str, Tensor] | None = None,
         batches: int = 1,
+        settings: Mapping[str, Any] | None = None,
+        figures: Sequence[str] | None = None,
     ) -> None:
-        if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 0:
+        if not is_integer(epochs) or epochs < 0:
             raise ValueError(f"fit: epochs is {epochs!r}, expected an integer >= 0")
         self.model = model
         self.label = type(model).__name__
-        self.epochs = epochs
+        self.epochs = int(epochs)
         self.optimizer = optimizer
         self.generators = dict(generators or {})
         self.state = dict(state or {})
         self.batches = batches
+        self.settings = dict(settings or {})
+        self.figures = figures
         self.epoch = 0
         self.batch = 0
         self.batch_loss: Tensor | float = 0.0
         self.history = History()
         self.callbacks: list[Callback] = []
         self.stopped: str | None = None
+        self.restored: list[Callback] = []
+        self.last: Any = None
 
     def stop(self, reason: str) -> None:
         """End the fit after this epoch."""
@@ -69,3 +81,8 @@ class Run:
     def is_last_epoch(self) -> bool:
         """Whether no epoch follows the one that has just been finished."""
         return self.epoch >= self.epochs or self.stopped is not None
+
+    def is_changed_at_the_end(self) -> bool:
+        """Whether the callbacks' ``on_train_end`` have made θ another than that after the last step."""
+        theta = self.model.parameters.storage.array
+        return self.last is not None and self.last.numpy().tobytes() != theta.numpy().tobytes()

@@ -6,7 +6,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from ..nn import Parameters
+from ..ops.creation import is_integer
 from ..optim import (
     BATCH_METHODS,
     SGD,
@@ -84,6 +87,11 @@ def make_optimizer(
     given = dict(options or {})
     if schedule not in SCHEDULES:
         raise ValueError(f"fit: schedule is {schedule!r}, expected one of {', '.join(SCHEDULES)}")
+    if isinstance(optimizer, Optimizer):
+        raise ValueError(
+            f"fit: optimizer is the object {type(optimizer).__name__}, expected a name, or a function of the "
+            "parameters that returns one: optimizer=lambda parameters: Adam(parameters, ...)"
+        )
     if callable(optimizer):
         if lr is not None or given or schedule != "constant":
             raise ValueError("fit: optimizer is a function, which sets lr, the schedule and all options itself")
@@ -129,8 +137,41 @@ def check_batch_size(batch_size: Any, cases: int) -> int:
     ValueError
         Unless it is a positive integer and there are cases.
     """
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+    if not is_integer(batch_size) or batch_size < 1:
         raise ValueError(f"fit: batch_size is {batch_size!r}, expected a positive integer")
     if cases < 1:
         raise ValueError("fit: there are no cases to learn from")
-    return min(batch_size, cases)
+    return min(int(batch_size), cases)
+
+
+def fit_settings(
+    cases: int,
+    batch_size: int,
+    shuffle: bool,
+    optimizer: OptimizerLike,
+    lr: LearningRate | None = None,
+    options: Mapping[str, Any] | None = None,
+    schedule: str = "constant",
+) -> dict[str, Any]:
+    """What a resumed fit must have in common with the one it goes on from, in types that JSON holds.
+
+    Functions cannot be compared: of them is kept that they are some.
+    """
+    if not isinstance(shuffle, (bool, np.bool_)):
+        raise ValueError(f"fit: shuffle is {shuffle!r}, expected True or False")
+    found: dict[str, Any] = {"cases": cases, "batch_size": batch_size, "shuffle": bool(shuffle)}
+    if isinstance(optimizer, str):
+        found |= {"schedule": schedule, "lr": _plain(lr), "options": _plain(options or {})}
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return "a function" if callable(value) else type(value).__name__
