@@ -26,6 +26,7 @@ def percentages(text):
 
 def test_every_example_is_tested():
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "calculus.py",
         "rbm_samples.py",
         "dbn_digits.py",
         "training_loop.py",
@@ -34,6 +35,13 @@ def test_every_example_is_tested():
         "loss_curves.py",
         "minimize_paths.py",
     }
+
+
+def test_calculus(tmp_path):
+    text = run("calculus.py", tmp_path)
+    assert "  7  f = 0.000e+00" in text
+    assert "relu: a second derivative is asked for exactly at a kink" in text
+    assert "Beside it: [0. 0.]" in text
 
 
 def test_rbm_samples(tmp_path):

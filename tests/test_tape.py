@@ -58,6 +58,9 @@ def test_no_cycles_hold_memory() -> None:
         lambda: hessian(loss(model), model.parameters)(x),
         lambda: dlcore.hvp(loss(model))(x, x),
         lambda: dlcore.jvp(model)(x, x),
+        lambda: dlcore.gnvp(model)(x, x),
+        lambda: dlcore.jacobian(model, mode="forward")(x),
+        lambda: dlcore.hvp(lambda x: convolve(x), 0)(image, image),
     ]
     for call in calls:
         call()

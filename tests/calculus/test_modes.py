@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import dlcore.device
 import numpy as np
 import pytest
 from dlcore import (
@@ -133,6 +134,37 @@ def test_products_evaluate_once(rng: Rng, product: str) -> None:
     }
     calls[product]()
     assert f.calls == 1
+
+
+def test_products_cost_few_gradients(rng: Rng, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In multiplications of matrix products, which are the time of a large network: hvp ≤ 3 gradients, gnvp ≤ 2⅓."""
+    device, work = dlcore.device.cpu, [0]
+
+    def counting(name: str) -> Callable[..., Any]:
+        kernel = getattr(device, name)
+
+        def counted(a: Any, b: Any, *rest: Any, **options: Any) -> Any:
+            y = kernel(a, b, *rest, **options)
+            work[0] += y.size * round((a.size * b.size // y.size) ** 0.5)  # (m k)(k n) / (m n) = k²
+            return y
+
+        return counted
+
+    for name in ("matmul", "linear"):
+        monkeypatch.setattr(device, name, counting(name))
+    model = Sequential(Linear(20, 30, "relu"), Linear(30, 30, "tanh"), Linear(30, 5)).build(0, "float64")
+    x, v = rng.standard_normal((8, 20)), rng.standard_normal(model.parameters.size)
+
+    def cost(call: Callable[[], Any]) -> int:
+        work[0] = 0
+        call()
+        return work[0]
+
+    loss = lambda y: ops.mean(ops.square(y))  # noqa: E731
+    gradient = cost(lambda: grad(lambda x: loss(model(x)), model.parameters)(x))
+    assert gradient == 8 * (2 * 20 * 30 + 3 * 30 * 30 + 3 * 30 * 5)
+    assert cost(lambda: hvp(lambda x: loss(model(x)), model.parameters)(v, x)) <= 3 * gradient
+    assert cost(lambda: gnvp(model, loss, model.parameters)(v, x)) <= 7 * gradient // 3
 
 
 def test_directional_derivative(rng: Rng) -> None:
