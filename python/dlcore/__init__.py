@@ -7,21 +7,22 @@ __version__ = "0.1.0"
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import calculus, losses, nn, ops, optim, penalties
+from . import nn, ops
 from .autodiff import Tape, grad, is_recording, kinks, no_grad, stop_gradient, value_and_grad
-from .calculus import directional_derivative, gnvp, gradcheck, gradgradcheck, hessian, hvp, jacobian, jvp, vjp
 from .device import get_num_threads, memory_stats, release_cached_memory, set_num_threads
 from .ops import Generator
 from .tensor import Tensor, float32, float64, from_dlpack, int32, tensor
 
 if TYPE_CHECKING:
-    from . import data, models, plot, train
+    from . import calculus, data, losses, models, optim, penalties, plot, train
+    from .calculus import directional_derivative, gnvp, gradcheck, gradgradcheck, hessian, hvp, jacobian, jvp, vjp
     from .show import show_config
     from .train.store import load
 
-# Most of the import time would be theirs, for readers and file formats that a script may never touch.
-_AT_FIRST_USE = ("data", "models", "plot", "train")
-_OWNERS = {"load": "train.store", "show_config": "show"}
+# Most of the import time would be theirs, for methods, readers and file formats that a script may never touch.
+_AT_FIRST_USE = ("calculus", "data", "losses", "models", "optim", "penalties", "plot", "train")
+_CALCULUS = ("directional_derivative", "gnvp", "gradcheck", "gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "vjp")
+_OWNERS = {"load": "train.store", "show_config": "show"} | dict.fromkeys(_CALCULUS, "calculus")
 
 __all__ = [
     "Generator",
@@ -73,7 +74,9 @@ def __getattr__(name: str) -> Any:
     if name in _OWNERS:
         if name == "load":
             importlib.import_module(f"{__name__}.models")  # a file can name only the classes that these register
-        return getattr(importlib.import_module(f"{__name__}.{_OWNERS[name]}"), name)
+        value = getattr(importlib.import_module(f"{__name__}.{_OWNERS[name]}"), name)
+        globals()[name] = value  # the next access is an ordinary one
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
