@@ -117,7 +117,9 @@ EMULATOR = shutil.which("qemu-x86_64") or shutil.which("qemu-x86_64-static")
 
 @pytest.mark.slow
 @pytest.mark.skipif(EMULATOR is None, reason="needs qemu-user")
-@pytest.mark.parametrize(("processor", "expected"), [("Nehalem", "generic"), ("Haswell", "avx2")])
+@pytest.mark.parametrize(
+    ("processor", "expected"), [("Nehalem", "generic"), ("Haswell,-bmi2", "generic"), ("Haswell", "avx2")]
+)
 def test_an_older_processor_gets_a_module_that_it_can_run(processor: str, expected: str) -> None:
     code = """
         import numpy as np, dlcore
