@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -94,6 +95,23 @@ def test_the_figures_of_given_weights():
         assert found.standard_error == pytest.approx(np.std(w, ddof=1) / 3 / 2, rel=1e-12)
         assert found.ess == pytest.approx(12**2 / 46, rel=1e-12)
         assert (found.steps, found.reverse) == (5, reverse)
+
+
+def test_small_steps_lose_no_digits_in_float32(device):
+    """log w of 1000 steps of 10⁻⁴ against the terms in float64 of the states that the chains went through."""
+    rbm = drawn(40, 30, spread=0.5, dtype="float32")
+    w, b, c = (value.array for _, value in rbm.parameters.items())
+    betas = np.linspace(0.4, 0.5, 1001)
+    v, base = device.full((20, 40), 0.0, "float32"), device.full((40,), 0.25, "float32")
+    log_weights, expected = device.full((20,), 0.0, "float64"), np.zeros(20)
+    wide = [a.numpy().astype(np.float64) for a in (w, b, c, base)]
+    for i, (old, new) in enumerate(pairwise(betas)):
+        state = v.numpy().astype(np.float64)
+        field = wide[2] + state @ wide[0]
+        expected += (new - old) * (state @ (wide[1] - wide[3]))
+        expected += (np.logaddexp(0, new * field) - np.logaddexp(0, old * field)).sum(1)
+        device.rbm_ais(v, w, b, c, base, device.from_numpy(np.array([old, new])), 7, 2 * i, log_weights)
+    np.testing.assert_allclose(log_weights.numpy(), expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
