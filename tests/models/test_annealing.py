@@ -31,10 +31,10 @@ def test_within_three_standard_errors_of_the_exact_value(reverse):
         assert abs(found.log_z - rbm.log_partition()) < 3 * found.standard_error, f"machine {seed}"
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-def test_standard_errors_are_calibrated(reverse):
+@pytest.mark.parametrize(("reverse", "dtype"), [(False, "float64"), (True, "float64"), (False, "float32")])
+def test_standard_errors_are_calibrated(reverse, dtype):
     """Over 300 runs the deviations in units of their standard errors have variance 1, to 4 standard errors of it."""
-    rbm = drawn(8, 6, seed=3)
+    rbm = drawn(8, 6, seed=3, dtype=dtype)
     log_z, runs = rbm.log_partition(), 300
     run = rbm.reverse_ais if reverse else rbm.ais
     z = np.array([(r.log_z - log_z) / r.standard_error for r in (run(100, 100, seed=i) for i in range(runs))])
