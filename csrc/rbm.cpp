@@ -7,6 +7,7 @@
 #include "parallel.h"
 #include "philox_vec.h"
 #include "random.h"
+#include "rbm_likelihood.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -100,21 +101,6 @@ void difference_of_column_sums(Index rows, Index split, Index columns, const T* 
                    for (Index j = 0; j < count; ++j) to[first + j] = static_cast<T>(total[j] / divisor);
                  }
                });
-}
-
-// Runs of products are added in T over the lanes of a vector, the runs in double.
-template <typename T, typename... Factors> double sum_of_products(Index n, const Factors*... x) {
-  constexpr Index run = 32 * lanes<T>;
-  double total = 0;
-  for (Index first = 0; first < n; first += run) {
-    const Index stop = std::min(n, first + run);
-    Vec<T> sum{};
-    Index i = first;
-    for (; i + lanes<T> <= stop; i += lanes<T>) sum += (load(x + i) * ...);
-    if (i < stop) sum += (load_partial(x + i, stop - i) * ...);
-    total += static_cast<double>(horizontal_sum<T>(sum));
-  }
-  return total;
 }
 
 }  // namespace
@@ -213,14 +199,18 @@ template <typename T> void rbm_free_energy(const Rbm<T>& rbm, Index n, const T* 
   }
 }
 
-#define DLCORE_INSTANTIATE(T)                                                                                \
-  template void rbm_hidden(const Rbm<T>&, Index, const T*, T*);                                              \
-  template void rbm_visible(const Rbm<T>&, Index, const T*, T*);                                             \
-  template void rbm_gibbs(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, T*, T*,       \
-                          const Interruption&);                                                              \
-  template double rbm_cd(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, Index, T*, T*, \
-                         const Interruption&);                                                               \
-  template void rbm_free_energy(const Rbm<T>&, Index, const T*, T*);
+#define DLCORE_INSTANTIATE(T)                                                                                   \
+  template void rbm_hidden(const Rbm<T>&, Index, const T*, T*);                                                 \
+  template void rbm_visible(const Rbm<T>&, Index, const T*, T*);                                                \
+  template void rbm_gibbs(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, T*, T*,          \
+                          const Interruption&);                                                                 \
+  template double rbm_cd(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, Index, T*, T*,    \
+                         const Interruption&);                                                                  \
+  template void rbm_free_energy(const Rbm<T>&, Index, const T*, T*);                                            \
+  template double rbm_log_partition(const Rbm<T>&, Index, Index);                                               \
+  template void rbm_ais(const Rbm<T>&, const T*, Index, T*, Index, const double*, std::uint64_t, std::uint64_t, \
+                        double*);                                                                               \
+  template void rbm_pseudo_log_likelihood(const Rbm<T>&, Index, const T*, double*);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)
 #undef DLCORE_INSTANTIATE

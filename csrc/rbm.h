@@ -52,4 +52,23 @@ double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key
 // F(v) = -log sum_h exp(-E(v, h)) = -b.v - sum_j softplus(c + v W)_j, (n,).
 template <typename T> void rbm_free_energy(const Rbm<T>& rbm, Index n, const T* v, T* energy);
 
+// log of the sum of exp(-F) over states first .. first + count of the smaller layer (the hidden one where both are
+// equal counts as the larger), all others summed out; unit i is on in state s where bit i of s is. All 2^units states
+// give log Z. In double throughout; at most rbm_max_enumerated units.
+inline constexpr Index rbm_max_enumerated = 28;
+template <typename T> double rbm_log_partition(const Rbm<T>& rbm, Index first, Index count);
+
+// Annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008) between the machine of visible biases
+// base_bias without weights and hidden biases, beta = 0, and this one, beta = 1, through
+//   p_beta(v) ~ exp((1 - beta) base_bias.v + beta b.v) prod_j (1 + exp(beta (c + v W)_j)).
+// For k = 0 .. steps: log_weights += log p_beta[k + 1](v) - log p_beta[k](v), not normalised, then v moves by a Gibbs
+// step v -> h -> v that leaves p_beta[k + 1] invariant; draws step + 2 k and step + 2 k + 1. The betas may fall: this
+// is the reverse chain. v (n, n_visible) and log_weights (n,) are changed in place; a run may be cut into calls.
+template <typename T>
+void rbm_ais(const Rbm<T>& rbm, const T* base_bias, Index n, T* v, Index steps, const double* betas, std::uint64_t key,
+             std::uint64_t step, double* log_weights);
+
+// sum_i log p(v_i | the other v), (n,), in double; a v between 0 and 1 weighs the two outcomes.
+template <typename T> void rbm_pseudo_log_likelihood(const Rbm<T>& rbm, Index n, const T* v, double* result);
+
 }  // namespace dlcore::DLCORE_DEVICE

@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "../random.h"
@@ -200,6 +201,84 @@ Array free_energy(const Array& v, const Array& weight, const Array& visible_bias
   return energy;
 }
 
+double log_partition(const Array& weight, const Array& visible_bias, const Array& hidden_bias, const py::handle& first,
+                     const py::handle& count) {
+  constexpr const char* op = "rbm_log_partition";
+  const Parameters p{weight, &visible_bias, &hidden_bias};
+  require_parameters(op, p);
+  const Index units = std::min(p.n_visible(), p.n_hidden());
+  if (units > rbm_max_enumerated)
+    value_error(std::string(op) + ": the smaller layer has " + std::to_string(units) + " units, expected at most " +
+                std::to_string(rbm_max_enumerated));
+  const Index states = Index{1} << units, first_ = static_cast<Index>(to_counter(op, "first", first, 62));
+  if (first_ >= states)
+    value_error(std::string(op) + ": first is " + std::to_string(first_) + ", there are " + std::to_string(states) +
+                " states");
+  const Index count_ = count.is_none() ? states - first_ : static_cast<Index>(to_counter(op, "count", count, 62));
+  if (count_ < 1 || count_ > states - first_)
+    value_error(std::string(op) + ": count is " + std::to_string(count_) + ", expected 1 to " +
+                std::to_string(states - first_));
+  double result = 0;
+  dispatch_float(weight.dtype(), [&]<typename T>(T) {
+    without_gil(weight.size() + count_ * std::max(p.n_visible(), p.n_hidden()),
+                [&] { result = rbm_log_partition(to_rbm<T>(p), first_, count_); });
+  });
+  return result;
+}
+
+void ais(const Array& v, const Array& weight, const Array& visible_bias, const Array& hidden_bias,
+         const Array& base_bias, const Array& betas, const py::handle& key, const py::handle& step,
+         const Array& log_weights) {
+  constexpr const char* op = "rbm_ais";
+  const Parameters p{weight, &visible_bias, &hidden_bias};
+  require_parameters(op, p);
+  require_layer(op, "v", v, p, 0);
+  require_same_dtype(op, "weight", weight, "base_bias", base_bias);
+  require_shape(op, "base_bias", base_bias, {p.n_visible()});
+  require_dtype(op, "betas", betas, DType::float64);
+  require_ndim(op, "betas", betas, 1);
+  if (betas.size() < 2) value_error("rbm_ais: betas has shape " + text(betas.shape()) + ", expected at least two");
+  require_dtype(op, "log_weights", log_weights, DType::float64);
+  const Index n = v.shape(0), steps = betas.size() - 1;
+  require_shape(op, "log_weights", log_weights, {n});
+  const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
+  require_unit_interval(op, "betas", betas);
+  require_unit_interval(op, "v", v);
+  const std::pair<const char*, const Array&> inputs[] = {{"weight", weight},
+                                                         {"visible_bias", visible_bias},
+                                                         {"hidden_bias", hidden_bias},
+                                                         {"base_bias", base_bias},
+                                                         {"betas", betas}};
+  for (const auto& [name, array] : inputs) {
+    require_no_overlap(op, "v", v, name, array);
+    require_no_overlap(op, "log_weights", log_weights, name, array);
+  }
+  require_no_overlap(op, "log_weights", log_weights, "v", v);
+  note_write(v);
+  note_write(log_weights);
+  dispatch_float(v.dtype(), [&]<typename T>(T) {
+    without_gil(work(p, n) * steps, [&] {
+      rbm_ais(to_rbm<T>(p), base_bias.data<T>(), n, v.data<T>(), steps, betas.data<double>(), key_, step_,
+              log_weights.data<double>());
+    });
+  });
+}
+
+Array pseudo_log_likelihood(const Array& v, const Array& weight, const Array& visible_bias, const Array& hidden_bias) {
+  constexpr const char* op = "rbm_pseudo_log_likelihood";
+  const Parameters p{weight, &visible_bias, &hidden_bias};
+  require_parameters(op, p);
+  require_layer(op, "v", v, p, 0);
+  require_unit_interval(op, "v", v);
+  const Index n = v.shape(0);
+  Array result = new_array(op, {n}, DType::float64);
+  dispatch_float(v.dtype(), [&]<typename T>(T) {
+    without_gil(n * weight.size(),
+                [&] { rbm_pseudo_log_likelihood(to_rbm<T>(p), n, v.data<T>(), result.data<double>()); });
+  });
+  return result;
+}
+
 }  // namespace
 
 void bind_rbm(py::module_& m) {
@@ -214,6 +293,12 @@ void bind_rbm(py::module_& m) {
   m.def("rbm_cd", &cd, py::arg("v"), py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("k"),
         py::arg("key"), py::arg("step"), py::arg("chains") = py::none(), py::arg("out") = py::none());
   m.def("rbm_free_energy", &free_energy, py::arg("v"), py::arg("weight"), py::arg("visible_bias"),
+        py::arg("hidden_bias"));
+  m.def("rbm_log_partition", &log_partition, py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),
+        py::arg("first") = 0, py::arg("count") = py::none());
+  m.def("rbm_ais", &ais, py::arg("v"), py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),
+        py::arg("base_bias"), py::arg("betas"), py::arg("key"), py::arg("step"), py::arg("log_weights"));
+  m.def("rbm_pseudo_log_likelihood", &pseudo_log_likelihood, py::arg("v"), py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"));
 }
 

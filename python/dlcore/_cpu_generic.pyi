@@ -201,6 +201,21 @@ def rbm_cd(
     out: Array | None = None,
 ) -> tuple[Array, float]: ...
 def rbm_free_energy(v: Array, weight: Array, visible_bias: Array, hidden_bias: Array) -> Array: ...
+def rbm_log_partition(
+    weight: Array, visible_bias: Array, hidden_bias: Array, first: int = 0, count: int | None = None
+) -> float: ...
+def rbm_ais(
+    v: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    base_bias: Array,
+    betas: Array,
+    key: int,
+    step: int,
+    log_weights: Array,
+) -> None: ...
+def rbm_pseudo_log_likelihood(v: Array, weight: Array, visible_bias: Array, hidden_bias: Array) -> Array: ...
 
 # optimizer
 def sgd(

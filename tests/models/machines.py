@@ -37,6 +37,14 @@ class Exact:
         return np.hstack([(v[:, :, None] * p[:, None, :]).reshape(len(v), -1), v, p])
 
 
+def drawn(n_visible, n_hidden, spread=1.0, seed=0, dtype="float64"):
+    """A machine of Gaussian parameters."""
+    rng = np.random.default_rng(seed)
+    rbm = RBM(n_visible, n_hidden, dtype=dtype)
+    rbm.parameters.assign({name: spread * rng.standard_normal(value.shape) for name, value in rbm.parameters.items()})
+    return rbm
+
+
 def small(dtype="float64", n_visible=4, n_hidden=3, seed=3, **options):
     rbm = RBM(n_visible, n_hidden, seed=seed, weight_std=0.8, dtype=dtype, **options)
     rng = np.random.default_rng(seed)

@@ -1,5 +1,6 @@
 """Models: one per file, all with fit, predict or transform, save and load, and a summary."""
 
+from .annealing import AISResult
 from .autoencoder import Autoencoder, SparseAutoencoder
 from .base import Model
 from .cnn import CNN, LeNet5
@@ -16,6 +17,7 @@ __all__ = [
     "DBN",
     "MLP",
     "RBM",
+    "AISResult",
     "Autoencoder",
     "LeNet5",
     "LeastSquaresResult",

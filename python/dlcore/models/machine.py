@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from .. import ops
 from ..nn import Module, initializers
 from ..ops import Generator
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor
 
-MAX_ENUMERATED = 20  # units of the smaller layer whose 2ⁿ states are summed over: about a million
 GIBBS_WORK = 10**8  # weights times cases in a native call of Gibbs steps: a tenth of a second, also on a slow processor
 _DRAW, _CALL = 50, 10**4  # what a unit's draw, and a step of the smallest machine, take in the same measure
-_BLOCK = 12  # 2¹² states at a time bound the memory
 
 
 class Machine(Module):
@@ -118,36 +112,3 @@ class Machine(Module):
         """E(v, h) of each pair of rows, (n,)."""
         field = ops.linear(v, self.weight, self.hidden_bias)
         return ops.negative(ops.sum(h * field, 1) + ops.matmul(v, self.visible_bias))
-
-    def log_partition(self) -> float:
-        """log Z = log Σ exp(−E(v, h)) over all states, by enumerating the smaller layer.
-
-        Raises
-        ------
-        ValueError
-            If both layers have more than `MAX_ENUMERATED` units.
-        """
-        smaller = min(self.n_visible, self.n_hidden)
-        if smaller > MAX_ENUMERATED:
-            raise ValueError(
-                f"log_partition: the smaller layer has {smaller} units, exact summation is for at most {MAX_ENUMERATED}"
-            )
-        # Summed in float64 whatever the model's type: 2²⁰ terms of very different size.
-        weight, b, c = (ops.cast(x, "float64") for x in (self.weight, self.visible_bias, self.hidden_bias))
-        if self.n_hidden < self.n_visible:  # h takes the part of v in the machine turned around
-            weight, b, c = ops.transpose(weight), c, b
-        low = min(smaller, _BLOCK)
-        states = np.zeros((2**low, smaller))
-        states[:, :low] = (np.arange(2**low)[:, None] >> np.arange(low)) & 1
-        sums = []
-        for high in range(2 ** (smaller - low)):
-            states[:, low:] = (high >> np.arange(smaller - low)) & 1
-            v = tensor(states)
-            energies = v.array.device.rbm_free_energy(v.array, weight.array, b.array, c.array).numpy()
-            sums.append(_log_sum_exp(-energies))
-        return _log_sum_exp(np.array(sums))
-
-
-def _log_sum_exp(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> float:
-    largest = float(values.max())
-    return largest + math.log(float(np.exp(values - largest).sum()))

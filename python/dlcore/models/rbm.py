@@ -6,21 +6,20 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from .. import ops, train
 from ..ops import Generator
 from ..tensor import Tensor, as_tensor, tensor
 from ..train import Callback, History, register
 from .base import Array, Model, flag, not_negative, sizes
 from .contrastive import FIGURES, HELD_OUT_FIGURES, Momentum, Steps, check_steps, prepare, require_probabilities
+from .likelihood import Likelihoods
 from .machine import Machine
 
 _SAMPLE_STREAM, _CHAIN_STREAM, _MONITOR_STREAM = 2**33 + 2, 2**33 + 3, 2**33 + 4  # beyond the streams of Model
 
 
 @register
-class RBM(Model):
+class RBM(Likelihoods, Model):
     """p(v, h) ∝ exp(b·v + c·h + v W h) over binary v and h, learned by contrastive divergence.
 
     Data may also be probabilities in [0, 1], such as grey values.
@@ -255,17 +254,6 @@ class RBM(Model):
         if visible.shape[0] != hidden.shape[0]:
             raise ValueError(f"energy: v has {visible.shape[0]} rows, h has {hidden.shape[0]}")
         return self.machine.energy(visible, hidden).numpy()
-
-    def log_partition(self) -> float:
-        """log Z, exactly; ValueError unless one layer has at most 20 units."""
-        return self.machine.log_partition()
-
-    def log_likelihood(self, x: Any) -> float:
-        """Mean of log p(v) = −F(v) − log Z over cases (n, n_visible), in nats; exact, see `log_partition`."""
-        cases = self._check(x, "log_likelihood")
-        if cases.shape[0] == 0:
-            raise ValueError("log_likelihood: there are no cases")
-        return -float(self.machine.free_energy(cases).numpy().astype(np.float64).mean()) - self.log_partition()
 
     def _check(self, x: Any, who: str) -> Tensor:
         cases = self.as_cases(x, who)
