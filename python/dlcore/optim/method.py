@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from .evaluations import Array, Evaluations, Point, Stalled
 from .hager_zhang import HagerZhang
 from .line_search import LineSearch, Ray, StrongWolfe, Trial
@@ -37,6 +39,11 @@ class Method:
         if not (ray.start.slope < 0 and math.isfinite(ray.start.slope) and 0 < alpha < math.inf):
             return None
         return line_search(ray, alpha)
+
+    def search_steepest(self, line_search: LineSearch, point: Point) -> Trial | None:
+        """A step along −g, no longer than 1 at first, or None."""
+        length = float(np.linalg.norm(point.g))
+        return self.search(line_search, point, -point.g, min(1.0, 1.0 / length) if length > 0 else 1.0)
 
 
 def make_line_search(name: str, c1: float | None, c2: float, default_c1: float = 1e-4) -> LineSearch:

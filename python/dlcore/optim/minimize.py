@@ -12,7 +12,7 @@ import numpy as np
 
 from .conjugate import ConjugateGradient
 from .descent import GradientDescent
-from .evaluations import Array, Exhausted, Point, Stalled
+from .evaluations import Array, Exhausted, Point, Stalled, noise
 from .functions import Call, Given
 from .least_squares import GaussNewton, LevenbergMarquardt
 from .method import Method
@@ -42,7 +42,7 @@ class Stopping:
     Parameters
     ----------
     gtol : largest component of ∇f in size
-    ftol : relative decrease of f in one iteration; 0 never ends one
+    ftol : relative decrease of f in one iteration, and its slope along it; an f that rises never ends one, nor does 0
     xtol : ‖Δx‖ relative to ‖x‖; 0 never ends one
     maxiter, maxfun : largest number of iterations, of evaluations of f
     """
@@ -207,7 +207,7 @@ def descend(
         trace.append(point.f, largest, step, counts.nfev)
         if accept is not None:
             accept(point)
-        status = _status(stopping, previous, point, largest, step)
+        status = _status(stopping, previous, point, largest, step, noise(counts, point.f))
         if observe is not None and nit:
             try:
                 observe(point, nit)
@@ -243,13 +243,25 @@ def descend(
     )
 
 
-def _status(stopping: Stopping, previous: Point | None, point: Point, largest: float, step: float) -> int | None:
+def _status(
+    stopping: Stopping, previous: Point | None, point: Point, largest: float, step: float, rounding: float
+) -> int | None:
     if largest <= stopping.gtol:
         return 0
     if previous is not None:
-        size = max(abs(previous.f), abs(point.f))
-        if stopping.ftol > 0 and previous.f - point.f <= stopping.ftol * size:
+        if stopping.ftol > 0 and _is_flat(stopping.ftol, previous, point, rounding):
             return 4
         if stopping.xtol > 0 and step <= stopping.xtol * float(np.linalg.norm(point.x)):
             return 5
     return None
+
+
+def _is_flat(ftol: float, previous: Point, point: Point, rounding: float) -> bool:
+    """Whether f fell by no more than ftol, and its slope along the step says so too.
+
+    A step with a fixed lr may climb, or land as high on the other side of a valley: f stays, but the slope does not.
+    """
+    allowed = ftol * max(abs(previous.f), abs(point.f))
+    if not -rounding <= previous.f - point.f <= allowed:
+        return False
+    return abs(float(point.g @ (point.x - previous.x))) <= max(allowed, rounding)

@@ -13,7 +13,8 @@ from .method import Method, make_line_search, stalled
 class Newton(Method):
     """x ← x − α H⁻¹ g; where H is not positive definite, |H| with its small eigenvalues raised takes its place.
 
-    The step α = 1 is tried first, so that convergence is quadratic near a minimum.
+    The step α = 1 is tried first, so that convergence is quadratic near a minimum. Where no step along this direction
+    helps, as on a slope without curvature, the search goes along −g.
 
     References
     ----------
@@ -32,7 +33,7 @@ class Newton(Method):
 
     def step(self, point: Point) -> Point:
         direction = newton_direction(self.evaluations.hessian(point.x), point.g)
-        trial = self.search(self.line_search, point, direction, 1.0)
+        trial = self.search(self.line_search, point, direction, 1.0) or self.search_steepest(self.line_search, point)
         if trial is None:
             raise stalled()
         return trial.point
@@ -58,6 +59,7 @@ class NewtonCG(Method):
     """H p = −g solved by conjugate gradients up to ‖H p + g‖ ≤ min(½, √‖g‖) ‖g‖, from products H v alone.
 
     A direction of negative curvature ends the inner iteration: p is what it has found, or −g at its first step.
+    Where no step along p helps, as on a slope without curvature, the search goes along −g.
 
     References
     ----------
@@ -80,7 +82,7 @@ class NewtonCG(Method):
 
     def step(self, point: Point) -> Point:
         direction = self._direction(point)
-        trial = self.search(self.line_search, point, direction, 1.0)
+        trial = self.search(self.line_search, point, direction, 1.0) or self.search_steepest(self.line_search, point)
         if trial is None:
             raise stalled()
         return trial.point

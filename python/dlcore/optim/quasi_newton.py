@@ -57,7 +57,7 @@ class _QuasiNewton(Method):
     def _search(self, point: Point) -> Trial | None:
         if not self.fresh:
             return self.search(self.line_search, point, self.direction(point.g), 1.0)
-        return self.search(self.line_search, point, -point.g, min(1.0, 1.0 / float(np.linalg.norm(point.g))))
+        return self.search_steepest(self.line_search, point)
 
 
 class BFGS(_QuasiNewton):
