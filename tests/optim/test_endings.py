@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dlcore import losses, ops, optim, tensor
+from dlcore import losses, nn, ops, optim, tensor
 from dlcore.optim.conjugate import FORMULAS
 from dlcore.optim.minimize import METHODS
 
@@ -85,5 +85,83 @@ def test_levenberg_marquardt_goes_round_points_without_a_jacobian():
         return np.array([[np.nan if 0.3 < x[0] < 1 else 1 + 0.2 * x[0]]])
 
     found = optim.minimize(None, [3.0], residual=lambda x: x + 0.1 * x**2, jac=jacobian, method="lm")
-    assert any(0.3 < x < 1 for x in asked)
+    assert any(0.3 < x < 1 for x in asked) and np.isfinite(found.trace["gradient"]).all()
     assert found.success and found.x == pytest.approx([0.0], abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["newton", "newton-cg", "trust-exact", "trust-ncg"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_hessian_that_is_not_finite_ends_the_descent(method, bad):
+    given = {"jac": lambda x: 2 * x, "method": method}
+    found = optim.minimize(lambda x: x @ x, [1.0, 2.0], hess=lambda x: np.full((2, 2), bad), **given)
+    assert (found.status, found.success, found.nit) == (2, False, 0)
+    assert found.message == "the Hessian is not finite"
+    if method.endswith("cg"):
+        found = optim.minimize(lambda x: x @ x, [1.0, 2.0], hessp=lambda x, v: bad * v, **given)
+        assert (found.status, found.message) == (2, "a product with the Hessian is not finite")
+
+
+def test_shapes_of_a_hessian():
+    """(n, n), or x0's shape twice; as many elements in another shape are refused."""
+    f, jac = lambda x: np.sum(x * x), lambda x: 2 * x
+    for shape in ((4, 4), (2, 2, 2, 2)):
+        hess = lambda x, shape=shape: 2 * np.eye(4).reshape(shape)  # noqa: E731
+        assert optim.minimize(f, np.ones((2, 2)), jac=jac, hess=hess, method="newton").nit == 1
+    with pytest.raises(ValueError, match=r"hess has shape \(4,\), expected \(2, 2\)$"):
+        optim.minimize(f, [1.0, 2.0], jac=jac, hess=lambda x: np.array([2.0, 0, 0, 2]), method="newton")
+    with pytest.raises(ValueError, match=r"hess has shape \(16,\), expected \(4, 4\) or \(2, 2, 2, 2\)$"):
+        optim.minimize(f, np.ones((2, 2)), jac=jac, hess=lambda x: 2 * np.eye(4).ravel(), method="newton")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_f_at_the_float32_result_is_fun(method):
+    """x is rounded as it was for the function, in the callback too."""
+    offset = tensor(np.array([0.1, 0.7, -0.3]), "float32")
+    r = lambda x: ops.exp(x) - 1.3 + offset * x  # noqa: E731
+    points = []
+    found = optim.minimize(
+        None, np.ones(3, np.float32), residual=r, method=method, tol=1e-3, callback=lambda x: points.append(x)
+    )
+    assert found.x.dtype == np.float32 and np.array_equal(points[-1], found.x)
+    values = r(tensor(found.x)).numpy().astype(np.float64)
+    assert found.fun == pytest.approx(0.5 * values @ values, rel=1e-6)
+    exact = 0.5 * np.sum((np.exp(1.0 * found.x) - 1.3 + offset.numpy() * found.x) ** 2)
+    assert found.fun == pytest.approx(exact, abs=1e-6)
+
+
+def test_a_float32_model_is_returned_as_it_is():
+    net = nn.Sequential(nn.Linear(2, 1)).build(seed=0)
+    x = tensor(np.arange(8.0).reshape(4, 2), "float32")
+    found = optim.minimize_parameters(lambda: ops.mean(ops.square(net(x) - 1.0)), net.parameters)
+    assert found.x.dtype == np.float64
+    np.testing.assert_array_equal(found.x, net.parameters.storage.numpy())
+
+
+BAD_OPTIONS = [
+    ("bfgs", {"c1": "a"}, "c1 is 'a', expected a finite number"),
+    ("bfgs", {"c2": "x"}, "c2 is 'x', expected a finite number"),
+    ("bfgs", {"line_search": []}, r"line_search is \[\], expected one of strong-wolfe, hager-zhang"),
+    ("cg", {"formula": []}, r"formula is \[\], expected one of fr"),
+    ("trust-ncg", {"initial_trust_radius": "x"}, r"initial_trust_radius is 'x', expected a number in \(0, 1"),
+    ("trust-ncg", {"max_trust_radius": None}, "max_trust_radius is None, expected a finite number > 0"),
+    ("trust-exact", {"eta": None}, r"eta is None, expected a number in \[0, 0.25\)"),
+    ("lm", {"factor": True}, "factor is True, expected a finite number > 0"),
+    ("lm", {"scale": "no"}, "scale is 'no', expected True or False"),
+    ("l-bfgs", {"memory": True}, "memory is True, expected a positive integer"),
+]
+
+
+@pytest.mark.parametrize(("method", "options", "message"), BAD_OPTIONS)
+def test_options_are_named_where_they_do_not_fit(method, options, message):
+    with pytest.raises(ValueError, match=f"^minimize: {message}"):
+        optim.minimize(None, [1.0], residual=lambda x: x, method=method, options=options)
+
+
+def test_options_may_be_numbers_of_numpy():
+    for method, options in (
+        ("l-bfgs", {"memory": np.int64(5), "c2": np.float32(0.5)}),
+        ("newton-cg", {"inner": np.int32(3)}),
+        ("gradient-descent", {"lr": np.float32(0.1)}),
+        ("lm", {"factor": np.int64(10)}),
+    ):
+        assert optim.minimize(None, [1.0], residual=lambda x: x, method=method, options=options).success

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .evaluations import Array, Evaluations, Point
-from .method import Method, make_line_search, stalled
+from .method import Method, make_line_search, require_one_of, stalled
 
 # β from the new gradient g, the difference y = g − g_old, the old direction d, g_oldᵀg_old and dᵀy.
 Beta = Callable[[Array, Array, Array, float, float], float]
@@ -70,8 +70,7 @@ class ConjugateGradient(Method):
         c2: float = 0.4,
     ) -> None:
         super().__init__(evaluations)
-        if formula not in FORMULAS:
-            raise ValueError(f"minimize: formula is {formula!r}, expected one of {', '.join(FORMULAS)}")
+        require_one_of("formula", formula, FORMULAS)
         self.beta = FORMULAS[formula]
         self._restarts = formula in RESTARTED
         self.line_search = make_line_search(line_search, c1, c2)

@@ -8,7 +8,8 @@ import numpy as np
 
 from .evaluations import Array, Evaluations, Point, Stalled, Vector, half_square
 from .line_search import Trial
-from .method import Method, make_line_search, stalled
+from .method import Method, make_line_search, require_one_of, stalled
+from .ranges import ABOVE_ZERO, require, require_flags
 from .trust_region import truncated
 
 
@@ -77,10 +78,9 @@ class LevenbergMarquardt(Method):
         self, evaluations: Evaluations, factor: float = 100.0, solver: str = "dense", scale: bool = True
     ) -> None:
         super().__init__(evaluations)
-        if not (isinstance(factor, (int, float)) and 0 < factor < math.inf):
-            raise ValueError(f"minimize: factor is {factor!r}, expected a finite number > 0")
-        if solver not in ("dense", "products"):
-            raise ValueError(f"minimize: solver is {solver!r}, expected dense or products")
+        require("minimize", ABOVE_ZERO, factor=factor)
+        require_one_of("solver", solver, ("dense", "products"))
+        require_flags("minimize", scale=scale)
         self.factor, self.dense, self.scale = factor, solver == "dense", scale
         self.damping = 0.0
         self.radius = math.nan
