@@ -23,7 +23,7 @@ class OptimizeResult(dict[str, Any]):
 
     Attributes
     ----------
-    x : the best point found, of x0's shape and type: f there is `fun`
+    x : the best point found, of x0's shape, in float32 where x0 is
     fun, jac : f and ∇f there
     nit : iterations
     nfev, njev, nhev : evaluations of f, of its gradient (or a Jacobian) and of its Hessian or a product with it
