@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .evaluations import Array, Evaluations, Point
-from .method import Method, make_line_search, stalled
+from .method import Method, make_line_search, require_one_of, stalled
 
 # β from the new gradient g, the difference y = g − g_old, the old direction d, g_oldᵀg_old and dᵀy.
 Beta = Callable[[Array, Array, Array, float, float], float]
@@ -44,16 +44,21 @@ FORMULAS: dict[str, Beta] = {
 }
 
 
+# The formulas without gᵀy see no failed step: after one of them d stays nearly orthogonal to g. Powell (1977) starts
+# them anew with −g where two gradients are far from orthogonal, unlike those of a quadratic: |gᵀg_old| ≥ 0.2 gᵀg.
+RESTARTED = ("fr", "dy")
+
+
 class ConjugateGradient(Method):
     """d ← −g + β d, with y = g − g_old and β by `formula`:
 
     "fr" gᵀg / g_oldᵀg_old, "pr+" max(0, gᵀy / g_oldᵀg_old), "hs" max(0, gᵀy / dᵀy), "dy" gᵀg / dᵀy,
-    "hz" (y − 2 d yᵀy/dᵀy)ᵀg / dᵀy, bounded below.
+    "hz" (y − 2 d yᵀy/dᵀy)ᵀg / dᵀy, bounded below. "fr" and "dy" take β = 0 where |gᵀg_old| ≥ 0.2 gᵀg.
 
     References
     ----------
-    Fletcher, Reeves (1964); Polak, Ribière (1969) with Powell's (1984) bound; Hestenes, Stiefel (1952); Dai, Yuan
-    (1999); Hager, Zhang (2005), equations 1.3 to 1.6.
+    Fletcher, Reeves (1964); Powell (1977), Restart procedures for the conjugate gradient method; Polak, Ribière (1969)
+    with Powell's (1984) bound; Hestenes, Stiefel (1952); Dai, Yuan (1999); Hager, Zhang (2005), equations 1.3 to 1.6.
     """
 
     def __init__(
@@ -65,9 +70,9 @@ class ConjugateGradient(Method):
         c2: float = 0.4,
     ) -> None:
         super().__init__(evaluations)
-        if formula not in FORMULAS:
-            raise ValueError(f"minimize: formula is {formula!r}, expected one of {', '.join(FORMULAS)}")
+        require_one_of("formula", formula, FORMULAS)
         self.beta = FORMULAS[formula]
+        self._restarts = formula in RESTARTED
         self.line_search = make_line_search(line_search, c1, c2)
         self._direction: Array | None = None
         self._old_step = math.nan  # α gᵀd of the last step
@@ -96,6 +101,7 @@ class ConjugateGradient(Method):
         y = g - point.g
         dy = float(direction @ y)
         old = float(point.g @ point.g)
-        beta = self.beta(g, y, direction, old, dy) if dy > 0 else 0.0
+        restart = dy <= 0 or (self._restarts and abs(float(g @ point.g)) >= 0.2 * float(g @ g))
+        beta = 0.0 if restart else self.beta(g, y, direction, old, dy)
         self._direction = beta * direction - g if math.isfinite(beta) else None
         return trial.point

@@ -8,6 +8,7 @@ import numpy as np
 
 from .evaluations import Array, Evaluations, Point, Stalled
 from .method import Method, make_line_search, stalled
+from .ranges import ABOVE_ZERO, require
 
 
 class GradientDescent(Method):
@@ -30,8 +31,8 @@ class GradientDescent(Method):
         c2: float = 0.9,
     ) -> None:
         super().__init__(evaluations)
-        if lr is not None and not (isinstance(lr, (int, float)) and not isinstance(lr, bool) and 0 < lr < math.inf):
-            raise ValueError(f"minimize: lr is {lr!r}, expected a finite number > 0")
+        if lr is not None:
+            require("minimize", ABOVE_ZERO, lr=lr)
         self.lr = lr
         self.line_search = make_line_search(line_search, c1, c2)
         self._alpha = math.nan

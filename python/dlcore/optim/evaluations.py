@@ -97,22 +97,30 @@ class Evaluations:
         return Point(x, f, g)
 
     def hessian(self, x: Array) -> Array:
-        """H (n, n), symmetrised."""
+        """H (n, n), symmetrised; raises `Stalled` where it is not finite."""
         if self._hessian is None:
             raise ValueError("minimize: this method needs the Hessian: give hess, or f as a function of Tensors")
         self.nhev += 1
         h = self._hessian(x)
+        if not np.isfinite(h).all():
+            raise Stalled("the Hessian is not finite")
         symmetric: Array = 0.5 * (h + h.T)
         return symmetric
 
     def product(self, x: Array) -> Vector:
-        """The function v -> H v at x; the Hessian is formed once where only that is known."""
+        """The function v -> H v at x, which raises `Stalled` where H v is not finite.
+
+        The Hessian is formed once where only that is known.
+        """
         if self._product is not None:
             known = self._product
 
             def multiply(v: Array) -> Array:
                 self.nhev += 1
-                return known(x, v)
+                hv = known(x, v)
+                if not np.isfinite(hv).all():
+                    raise Stalled("a product with the Hessian is not finite")
+                return hv
 
             return multiply
         if self._hessian is None:

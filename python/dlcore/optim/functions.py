@@ -39,13 +39,14 @@ def as_scalar(value: Any) -> float:
     return float(array.reshape(()))
 
 
-def as_matrix(values: Any, rows: int, columns: int, what: str) -> Array:
-    """`values` as float64 (rows, columns)."""
+def as_matrix(values: Any, rows: int, columns: int, what: str, shape: tuple[int, ...] | None = None) -> Array:
+    """`values` of shape (rows, columns), or of `shape` with as many elements, as float64 (rows, columns)."""
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"minimize: {what} has dtype {array.dtype}, expected real numbers")
-    if array.size != rows * columns:
-        raise ValueError(f"minimize: {what} has shape {array.shape}, expected ({rows}, {columns})")
+    if array.shape not in ((rows, columns), shape):
+        other = f" or {shape}" if shape is not None and shape != (rows, columns) else ""
+        raise ValueError(f"minimize: {what} has shape {array.shape}, expected ({rows}, {columns}){other}")
     matrix: Array = np.asarray(array, np.float64).reshape(rows, columns)
     return matrix
 
@@ -113,7 +114,9 @@ class Given:
             value = self._array_value(self.jac)
         if self.hess is not None:
             given = self.hess
-            hessian = lambda x: as_matrix(given(self._array(x), *self.args), n, n, "hess")  # noqa: E731
+            hessian = lambda x: as_matrix(  # noqa: E731
+                given(self._array(x), *self.args), n, n, "hess", self.shape * 2
+            )
             product = None
         if self.hessp is not None:
             times = self.hessp
@@ -143,7 +146,7 @@ class Given:
         h, hv, n = calculus.hessian(f), calculus.hvp(f), self.x0.size
 
         def hessian(x: Array) -> Array:
-            return as_matrix(h(self._tensor(x), *self.args).numpy(), n, n, "the Hessian")
+            return as_matrix(h(self._tensor(x), *self.args).numpy(), n, n, "the Hessian", self.shape * 2)
 
         def product(x: Array, v: Array) -> Array:
             return as_vector(hv(self._tensor(v), self._tensor(x), *self.args).numpy(), n, "the product")
@@ -160,7 +163,7 @@ class Given:
 
         def jacobian(x: Array) -> Array:
             j = rows(self._tensor(x), *self.args)
-            return as_matrix(j.numpy(), j.shape[0], n, "the Jacobian")
+            return as_matrix(j.numpy(), j.shape[0], n, "the Jacobian", (j.shape[0], *self.shape))
 
         def linearize(x: Array) -> tuple[Vector, Vector]:
             at = self._tensor(x)

@@ -8,7 +8,8 @@ import numpy as np
 
 from .evaluations import Array, Evaluations, Point, Stalled, Vector, half_square
 from .line_search import Trial
-from .method import Method, make_line_search, stalled
+from .method import Method, make_line_search, require_one_of, stalled
+from .ranges import ABOVE_ZERO, require, require_flags
 from .trust_region import truncated
 
 
@@ -77,10 +78,9 @@ class LevenbergMarquardt(Method):
         self, evaluations: Evaluations, factor: float = 100.0, solver: str = "dense", scale: bool = True
     ) -> None:
         super().__init__(evaluations)
-        if not (isinstance(factor, (int, float)) and 0 < factor < math.inf):
-            raise ValueError(f"minimize: factor is {factor!r}, expected a finite number > 0")
-        if solver not in ("dense", "products"):
-            raise ValueError(f"minimize: solver is {solver!r}, expected dense or products")
+        require("minimize", ABOVE_ZERO, factor=factor)
+        require_one_of("solver", solver, ("dense", "products"))
+        require_flags("minimize", scale=scale)
         self.factor, self.dense, self.scale = factor, solver == "dense", scale
         self.damping = 0.0
         self.radius = math.nan
@@ -91,18 +91,22 @@ class LevenbergMarquardt(Method):
         return self._arrive(x, self.evaluations.residual(x))
 
     def _arrive(self, x: Array, r: Array) -> Point:
-        """The point x with the model there: the Jacobian is formed only where a step has been taken."""
+        """The point x with the model there: the Jacobian is formed only where a step is to be taken.
+
+        Where it is not finite the model stays that of the point before.
+        """
         f = half_square(r)
-        if self.dense:
-            j = self.evaluations.jacobian(x)
-            g = j.T @ r
-            if np.isfinite(g).all():
-                self._model = _DenseModel(j, r, self._scales(j))
-        else:
-            multiply, transposed = self.evaluations.linearize(x)
-            g = transposed(r)
-            self._model = _ProductModel(multiply, transposed, g)
-        return Point(x, f, g, r)
+        with np.errstate(invalid="ignore", over="ignore"):
+            if self.dense:
+                j = self.evaluations.jacobian(x)
+                g = j.T @ r
+            else:
+                multiply, transposed = self.evaluations.linearize(x)
+                g = transposed(r)
+        point = Point(x, f, g, r)
+        if point.finite:
+            self._model = _DenseModel(j, r, self._scales(j)) if self.dense else _ProductModel(multiply, transposed, g)
+        return point
 
     def _scales(self, j: Array) -> Array:
         if not self.scale:
@@ -136,9 +140,12 @@ class LevenbergMarquardt(Method):
             if promised <= smallest and abs(f - point.f) <= 4 * smallest:
                 raise stalled()
             ratio = (point.f - f) / promised if math.isfinite(f) and promised > 0 else -math.inf
+            after = self._arrive(x, r) if ratio >= 1e-4 else None
+            if after is not None and not after.finite:  # f is, its derivatives are not: no point to go on from
+                after, ratio, f = None, -math.inf, math.inf
             self._resize(ratio, point.f, f, slope, length)
-            if ratio >= 1e-4:
-                return self._arrive(x, r)
+            if after is not None:
+                return after
 
     def _resize(self, ratio: float, before: float, after: float, slope: float, length: float) -> None:
         """Moré (1978), algorithm 7.1 (c) and (d)."""

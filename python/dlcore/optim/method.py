@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from ..ops.creation import is_integer
 from .evaluations import Array, Evaluations, Point, Stalled
 from .hager_zhang import HagerZhang
 from .line_search import LineSearch, Ray, StrongWolfe, Trial
+from .ranges import FINITE, require
 
 LINE_SEARCHES: dict[str, Any] = {"strong-wolfe": StrongWolfe, "hager-zhang": HagerZhang}
 
@@ -38,17 +43,36 @@ class Method:
             return None
         return line_search(ray, alpha)
 
+    def search_steepest(self, line_search: LineSearch, point: Point) -> Trial | None:
+        """A step along −g, no longer than 1 at first, or None."""
+        length = float(np.linalg.norm(point.g))
+        return self.search(line_search, point, -point.g, min(1.0, 1.0 / length) if length > 0 else 1.0)
+
 
 def make_line_search(name: str, c1: float | None, c2: float, default_c1: float = 1e-4) -> LineSearch:
     """The line search of that name with the constants 0 < c1 < c2 < 1 of its Wolfe conditions."""
-    if name not in LINE_SEARCHES:
-        raise ValueError(f"minimize: line_search is {name!r}, expected one of {', '.join(LINE_SEARCHES)}")
+    require_one_of("line_search", name, LINE_SEARCHES)
+    if c1 is not None:
+        require("minimize", FINITE, c1=c1)
+    require("minimize", FINITE, c2=c2)
     if c1 is None:
         c1 = min(0.1, 0.5 * c2) if name == "hager-zhang" else default_c1
     if not 0 < c1 < c2 < 1:
         raise ValueError(f"minimize: c1 is {c1!r} and c2 is {c2!r}, expected 0 < c1 < c2 < 1")
     search: LineSearch = LINE_SEARCHES[name](c1, c2)
     return search
+
+
+def require_one_of(option: str, value: Any, names: Iterable[str]) -> None:
+    """Raise a ValueError unless the option's value is one of the names."""
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"minimize: {option} is {value!r}, expected one of {', '.join(names)}")
+
+
+def require_count(option: str, value: Any) -> None:
+    """Raise a ValueError unless the option's value is a positive integer of Python or NumPy."""
+    if not is_integer(value) or value < 1:
+        raise ValueError(f"minimize: {option} is {value!r}, expected a positive integer")
 
 
 def stalled() -> Stalled:

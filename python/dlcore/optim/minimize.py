@@ -12,7 +12,7 @@ import numpy as np
 
 from .conjugate import ConjugateGradient
 from .descent import GradientDescent
-from .evaluations import Array, Exhausted, Point, Stalled
+from .evaluations import Array, Exhausted, Point, Stalled, noise
 from .functions import Call, Given
 from .least_squares import GaussNewton, LevenbergMarquardt
 from .method import Method
@@ -42,7 +42,7 @@ class Stopping:
     Parameters
     ----------
     gtol : largest component of ∇f in size
-    ftol : relative decrease of f in one iteration; 0 never ends one
+    ftol : relative decrease of f in one iteration, and its slope along it; an f that rises never ends one, nor does 0
     xtol : ‖Δx‖ relative to ‖x‖; 0 never ends one
     maxiter, maxfun : largest number of iterations, of evaluations of f
     """
@@ -117,14 +117,14 @@ def minimize(
     f : function of a Tensor (and `args`) returning a Tensor of one element, which dlcore differentiates as often as the
         method asks; or with `jac` a function of NumPy arrays returning a number
     x0 : array-like of any shape, finite. x comes in x0's shape, in float64; in float32 where x0 is a float32 array or
-        Tensor. A number is an x0 of shape (1,).
+        Tensor, for the functions, the callback and in the result. A number is an x0 of shape (1,).
     args : further arguments of all functions
     method : "gradient-descent", "cg", "bfgs", "l-bfgs", "newton", "newton-cg", "trust-exact", "trust-ncg",
         "gauss-newton" or "lm" (Levenberg–Marquardt). L-BFGS needs the least memory of the fast ones; docs/minimize.md
         says when to use which
     jac : None (automatic), True (f returns the pair of value and gradient), or ``jac(x, *args)``; with `residual` the
         Jacobian (m, n), which may be any matrix with ``@`` and ``.T`` where only products are needed
-    hess : ``hess(x, *args)`` of NumPy arrays, (n, n); automatic for functions of Tensors
+    hess : ``hess(x, *args)`` of NumPy arrays, (n, n) or x0's shape twice; automatic for functions of Tensors
     hessp : ``hessp(x, v, *args)`` of NumPy arrays, H v; automatic for functions of Tensors
     residual : instead of f: r with f = ½ Σ r_i²; every method takes it, "gauss-newton" and "lm" need it
     tol : gtol
@@ -154,16 +154,18 @@ def minimize(
             f"minimize: method {method!r} needs the residual vector r of f = ½ Σ r²: give residual instead of f"
         )
     evaluations = given.evaluations()
-    result = descend(kind(evaluations, **own), given.x0, stopping, observer(callback, given.shape))
-    for name in ("x", "jac"):
-        result[name] = result[name].reshape(given.shape)
+    result = descend(kind(evaluations, **own), given.x0, stopping, observer(callback, given.shape, given.dtype))
+    result["x"] = result["x"].astype(given.dtype).reshape(given.shape)
+    result["jac"] = result["jac"].reshape(given.shape)
     return result
 
 
 Observer = Callable[[Point, int], None]
 
 
-def observer(callback: Callable[..., Any] | None, shape: tuple[int, ...] | None) -> Observer | None:
+def observer(
+    callback: Callable[..., Any] | None, shape: tuple[int, ...], dtype: np.dtype[Any] | type = np.float64
+) -> Observer | None:
     """The callback as a function of a point and the number of iterations, in either of SciPy's two forms."""
     if callback is None:
         return None
@@ -175,7 +177,7 @@ def observer(callback: Callable[..., Any] | None, shape: tuple[int, ...] | None)
         named = False
 
     def observe(point: Point, nit: int) -> None:
-        x = point.x.copy() if shape is None else point.x.reshape(shape).copy()
+        x = point.x.astype(dtype).reshape(shape)
         if named:
             callback(intermediate_result=OptimizeResult(x=x, fun=point.f, nit=nit))
         else:
@@ -207,7 +209,7 @@ def descend(
         trace.append(point.f, largest, step, counts.nfev)
         if accept is not None:
             accept(point)
-        status = _status(stopping, previous, point, largest, step)
+        status = _status(stopping, previous, point, largest, step, noise(counts, point.f))
         if observe is not None and nit:
             try:
                 observe(point, nit)
@@ -243,13 +245,25 @@ def descend(
     )
 
 
-def _status(stopping: Stopping, previous: Point | None, point: Point, largest: float, step: float) -> int | None:
+def _status(
+    stopping: Stopping, previous: Point | None, point: Point, largest: float, step: float, rounding: float
+) -> int | None:
     if largest <= stopping.gtol:
         return 0
     if previous is not None:
-        size = max(abs(previous.f), abs(point.f))
-        if stopping.ftol > 0 and previous.f - point.f <= stopping.ftol * size:
+        if stopping.ftol > 0 and _is_flat(stopping.ftol, previous, point, rounding):
             return 4
         if stopping.xtol > 0 and step <= stopping.xtol * float(np.linalg.norm(point.x)):
             return 5
     return None
+
+
+def _is_flat(ftol: float, previous: Point, point: Point, rounding: float) -> bool:
+    """Whether f fell by no more than ftol, and its slope along the step says so too.
+
+    A step with a fixed lr may climb, or land as high on the other side of a valley: f stays, but the slope does not.
+    """
+    allowed = ftol * max(abs(previous.f), abs(point.f))
+    if not -rounding <= previous.f - point.f <= allowed:
+        return False
+    return abs(float(point.g @ (point.x - previous.x))) <= max(allowed, rounding)

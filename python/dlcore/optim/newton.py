@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 
-from .evaluations import Array, Evaluations, Point, Stalled
-from .method import Method, make_line_search, stalled
+from .evaluations import Array, Evaluations, Point
+from .method import Method, make_line_search, require_count, stalled
 
 
 class Newton(Method):
     """x ← x − α H⁻¹ g; where H is not positive definite, |H| with its small eigenvalues raised takes its place.
 
-    The step α = 1 is tried first, so that convergence is quadratic near a minimum.
+    The step α = 1 is tried first, so that convergence is quadratic near a minimum. Where no step along this direction
+    helps, as on a slope without curvature, the search goes along −g.
 
     References
     ----------
@@ -32,7 +33,7 @@ class Newton(Method):
 
     def step(self, point: Point) -> Point:
         direction = newton_direction(self.evaluations.hessian(point.x), point.g)
-        trial = self.search(self.line_search, point, direction, 1.0)
+        trial = self.search(self.line_search, point, direction, 1.0) or self.search_steepest(self.line_search, point)
         if trial is None:
             raise stalled()
         return trial.point
@@ -40,8 +41,6 @@ class Newton(Method):
 
 def newton_direction(h: Array, g: Array) -> Array:
     """−H⁻¹ g for a safely positive definite H, else −V max(|λ|, δ)⁻¹ Vᵀ g."""
-    if not np.isfinite(h).all():
-        raise Stalled("the Hessian is not finite")
     try:
         lower = np.linalg.cholesky(h)
         direction: Array = -np.linalg.solve(lower.T, np.linalg.solve(lower, g))
@@ -58,6 +57,7 @@ class NewtonCG(Method):
     """H p = −g solved by conjugate gradients up to ‖H p + g‖ ≤ min(½, √‖g‖) ‖g‖, from products H v alone.
 
     A direction of negative curvature ends the inner iteration: p is what it has found, or −g at its first step.
+    Where no step along p helps, as on a slope without curvature, the search goes along −g.
 
     References
     ----------
@@ -73,14 +73,14 @@ class NewtonCG(Method):
         inner: int | None = None,
     ) -> None:
         super().__init__(evaluations)
-        if inner is not None and (not isinstance(inner, int) or isinstance(inner, bool) or inner < 1):
-            raise ValueError(f"minimize: inner is {inner!r}, expected a positive integer")
+        if inner is not None:
+            require_count("inner", inner)
         self.line_search = make_line_search(line_search, c1, c2)
         self.inner = inner
 
     def step(self, point: Point) -> Point:
         direction = self._direction(point)
-        trial = self.search(self.line_search, point, direction, 1.0)
+        trial = self.search(self.line_search, point, direction, 1.0) or self.search_steepest(self.line_search, point)
         if trial is None:
             raise stalled()
         return trial.point

@@ -8,7 +8,7 @@ import numpy as np
 
 from .evaluations import Array, Evaluations, Point
 from .line_search import Trial
-from .method import Method, make_line_search, stalled
+from .method import Method, make_line_search, require_count, stalled
 
 
 def _is_curved(s: Array, y: Array, sy: float) -> bool:
@@ -57,7 +57,7 @@ class _QuasiNewton(Method):
     def _search(self, point: Point) -> Trial | None:
         if not self.fresh:
             return self.search(self.line_search, point, self.direction(point.g), 1.0)
-        return self.search(self.line_search, point, -point.g, min(1.0, 1.0 / float(np.linalg.norm(point.g))))
+        return self.search_steepest(self.line_search, point)
 
 
 class BFGS(_QuasiNewton):
@@ -107,9 +107,8 @@ class LBFGS(_QuasiNewton):
         c2: float = 0.7,
     ) -> None:
         super().__init__(evaluations, line_search, c1, c2)
-        if not isinstance(memory, int) or isinstance(memory, bool) or memory < 1:
-            raise ValueError(f"minimize: memory is {memory!r}, expected a positive integer")
-        self._pairs: deque[tuple[Array, Array, float]] = deque(maxlen=memory)
+        require_count("memory", memory)
+        self._pairs: deque[tuple[Array, Array, float]] = deque(maxlen=int(memory))
 
     def direction(self, g: Array) -> Array:
         q = -g

@@ -23,12 +23,12 @@ class OptimizeResult(dict[str, Any]):
 
     Attributes
     ----------
-    x : the best point found, of x0's shape
+    x : the best point found, of x0's shape, in float32 where x0 is
     fun, jac : f and ∇f there
     nit : iterations
     nfev, njev, nhev : evaluations of f, of its gradient (or a Jacobian) and of its Hessian or a product with it
-    status : 0 gradient within gtol, 1 too many iterations, 2 no further progress in this precision, 3 too many
-        evaluations, 4 ftol reached, 5 xtol reached, 99 ended by the callback
+    status : 0 gradient within gtol, 1 too many iterations, 2 no step decreases f any more (`message` says
+        what is known of the reason), 3 too many evaluations, 4 ftol reached, 5 xtol reached, 99 ended by the callback
     success : whether status is 0, 4 or 5
     message : the same in words
     trace : arrays by name with one entry for x0 and one for each iteration: ``fun``, ``gradient`` (largest component in

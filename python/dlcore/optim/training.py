@@ -12,6 +12,7 @@ from .. import calculus, ops
 from ..autodiff import value_and_grad
 from ..nn import Parameters
 from ..ops import Generator
+from ..ops.creation import is_integer
 from ..tensor import Tensor, tensor
 from .evaluations import Array, Evaluations, Point, Residuals, Stalled, Vector
 from .functions import Call
@@ -177,9 +178,11 @@ def minimize_parameters(
 
     evaluations = parameter_evaluations(theta, objective, residual, data)
     try:
-        return descend(kind(evaluations, **own), taken, stopping, observer(callback, taken.shape), accept)
+        result = descend(kind(evaluations, **own), taken, stopping, observer(callback, taken.shape), accept)
     finally:
         theta.write(taken)
+    result["x"] = theta.read()
+    return result
 
 
 class BatchMinimizer(Optimizer):
@@ -202,7 +205,7 @@ class BatchMinimizer(Optimizer):
 
     def __init__(self, parameters: Parameters, method: str = "cg", line_searches: int = 3, **options: Any) -> None:
         super().__init__(parameters, 0.0)
-        if not isinstance(line_searches, int) or isinstance(line_searches, bool) or line_searches < 1:
+        if not is_integer(line_searches) or line_searches < 1:
             raise ValueError(f"BatchMinimizer: line_searches is {line_searches!r}, expected a positive integer")
         if find_method(method).needs_residual:
             raise ValueError(f"BatchMinimizer: method is {method!r}, expected one of {', '.join(BATCH_METHODS)}")

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..ops.creation import is_number
 from .evaluations import Array, Evaluations, Point, Vector, noise
 from .method import Method, stalled
+from .ranges import ABOVE_ZERO, require
 
 Solution = tuple[Array, float]  # p and the decrease −q(p) > 0 that the model promises
 Solver = Callable[[float], Solution]
@@ -36,12 +38,13 @@ class TrustRegion(Method):
         eta: float = 0.1,
     ) -> None:
         super().__init__(evaluations)
-        if not 0 < initial_trust_radius <= max_trust_radius:
+        require("minimize", ABOVE_ZERO, max_trust_radius=max_trust_radius)
+        if not is_number(initial_trust_radius) or not 0 < initial_trust_radius <= max_trust_radius:
             raise ValueError(
                 f"minimize: initial_trust_radius is {initial_trust_radius!r}, "
                 f"expected a number in (0, {max_trust_radius}]"
             )
-        if not 0 <= eta < 0.25:
+        if not is_number(eta) or not 0 <= eta < 0.25:
             raise ValueError(f"minimize: eta is {eta!r}, expected a number in [0, 0.25)")
         self.radius, self.longest, self.eta = initial_trust_radius, max_trust_radius, eta
 
