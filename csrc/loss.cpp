@@ -32,6 +32,21 @@ template <typename T> DLCORE_INLINE Vec<T> target_grad(Vec<T> d, Vec<T> rest) {
   return -others / (1 + rest);
 }
 
+// Targets of one row in each lane, those of the leading class apart: what the others have is never a difference.
+template <typename T> struct SplitSum {
+  Vec<T> top{}, below{};
+  DLCORE_INLINE void add(Vec<T> e, Vec<T> t) {
+    top += e == splat<T>(1) ? t : Vec<T>{};
+    below += e == splat<T>(1) ? Vec<T>{} : t;
+  }
+};
+
+// p (sum of t) - t for p = e / (1 + rest); without cancellation where e = 1 leads.
+template <typename T> DLCORE_INLINE Vec<T> soft_target_grad(Vec<T> e, Vec<T> t, Vec<T> rest, const SplitSum<T>& sum) {
+  const Vec<T> leading = (sum.below + (sum.top - t)) - t * rest, all = 1 + rest;
+  return e == splat<T>(1) ? leading / all : e * ((sum.below + sum.top) / all) - t;
+}
+
 }  // namespace
 
 template <typename T>
@@ -131,23 +146,25 @@ void softmax_cross_entropy_soft_grad(Index rows, Index columns, const T* dlosses
     load_tile(count, columns, logits + row * columns, tile);
     load_tile(count, columns, targets + row * columns, weights);
     const TileSums<T> sums = exponentials_of_tile(columns, tile);
-    Vec<T> total{};
-    for (Index j = 0; j < columns; ++j) total += weights[j];
-    const Vec<T> dloss = load_lanes(dlosses + row, count), factor = total / (1 + sums.rest);
-    for (Index j = 0; j < columns; ++j) tile.set(j, dloss * (tile[j] * factor - weights[j]));
+    SplitSum<T> total;
+    for (Index j = 0; j < columns; ++j) total.add(tile[j], weights[j]);
+    const Vec<T> dloss = load_lanes(dlosses + row, count);
+    for (Index j = 0; j < columns; ++j) tile.set(j, dloss * soft_target_grad<T>(tile[j], weights[j], sums.rest, total));
     store_tile(count, columns, tile, dlogits + row * columns);
   };
   const auto wide = [=](Index row) {
     const T *x = logits + row * columns, *weights = targets + row * columns;
     T* dx = dlogits + row * columns;
-    Vec<T> total{};
+    SplitSum<T> lanewise;
     const auto visit = [&](Index i, Mask<T> live, Vec<T>, Vec<T> e) {
-      total += live ? load(weights + i) : Vec<T>{};
+      lanewise.add(e, live ? load(weights + i) : Vec<T>{});
       store(dx + i, e);
     };
-    const T rest = exponentials_of_row(columns, x, splat<T>(row_max(columns, x)), visit);
-    const Vec<T> dloss = splat<T>(dlosses[row]), factor = splat<T>(horizontal_sum<T>(total) / (1 + rest));
-    map_vectors(columns, dx, [=](Vec<T> e, Vec<T> t) { return dloss * (e * factor - t); }, dx, weights);
+    const Vec<T> rest = splat<T>(exponentials_of_row(columns, x, splat<T>(row_max(columns, x)), visit));
+    const SplitSum<T> total = {splat<T>(horizontal_sum<T>(lanewise.top)), splat<T>(horizontal_sum<T>(lanewise.below))};
+    const Vec<T> dloss = splat<T>(dlosses[row]);
+    const auto each = [=](Vec<T> e, Vec<T> t) { return dloss * soft_target_grad<T>(e, t, rest, total); };
+    map_vectors(columns, dx, each, dx, weights);
   };
   for_rows<T>(rows, columns, narrow, wide);
 }
@@ -229,7 +246,9 @@ void pointwise_loss_hessian(PointwiseLoss kind, double parameter, Index n, const
     using L = decltype(loss);
     if constexpr (requires { L::second; })
       parallel_for(n, grain_of(kind), [&](Index begin, Index end) {
-        const auto each = [=](Vec<T> d, Vec<T> a, Vec<T> b) { return d * L::second(a, b, parameter); };
+        const auto each = [=](Vec<T> d, Vec<T> a, Vec<T> b) {
+          return pointwise::weigh<T>(d, L::second(a, b, parameter));
+        };
         map_vectors(end - begin, ddf + begin, each, dlosses + begin, f + begin, y + begin);
       });
   });

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from derivatives import Derivative, check_first, check_second
 from dlcore import Tensor, grad, losses, nn, ops, optim, penalties, tensor, value_and_grad
+from dlcore.models import LinearRegression
 
 Rng = np.random.Generator
 W = tensor([[1.0, -2.0], [0.0, 3.0]])
@@ -120,6 +121,51 @@ def test_proximal_steps_find_the_lasso_with_exact_zeros(rng: Rng) -> None:
     assert step.penalty() == pytest.approx(0.2 * abs(expected).sum())
 
 
+def test_proximal_steps_follow_the_groups(rng: np.random.Generator) -> None:
+    """Each group by its own lr, at the step's schedule; frozen parameters stay, and so do those with lr 0."""
+    net = nn.Sequential(*(nn.Linear(3, 3, bias=False) for _ in range(4))).build(seed=0, dtype="float64")
+    names = [f"layers.{i}.weight" for i in range(4)]
+    groups = [
+        {"params": names[0], "frozen": True},
+        {"params": names[1], "lr": 0.01},
+        {"params": names[2], "lr": 0.0},
+    ]
+    step = optim.ProximalL1(optim.SGD(net.parameters, lr=lambda n: 0.5 / (n + 1), groups=groups), 0.4)
+    expected = {name: net.parameters[name].numpy().copy() for name in names}
+    gradient = tensor(0.1 * rng.standard_normal(net.parameters.size))
+    parts = dict(zip(names, gradient.numpy().reshape(4, 3, 3), strict=True))
+    for n in range(2):
+        step.step(gradient)
+        for name, lr in zip(names, (0.0, 0.01, 0.0, 0.5 / (n + 1)), strict=True):
+            w = expected[name] - lr * parts[name]
+            expected[name] = np.sign(w) * np.maximum(0, abs(w) - 0.4 * lr)
+    for name in names:
+        np.testing.assert_allclose(net.parameters[name].numpy(), expected[name], rtol=1e-13, atol=1e-16)
+    assert step.steps == step.optimizer.steps == 2
+
+
+def test_a_proximal_optimizer_fits_and_is_saved(rng: np.random.Generator) -> None:
+    x = rng.standard_normal((40, 6)).astype("float32")
+    y = x @ np.array([2.0, -1, 0, 0, 0, 0], "float32")
+    found = []
+
+    def make(parameters: nn.Parameters) -> optim.Optimizer:
+        found.append(optim.ProximalL1(optim.SGD(parameters, lr=0.1, momentum=0.5), 0.3, list(parameters)[:1]))
+        return found[-1]
+
+    model = LinearRegression(6)
+    model.fit(x, y, epochs=60, batch_size=40, optimizer=make, progress=False)
+    step = found[0]
+    assert (step.optimizer.parameters[step.names[0]].numpy() == 0).sum() >= 3
+    saved = step.state_dict()
+    assert saved["steps"] == 60
+    again = optim.ProximalL1(optim.SGD(step.parameters, lr=0.1, momentum=0.5), 0.3)
+    again.load_state_dict(saved)
+    assert again.steps == again.optimizer.steps == 60
+    for name, values in again.optimizer.state.items():
+        np.testing.assert_array_equal(values.numpy(), saved["state"][name])
+
+
 def test_objective(rng: Rng) -> None:
     net = nn.Sequential(nn.Linear(4, 3, "sigmoid"), nn.Linear(3, 2)).build(seed=0, dtype="float64")
     x, y = tensor(rng.standard_normal((5, 4))), [0, 1, 1, 0, 1]
@@ -200,6 +246,16 @@ SGD = optim.SGD(NET.parameters)
         ),  # type: ignore[arg-type]
         (lambda: optim.ProximalL1(NET, 1), TypeError, "^ProximalL1: optimizer is a Linear, expected an Optimizer"),  # type: ignore[arg-type]
         (lambda: optim.ProximalL1(SGD, -1), ValueError, "^ProximalL1: l1 is -1, expected a finite number >= 0"),
+        (
+            lambda: optim.ProximalL1(optim.Rprop(SGD.parameters), 1),
+            ValueError,
+            "^ProximalL1: optimizer is Rprop, which has no lr to threshold by",
+        ),
+        (
+            lambda: optim.ProximalL1(optim.SGD(SGD.parameters, 0.1, maximize=True), 1),
+            ValueError,
+            "^ProximalL1: optimizer has maximize=True, expected one that minimises",
+        ),
         (lambda: optim.ProximalL1(SGD, 1, ["w"]), ValueError, r"^ProximalL1: names has \['w'\], expected names of"),
         (lambda: optim.ProximalL1(SGD, 1, []), ValueError, "^ProximalL1: no parameter is chosen, expected names of"),
     ],

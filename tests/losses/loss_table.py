@@ -115,6 +115,7 @@ W = np.array([0.5, 2.0, 1.0, 3.0])
 SMOOTHED = 0.3
 LOSSES: dict[str, Row] = {
     "squared_error": plain(losses.squared_error, losses.SquaredError, both, lambda f, y: (f - y) ** 2),
+    "mean_squared_error": plain(losses.mean_squared_error, losses.MeanSquaredError, both, lambda f, y: (f - y) ** 2),
     "half_squared_error": plain(
         losses.half_squared_error, losses.HalfSquaredError, both, lambda f, y: 0.5 * (f - y) ** 2
     ),
@@ -138,11 +139,9 @@ LOSSES: dict[str, Row] = {
         losses.gaussian_nll, losses.GaussianNLL, both,
         lambda f, y: nll(f, np.log(2.5), y) + 0.5 * np.log(2 * np.pi), variance=2.5, full=True,
     ),
-    "gaussian_nll predicted": Row(
-        lambda f, y, **r: losses.GaussianNLL(reduction=r.get("reduction", "mean"))(f, y, r.get("sample_weight")),
-        lambda r: losses.GaussianNLL(reduction=r),
-        lambda rng: (rng.standard_normal((6, 2)), rng.standard_normal(6)),
-        lambda f, y: nll(f[:, 0], f[:, 1], y),
+    "gaussian_nll predicted": plain(
+        losses.gaussian_nll, losses.GaussianNLL, lambda rng: (rng.standard_normal((6, 2)), rng.standard_normal(6)),
+        lambda f, y: nll(f[:, 0], f[:, 1], y), variance=None,
     ),
     "hinge": plain(losses.hinge, losses.Hinge, signed, lambda f, t: np.maximum(0, 1 - t * f)),
     "hinge margin": plain(losses.hinge, losses.Hinge, signed, lambda f, t: np.maximum(0, 0.25 - t * f), margin=0.25),

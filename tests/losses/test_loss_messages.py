@@ -127,7 +127,7 @@ F3 = np.zeros((2, 3), np.float32)
             "^correntropy: sigma is 0.0, expected a finite number > 0",
         ),
         (lambda: losses.gaussian_kernel(F3, F3, INF), ValueError, "^gaussian_kernel: sigma is inf, expected a finite"),
-        (lambda: losses.GaussianNLL(0), ValueError, "^gaussian_nll: variance is 0, expected a finite number > 0"),
+        (lambda: losses.GaussianNLL(-1), ValueError, "^gaussian_nll: variance is -1, expected a finite number >= 0"),
         (
             lambda: losses.GaussianNLL()(F3, F3[:, 0]),
             ValueError,

@@ -225,7 +225,52 @@ def test_messages(call: Callable[[], Any], error: type[Exception], message: str)
 
 
 def test_a_step_that_is_too_long_is_named(rng: Rng) -> None:
-    with np.errstate(all="ignore"):
-        found = least_squares(*problem(rng), "gradient_descent", lr=10.0, max_iter=5000)
+    found = least_squares(*problem(rng), "gradient_descent", lr=10.0, max_iter=5000)  # and no warning
     assert not found.success
     assert found.message == "diverged: lr is too large"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("method", METHODS)
+def test_an_overflow_is_said(method: str, rng: Rng) -> None:
+    x, y = problem(rng)
+    found = least_squares(x, y * 1e160, method, max_iter=10)
+    if method in DIRECT:  # the minimum is found, its J is not representable
+        assert (found.success, found.fun) == (True, np.inf)
+        np.testing.assert_allclose(found.theta, 1e160 * least_squares(x, y, method).theta, rtol=1e-9)
+    else:
+        assert (found.success, found.message) == (False, "overflow: scale x and y down")
+
+
+@pytest.mark.parametrize("method", DIRECT)
+@pytest.mark.parametrize("constant", [1.0, 3.7, 1e6 / 3, 1e200])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_constant_column_depends_on_the_intercept(method: str, constant: float, weighted: bool, rng: Rng) -> None:
+    """Its mean is rounded, and what centring leaves of it is no column."""
+    x, y = problem(rng)
+    w = rng.uniform(0.1, 1, len(x)) if weighted else None
+    with pytest.warns(RankWarning, match="rank 6 with 7 columns"):
+        found = least_squares(np.column_stack([np.full(len(x), constant), x]), y, method, sample_weight=w)
+    theta, intercept = exact(x, y, w=w)
+    assert found.rank == 6
+    assert found.theta[0] == 0
+    np.testing.assert_allclose(found.theta[1:], theta[:, 0], rtol=1e-10)
+    assert found.intercept == pytest.approx(intercept[0], rel=1e-9)
+
+
+@pytest.mark.parametrize("method", DIRECT)
+def test_a_column_that_varies_in_its_last_digits_counts(method: str, rng: Rng) -> None:
+    """Seconds since 1970, of one day."""
+    t = 1.7e9 + rng.uniform(0, 86400, 60)
+    found = least_squares(t[:, None], 3e-5 * (t - 1.7e9) + 2, method)
+    assert found.rank == 1
+    np.testing.assert_allclose(found.theta, [3e-5], rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_full_rank_is_not_called_dependent(rng: Rng) -> None:
+    a = rng.standard_normal(50)
+    x = np.column_stack([a, a + 1e-9 * rng.standard_normal(50)])
+    found = least_squares(x, x @ [1.0, 2.0])
+    assert (found.rank, found.method) == (2, "svd")
+    np.testing.assert_allclose(found.predict(x), x @ [1.0, 2.0], atol=1e-12)

@@ -143,7 +143,8 @@ class Loss:
     ----------
     name : of the function in `dlcore.losses` that computes the same
     convex : whether ℓ(·, y) is convex in the prediction
-    lipschitz : smallest L with |ℓ(f, y) − ℓ(g, y)| ≤ L |f − g| (largest component for rows), inf if there is none
+    lipschitz : smallest L with |ℓ(f, y) − ℓ(g, y)| ≤ L |f − g| (largest component for rows), inf if there is none;
+        for soft targets that sum to at most 1, else times their largest sum
     domain : the predictions and targets it is defined for
     rows : False: one loss an element; True: one loss a row, over axis 1
     """
@@ -244,6 +245,14 @@ def to_rows(prediction: Operand, name: str, what: str = "logits") -> tuple[Tenso
         return f, f.shape[:1]
     lead = (f.shape[0], *f.shape[2:])
     return ops.reshape(ops.transpose(f, (0, *range(2, f.ndim), 1)), (math.prod(lead), f.shape[1])), lead
+
+
+def diagonal_blocks(p: Tensor, y: Tensor) -> Tensor:
+    """diag(y / p²) of rows, the Hessian of −Σ y log p, 0 where y is also at p = 0: (N, C) -> (N, C, C)."""
+    n, classes = p.shape
+    diagonal = ops.pointwise_loss_hessian(ops.full(p.shape, 1.0, p.dtype), p, y, "kl")
+    eye = tensor(np.eye(classes), p.dtype)
+    return ops.where(ops.reshape(eye, (1, classes, classes)), ops.reshape(diagonal, (n, 1, classes)), 0.0)
 
 
 def row_labels(target: Any, lead: tuple[int, ...], classes: int | None, name: str) -> Tensor:

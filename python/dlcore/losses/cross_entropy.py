@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..ops.creation import is_number
 from ..tensor import Operand, Tensor, as_tensor, int32, tensor
-from .base import Loss, class_weights, number, pair, require_range, row_labels, to_rows
+from .base import Loss, class_weights, diagonal_blocks, number, pair, require_range, row_labels, to_rows
 from .logistic import focal_of_margin, focal_slope
 
 
@@ -32,7 +32,7 @@ class CrossEntropy(Loss):
     """−Σ y log p of each row; see `cross_entropy`."""
 
     name = "cross_entropy"
-    domain = "logits real or p in [0, 1]; labels in [0, classes) or y >= 0"
+    domain = "logits real or p in [0, 1]; labels in [0, classes) or y >= 0 (the Lipschitz constant is for sums up to 1)"
     rows = True
 
     def __init__(
@@ -76,7 +76,7 @@ class CrossEntropy(Loss):
         mass = None if weights is None else tensor(weights[y.numpy()], f.dtype)
         if kept is not None:
             mass = kept if mass is None else mass * kept
-        if weights is None and not self.label_smoothing and self.from_logits:
+        if not self.label_smoothing and self.from_logits:  # `_factors` weighs these
             return y, mass, kept
         return self._spread(ops.one_hot(y, classes, f.dtype), weights), mass, kept
 
@@ -87,7 +87,9 @@ class CrossEntropy(Loss):
             raise ValueError(f"{self.name}: shapes differ: prediction is {f.shape}, target is {rows.shape}, as rows")
         if self.ignore_index is not None:
             raise ValueError(f"{self.name}: ignore_index is given, but the target holds probabilities, not labels")
-        return self._spread(pair(f, rows, self.name)[1], weights)
+        y = pair(f, rows, self.name)[1]
+        require_range(self.name, "target", y, 0, math.inf)
+        return self._spread(y, weights)
 
     def _spread(self, t: Tensor, weights: Any) -> Tensor:
         """Targets smoothed and weighted."""
@@ -95,33 +97,49 @@ class CrossEntropy(Loss):
             t = ops.affine(t, 1 - self.label_smoothing, self.label_smoothing / t.shape[1])
         return t if weights is None else t * tensor(weights, t.dtype)
 
+    def _factors(self, y: Tensor, mass: Tensor | None) -> Tensor | None:
+        """The weights of labels, which go into dense targets but beside class indices."""
+        return mass if self.class_weight is not None and y.dtype == int32 else None
+
     def losses(self, prediction: Operand, target: Any) -> tuple[Tensor, Tensor | None]:
         f, lead = to_rows(prediction, self.name, "logits" if self.from_logits else "probabilities")
         y, mass, kept = self._targets(target, f, lead)
+        factors = self._factors(y, mass)
+        counted = kept if factors is None else ops.greater(factors, 0.0)
+        if counted is not None:  # what counts nothing may hold anything, NaN and infinity included
+            f = ops.where(ops.reshape(counted, (*counted.shape, 1)), f, 0.0 if self.from_logits else 1.0)
         if self.from_logits:
             losses = ops.softmax_cross_entropy(f, y)
         else:
             require_range(self.name, "probability", f, 0, 1)
             idle = ops.equal(y, 0.0)
             losses = ops.negative(ops.sum(y * ops.log(ops.where(idle, 1.0, f)), 1))
-        if kept is not None:
+        if factors is not None:
+            losses = losses * factors
+        elif kept is not None:
             losses = ops.where(kept, losses, 0.0)
         return ops.reshape(losses, lead), None if mass is None else ops.reshape(mass, lead)
 
     def blocks(self, f: Tensor, target: Any) -> Tensor:
-        if not self.from_logits:
-            return super().blocks(f, target)
         rows, lead = to_rows(f, self.name)
-        y, _, kept = self._targets(target, rows, lead)
-        total = ops.sum(y, 1) if y.ndim == 2 else ops.full((rows.shape[0],), 1.0, rows.dtype)
-        found = softmax_blocks(rows) * ops.reshape(total, (*total.shape, 1, 1))
+        y, mass, kept = self._targets(target, rows, lead)
+        if not self.from_logits:
+            found = diagonal_blocks(rows, y)
+        else:
+            factors = self._factors(y, mass)
+            total = ops.sum(y, 1) if y.ndim == 2 else factors
+            found = softmax_blocks(rows)
+            if total is not None:
+                found = found * ops.reshape(total, (*total.shape, 1, 1))
+            kept = kept if factors is None else ops.greater(factors, 0.0)
         if kept is not None:
             found = ops.where(ops.reshape(kept, (*kept.shape, 1, 1)), found, 0.0)
         return ops.reshape(found, (*lead, rows.shape[1], rows.shape[1]))
 
 
 class Focal(Loss):
-    """−α (1 − p)^gamma log p of the label's p = softmax; see `focal`."""
+    """−α (1 − p)^gamma log p of the label's p = softmax; see `focal`. Single precision is computed in double: the power
+    of 1 − p magnifies the rounding of the scores."""
 
     name = "focal"
     domain = "logits real, labels in [0, classes)"
@@ -144,27 +162,29 @@ class Focal(Loss):
     def losses(self, prediction: Operand, target: Any) -> tuple[Tensor, Tensor | None]:
         f, lead = to_rows(prediction, self.name)
         y = row_labels(target, lead, f.shape[1], self.name)
-        losses = ops.softmax_cross_entropy(f, y)
         if self.gamma:
-            margins = ops.margin_of_loss(losses)
-            losses = focal_of_margin(margins, ops.full(margins.shape, 1.0, f.dtype), self.gamma)
+            margins = ops.margin_of_loss(ops.softmax_cross_entropy(ops.cast(f, "float64"), y))
+            ones = ops.full(margins.shape, 1.0, "float64")
+            losses = ops.cast(focal_of_margin(margins, ones, self.gamma), f.dtype)
+        else:
+            losses = ops.softmax_cross_entropy(f, y)
         if self.class_weight is not None:
             losses = losses * self._weights(y, f)
         return ops.reshape(losses, lead), None
 
     def blocks(self, f: Tensor, target: Any) -> Tensor:
         """ℓ″ v vᵀ − ℓ′ (diag π − π πᵀ), v = e − π, with π the softmax of the other classes: u = score − logsumexp."""
-        rows, lead = to_rows(f, self.name)
+        rows, lead = to_rows(ops.cast(f, "float64"), self.name)
         n, classes = rows.shape
         y = row_labels(target, lead, classes, self.name)
-        own = ops.one_hot(y, classes, f.dtype)
+        own = ops.one_hot(y, classes, rows.dtype)
         if not self.gamma:
             found = softmax_blocks(rows)
         else:
             without = ops.where(own, -math.inf, rows)
             other = ops.where(own, 0.0, ops.softmax(without))
             u = ops.margin_of_loss(ops.softmax_cross_entropy(rows, y))
-            one, sign = (ops.full(u.shape, 1.0, f.dtype) for _ in range(2))
+            one, sign = (ops.full(u.shape, 1.0, u.dtype) for _ in range(2))
             slope = ops.pointwise_loss_grad(one, u, sign, "focal", self.gamma)
             curvature = ops.pointwise_loss_hessian(one, u, sign, "focal", self.gamma)
             v = own - other
@@ -173,7 +193,7 @@ class Focal(Loss):
             spread = ops.where(ops.reshape(own, (n, classes, 1)), 0.0, spread)
             found = outer * ops.reshape(curvature, (n, 1, 1)) - spread * ops.reshape(slope, (n, 1, 1))
         found = found * ops.reshape(self._weights(y, rows), (n, 1, 1))
-        return ops.reshape(found, (*lead, classes, classes))
+        return ops.cast(ops.reshape(found, (*lead, classes, classes)), f.dtype)
 
 
 def cross_entropy(
@@ -188,12 +208,13 @@ def cross_entropy(
 ) -> Tensor:
     """−Σ y log p of each row, p = softmax(logits), fused and stable; or of probabilities p.
 
-    Convex, Lipschitz in each score with constant 1, smooth: gradient p − y, Hessian diag(p) − p pᵀ.
+    Convex, Lipschitz in each score with constant 1 for targets that sum to at most 1, smooth: gradient p − y, Hessian
+    diag(p) − p pᵀ.
 
     Parameters
     ----------
     logits : (n, classes), or (n, classes, d1, ...) with one row for each place; probabilities unless `from_logits`
-    target : integers in [0, classes), (n,) or (n, d1, ...); or one-hot or soft labels of the logits' shape
+    target : integers in [0, classes), (n,) or (n, d1, ...); or one-hot or soft labels >= 0 of the logits' shape
     sample_weight : (n,), or the shape of the losses, (n, d1, ...)
     label_smoothing : s in [0, 1]: y becomes (1 − s) y + s / classes
     class_weight : (classes,), w: the loss becomes −Σ w y log p. With integer targets the mean divides by the sum of the

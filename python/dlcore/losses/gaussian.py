@@ -10,8 +10,9 @@ import math
 from typing import Any
 
 from .. import ops
+from ..ops.creation import is_number
 from ..tensor import Operand, Tensor, as_tensor
-from .base import Loss, Pointwise, number, pair, reduce, require_range
+from .base import Loss, Pointwise, number, pair, require_range
 
 _PEAK_SLOPE = math.exp(-0.5)  # of exp(−½ z²), at |z| = 1
 _HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -44,39 +45,58 @@ class Correntropy(GaussianKernel):
 
 
 class GaussianNLL(Loss):
-    """½ [(y − f)² / v + log v].
+    """½ [(y − f)² / v + log v]; see `gaussian_nll`.
 
     Parameters
     ----------
-    variance : v > 0: the prediction is the mean f, one loss an element. None: the variance is predicted too, the
-        prediction is (n, 2, ...) with f in [:, 0] and log v in [:, 1], the target (n, ...), one loss a row and Hessians
-        of 2 × 2.
+    variance : v, a number or of the prediction's shape: the prediction is the mean f, one loss an element. None: the
+        variance is predicted too, the prediction is (n, 2, ...) with f in [:, 0] and log v in [:, 1], the target
+        (n, ...), one loss a row and Hessians of 2 × 2.
     full : add ½ log 2π
+    eps : > 0, the smallest variance where it is given
     """
 
     name = "gaussian_nll"
 
-    def __init__(self, variance: float | None = None, full: bool = False, reduction: str = "mean") -> None:
+    def __init__(
+        self, variance: Operand | None = None, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+    ) -> None:
         super().__init__(reduction)
-        self.variance = None if variance is None else number(self.name, variance, "variance", closed=False)
+        self.variance = number(self.name, variance, "variance") if is_number(variance) else variance
         self.full = bool(full)
-        self.rows = self.variance is None
-        self.convex = self.variance is not None
+        self.eps = number(self.name, eps, "eps", closed=False)
+        self.rows = variance is None
+        self.convex = variance is not None
 
     def losses(self, prediction: Operand, target: Any) -> tuple[Tensor, Tensor | None]:
         constant = _HALF_LOG_TWO_PI if self.full else 0.0
+        if isinstance(self.variance, float):
+            f, y = pair(prediction, target, self.name)
+            v = max(self.variance, self.eps)
+            squares = ops.pointwise_loss(f, y, "squared", 0.5 / v)
+            return ops.affine(squares, 1.0, 0.5 * math.log(v) + constant), None
         if self.variance is not None:
             f, y = pair(prediction, target, self.name)
-            return ops.affine(
-                ops.pointwise_loss(f, y, "squared", 0.5 / self.variance), 1.0, 0.5 * math.log(self.variance) + constant
-            ), None
+            variances = ops.clamp(self._variances(f), self.eps, math.inf)
+            squares = ops.pointwise_loss(f, y, "squared", 1.0)
+            return ops.affine(squares / variances + ops.log(variances), 0.5, constant), None
         both = as_tensor(prediction, name=self.name)
         if both.ndim < 2 or both.shape[1] != 2:
             raise ValueError(f"gaussian_nll: prediction is {both.shape}, expected (n, 2, ...): mean and log variance")
         f, y = pair(both[:, 0], target, self.name)
         log_variance = both[:, 1]
-        z = (f - y) * ops.exp(ops.affine(log_variance, -0.5, 0.0))
-        return ops.affine(ops.square(z) + log_variance, 0.5, constant), None
+        ones = ops.full(f.shape, 1.0, f.dtype)
+        squares = ops.over_variance(ones, f - y, log_variance, 2)
+        return ops.affine(squares + log_variance, 0.5, constant), None
+
+    def _variances(self, f: Tensor) -> Tensor:
+        v = as_tensor(self.variance, f, self.name)
+        if v.shape not in ((), f.shape):
+            raise ValueError(f"gaussian_nll: variance is {v.shape}, expected a number or {f.shape}")
+        if v.dtype != f.dtype:
+            raise TypeError(f"gaussian_nll: dtypes differ: prediction is {f.dtype}, variance is {v.dtype}")
+        require_range(self.name, "variance", v, 0, math.inf)
+        return v
 
 
 class SigmaAnnealing:
@@ -146,7 +166,7 @@ def correntropy(
 def gaussian_nll(
     prediction: Operand,
     target: Operand,
-    variance: Operand = 1.0,
+    variance: Operand | None = 1.0,
     full: bool = False,
     eps: float = 1e-6,
     reduction: str = "mean",
@@ -158,25 +178,13 @@ def gaussian_nll(
 
     Parameters
     ----------
-    variance : number, or of the prediction's shape (given or predicted), >= 0; the loss is differentiable in it too
+    variance : number, or of the prediction's shape (given or predicted), >= 0; the loss is differentiable in it too.
+        None (what the class has by default): the prediction is (n, 2, ...), mean and log variance, with a loss a row.
     full : add ½ log 2π
-    eps : > 0, the smallest variance
+    eps : > 0, the smallest variance where it is given
 
     References
     ----------
     Nix, Weigend (1994), Estimating the mean and variance of the target probability distribution.
     """
-    loss = GaussianNLL(1.0, full, reduction)
-    eps = number(loss.name, eps, "eps", closed=False)
-    f, y = pair(prediction, target, loss.name)
-    v = as_tensor(variance, f, loss.name)
-    if v.shape not in ((), f.shape):
-        raise ValueError(f"gaussian_nll: variance is {v.shape}, expected a number or {f.shape}")
-    if v.dtype != f.dtype:
-        raise TypeError(f"gaussian_nll: dtypes differ: prediction is {f.dtype}, variance is {v.dtype}")
-    require_range(loss.name, "variance", v, 0, math.inf)
-    v = ops.clamp(v, eps, math.inf)
-    losses = ops.affine(
-        ops.pointwise_loss(f, y, "squared", 1.0) / v + ops.log(v), 0.5, _HALF_LOG_TWO_PI if full else 0.0
-    )
-    return reduce(losses, reduction, sample_weight, loss.name)
+    return GaussianNLL(variance, full, eps, reduction)(prediction, target, sample_weight)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import ops
 from ..tensor import Operand, Tensor
-from .base import Loss, Pointwise, number, pair, require_range, to_rows
+from .base import Loss, Pointwise, diagonal_blocks, number, pair, require_range, to_rows
 from .cross_entropy import softmax_blocks
 
 INPUTS = ("probabilities", "log_probabilities", "logits")
@@ -17,7 +17,7 @@ class KLDivergence(Loss):
     """Σ y log(y / p) of each row; see `kl_divergence`."""
 
     name = "kl_divergence"
-    domain = "p >= 0, its logarithm, or logits; y >= 0"
+    domain = "p >= 0, its logarithm, or logits; y >= 0 (the Lipschitz constant is for sums up to 1)"
     rows = True
 
     def __init__(self, input: str = "probabilities", reduction: str = "mean") -> None:
@@ -34,17 +34,22 @@ class KLDivergence(Loss):
         require_range(self.name, "target", y, 0, math.inf)
         if self.input == "probabilities":
             require_range(self.name, "probability", f, 0, math.inf)
-            terms = ops.pointwise_loss(f, y, "kl")
+            losses = ops.sum(ops.pointwise_loss(f, y, "kl"), 1)
+        elif self.input == "logits":
+            losses = ops.softmax_divergence(f, y)
         else:
-            terms = ops.pointwise_loss(ops.log_softmax(f) if self.input == "logits" else f, y, "kl_log")
-        return ops.reshape(ops.sum(terms, 1), lead), None
+            losses = ops.sum(ops.pointwise_loss(f, y, "kl_log"), 1)
+        return ops.reshape(losses, lead), None
 
     def blocks(self, f: Tensor, target: Any) -> Tensor:
-        if self.input != "logits":
+        if self.input == "log_probabilities":
             return super().blocks(f, target)
         rows, lead = to_rows(f, self.name)
-        total = ops.sum(to_rows(pair(f, target, self.name)[1], self.name)[0], 1)
-        found = softmax_blocks(rows) * ops.reshape(total, (*total.shape, 1, 1))
+        y = to_rows(pair(f, target, self.name)[1], self.name)[0]
+        if self.input == "logits":
+            found = softmax_blocks(rows) * ops.reshape(ops.sum(y, 1), (rows.shape[0], 1, 1))
+        else:
+            found = diagonal_blocks(rows, y)
         return ops.reshape(found, (*lead, rows.shape[1], rows.shape[1]))
 
 
@@ -83,7 +88,8 @@ def kl_divergence(
 ) -> Tensor:
     """Σ y log(y / p) of each row: what the prediction p loses against the distribution y; 0 log 0 is 0.
 
-    Convex. The mean is over the rows (PyTorch's "batchmean").
+    Convex; of logarithms and scores Lipschitz in each with constant 1 for targets that sum to at most 1.
+    The mean is over the rows (PyTorch's "batchmean").
 
     Parameters
     ----------

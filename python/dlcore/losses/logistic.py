@@ -27,8 +27,9 @@ class _Logarithmic(Pointwise):
         first, second = (float(w) for w in self.class_weight)
         mass = ops.affine(y, second - first, first)
         share = ops.affine(y, second, 0.0) / ops.where(ops.equal(mass, 0.0), 1.0, mass)
-        losses = ops.pointwise_loss(self.prepare(f), share, self.kind)
-        return ops.where(ops.equal(mass, 0.0), 0.0, losses) * mass, None
+        idle = ops.equal(mass, 0.0)
+        losses = ops.pointwise_loss(ops.where(idle, 0.5, self.prepare(f)), share, self.kind)
+        return ops.where(idle, 0.0, losses) * mass, None
 
     def prepare(self, f: Tensor) -> Tensor:
         return f

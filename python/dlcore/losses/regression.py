@@ -29,12 +29,9 @@ class HalfSquaredError(Pointwise):
 
 
 class MeanSquaredError(SquaredError):
-    """Mean of (f − y)² over all elements; see `mean_squared_error`."""
+    """(f − y)², by default its mean over all elements; see `mean_squared_error`."""
 
     name = "mean_squared_error"
-
-    def __init__(self) -> None:
-        super().__init__("mean")
 
 
 class AbsoluteError(Pointwise):
@@ -103,9 +100,11 @@ def half_squared_error(
     return HalfSquaredError(reduction)(prediction, target, sample_weight)
 
 
-def mean_squared_error(prediction: Operand, target: Operand, sample_weight: Operand | None = None) -> Tensor:
-    """(1/N) Σ (f − y)² over all N elements."""
-    return MeanSquaredError()(prediction, target, sample_weight)
+def mean_squared_error(
+    prediction: Operand, target: Operand, sample_weight: Operand | None = None, reduction: str = "mean"
+) -> Tensor:
+    """(1/N) Σ (f − y)² over all N elements: `squared_error` by the name it mostly has."""
+    return MeanSquaredError(reduction)(prediction, target, sample_weight)
 
 
 def absolute_error(

@@ -66,6 +66,20 @@ def _array(values: Any, name: str) -> Array:
     return a
 
 
+def _centred(x: Array, share: Array) -> tuple[Array, Array]:
+    """x without its weighted means, and these. A column that varies by rounding alone becomes exactly 0: what centring
+    leaves of it has the shape of a full column, and scaled up it would count as one."""
+    middle = share @ x
+    rows: Array = x - middle
+    rest = share @ rows  # of the rounding of the means, the same in every row
+    rows -= rest
+    peak = abs(x).max(axis=0, initial=0.0)
+    peak[peak == 0] = 1.0
+    constant = np.sqrt(share @ (rows / peak) ** 2) <= 8 * EPS * np.sqrt(share @ (x / peak) ** 2)
+    rows[:, constant] = 0.0
+    return rows, middle + rest
+
+
 def least_squares(
     x: Any,
     y: Any,
@@ -87,9 +101,10 @@ def least_squares(
     ----------
     x : (m, features), finite real numbers
     y : (m,) or (m, outputs)
-    method : "normal", θ = (XᵀX + m ridge)⁻¹ Xᵀy by Cholesky, which hands over to "svd" with a `RankWarning` where the
-        matrix is singular to rounding; "qr" with column exchanges; "svd"; "gradient_descent"; or "sgd", stochastic
-        gradients of batches. Where columns of x depend on each other all but the last return the shortest θ.
+    method : "normal", θ = (XᵀX + m ridge)⁻¹ Xᵀy by Cholesky, which hands over to "svd" where the matrix is singular to
+        rounding; "qr" with column exchanges; "svd"; "gradient_descent"; or "sgd", stochastic gradients of batches.
+        Where columns of x depend on each other all but the last return the shortest θ. With an
+        intercept a column that is constant to 8 roundings depends on it: its θ is 0.
     ridge : λ >= 0
     fit_intercept : with c; x and y are centred first
     sample_weight : (m,) numbers >= 0, factors of the cases' squares
@@ -102,7 +117,7 @@ def least_squares(
     Warns
     -----
     RankWarning
-        When the direct methods find dependent columns.
+        When the direct methods find dependent columns: `rank` is then less than their number.
 
     References
     ----------
@@ -132,23 +147,25 @@ def least_squares(
         if weights.shape != (m,) or (weights < 0).any() or not weights.sum() > 0:
             raise ValueError(f"{who}: sample_weight has shape {weights.shape}, expected ({m},) numbers >= 0, not all 0")
     share = weights / weights.sum()
-    middle_x = share @ inputs if fit_intercept else np.zeros(inputs.shape[1])
+    rows, middle_x = _centred(inputs, share) if fit_intercept else (inputs, np.zeros(inputs.shape[1]))
     middle_y = share @ table if fit_intercept else np.zeros(table.shape[1])
     root = np.sqrt(share * m)[:, None]
-    problem = Problem((inputs - middle_x) * root, (table - middle_y) * root, weight_decay)
+    problem = Problem(rows * root, (table - middle_y) * root, weight_decay)
 
     theta, rank, used = solve(problem, method, lr, max_iter, tol, batch_size, variance_reduction, seed)
     problem.record(theta)
     norms = problem.trace["gradient_norm"]
     if method in ("gradient_descent", "sgd"):
         del norms[-1], problem.trace["fun"][-1]  # noted already
-        success = norms[-1] <= tol * norms[0]
-        ended = "the gradient is within the tolerance" if success else f"no convergence in {max_iter} iterations"
-        message = ended if math.isfinite(norms[-1]) else "diverged: lr is too large"
+        success = math.isfinite(norms[-1]) and norms[-1] <= tol * norms[0]
+        message = "the gradient is within the tolerance" if success else f"no convergence in {max_iter} iterations"
+        if not math.isfinite(norms[-1]):
+            message = "diverged: lr is too large" if math.isfinite(norms[0]) else "overflow: scale x and y down"
     else:
         # An error of θ of the size of rounding leaves a gradient of this size.
-        rounding = 1e3 * EPS * problem.smoothness(problem.x) * max(1.0, float(np.linalg.norm(theta)))
-        success = norms[-1] <= max(rounding, 1e-10 * norms[0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounding = 1e3 * EPS * problem.smoothness(problem.x) * max(1.0, float(np.linalg.norm(theta)))
+        success = math.isfinite(norms[-1]) and norms[-1] <= max(rounding, 1e-10 * norms[0])
         message = f"solved by {used}" if success else f"{used} left a gradient of {norms[-1]:.3g}"
     single = targets.ndim == 1
     intercept = middle_y - middle_x @ theta if fit_intercept else np.zeros(table.shape[1])

@@ -28,11 +28,13 @@ class Problem:
 
     def record(self, theta: Array) -> Array:
         """Note J and its gradient's norm; the gradient."""
-        residual = self.x @ theta - self.y
-        g: Array = self.x.T @ residual / self.cases + self.ridge * theta
-        fun = 0.5 * (np.sum(residual**2) / self.cases + self.ridge * np.sum(theta**2))
+        with np.errstate(over="ignore", invalid="ignore"):  # the result says that it is not finite
+            residual = self.x @ theta - self.y
+            g: Array = self.x.T @ residual / self.cases + self.ridge * theta
+            fun = 0.5 * (np.sum(residual**2) / self.cases + np.sum(self.ridge * theta * theta))
+            norm = np.linalg.norm(g)
         self.trace["fun"].append(float(fun))
-        self.trace["gradient_norm"].append(float(np.linalg.norm(g)))
+        self.trace["gradient_norm"].append(float(norm))
         return g
 
     def start(self) -> Array:
@@ -170,17 +172,18 @@ def solve(
         norms = p.trace["gradient_norm"]
         return norms[-1] <= tol * norms[0]
 
-    if method == "gradient_descent":
-        return _descend(p, lr, limit, reached), None, method
-    if method == "sgd":
-        return _stochastic(p, lr, limit, reached, batch, reduce_variance, seed), None, method
+    if method in ("gradient_descent", "sgd"):
+        with np.errstate(over="ignore", invalid="ignore"):  # the result says that it diverged
+            if method == "sgd":
+                return _stochastic(p, lr, limit, reached, batch, reduce_variance, seed), None, method
+            return _descend(p, lr, limit, reached), None, method
     found = _normal(p) if method == "normal" else None
     if found is None:
         if method != "normal" or not p.trace["fun"]:
             p.record(p.start())
         used = "svd" if method == "normal" else method
         found = _qr(p) if used == "qr" else _svd(p)
-        if method == "normal" or found[1] < p.features:
+        if found[1] < p.features:
             ending = "the normal equations are singular to rounding, solved by svd" if method == "normal" else used
             warnings.warn(
                 f"least_squares: x has rank {found[1]} with {p.features} columns: {ending}; θ is the shortest solution",

@@ -41,9 +41,10 @@ from .elementwise import (
     square,
     subtract,
 )
-from .loss import softmax_cross_entropy, softmax_cross_entropy_grad
+from .loss import softmax_cross_entropy, softmax_cross_entropy_grad, softmax_divergence
 from .loss_pointwise import (
     margin_of_loss,
+    over_variance,
     pointwise_loss,
     pointwise_loss_grad,
     pointwise_loss_hessian,
@@ -116,6 +117,7 @@ __all__ = [
     "normal",
     "one_hot",
     "ones",
+    "over_variance",
     "permutation",
     "pointwise_loss",
     "pointwise_loss_grad",
@@ -133,6 +135,7 @@ __all__ = [
     "softmax",
     "softmax_cross_entropy",
     "softmax_cross_entropy_grad",
+    "softmax_divergence",
     "softmax_grad",
     "softplus",
     "sqrt",

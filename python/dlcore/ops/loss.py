@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..autodiff import differentiable
 from ..tensor import Tensor, int32
-from .activation import softmax
+from .activation import log_softmax, softmax
 from .broadcast import Result
-from .elementwise import negative
+from .elementwise import affine, log, negative
+from .loss_pointwise import pointwise_loss
 from .movement import one_hot, reshape
 from .reduce import logsumexp, sum
 
@@ -35,6 +36,22 @@ def softmax_cross_entropy(logits: Tensor, targets: Tensor) -> Result:
         lambda dy: softmax_cross_entropy_grad(dy, logits, targets),
         lambda dy: _soft_targets_grad(dy, logits),
     )
+
+
+@differentiable(2)
+def softmax_divergence(logits: Tensor, targets: Tensor) -> Result:
+    """Σ t log(t / softmax(logits)) of each row: the gradients of the cross-entropy, which do not cancel.
+
+    Parameters
+    ----------
+    logits, targets : (n, classes)
+    """
+    value = Tensor(sum(pointwise_loss(log_softmax(Tensor(logits.array)), Tensor(targets.array), "kl_log"), 1).array)
+
+    def by_targets(dy: Tensor) -> Tensor:
+        return reshape(dy, (dy.shape[0], 1)) * affine(log(targets) - log_softmax(logits), 1.0, 1.0)
+
+    return value, lambda dy: softmax_cross_entropy_grad(dy, logits, targets), by_targets
 
 
 def _soft_targets_grad(dy: Tensor, logits: Tensor) -> Tensor:

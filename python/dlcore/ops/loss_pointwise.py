@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..autodiff import differentiable
-from ..tape import state
+from ..tape import is_recorded, state
 from ..tensor import Tensor
 from .activation import sigmoid, softplus
 from .broadcast import Result
@@ -142,8 +142,7 @@ def _times_third(dy: Tensor, f: Tensor, y: Tensor, kind: str, parameter: float) 
     return dy * _THIRD.get(kind, _zero)(f, y, parameter)
 
 
-@differentiable(2)
-def pointwise_loss(prediction: Tensor, target: Tensor, kind: str, parameter: float = 0.0) -> Result:
+def pointwise_loss(prediction: Tensor, target: Tensor, kind: str, parameter: float = 0.0) -> Tensor:
     """ℓ(f, y), element by element; `dlcore.losses` has each kind's formula and checks.
 
     Parameters
@@ -155,6 +154,14 @@ def pointwise_loss(prediction: Tensor, target: Tensor, kind: str, parameter: flo
         without derivatives "tolerance" (width p) and "zero_one"
     parameter : p
     """
+    if kind in _KINKED and kind in _OF_THE_DIFFERENCE and isinstance(target, Tensor) and is_recorded(target):
+        # A kink is crossed where f − y moves, which f and y by themselves do not tell.
+        return _pointwise_loss(prediction - target, zeros_like(target), kind, parameter)
+    return _pointwise_loss(prediction, target, kind, parameter)
+
+
+@differentiable(2)
+def _pointwise_loss(prediction: Tensor, target: Tensor, kind: str, parameter: float) -> Result:
     device = prediction.array.device
     y = Tensor(device.pointwise_loss(prediction.array, target.array, kind, parameter))
     return (
@@ -206,6 +213,37 @@ def sigmoid_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 def squared_error(a: Tensor, b: Tensor) -> Tensor:
     """(a − b)², element by element."""
     return pointwise_loss(a, b, "squared", 1.0)
+
+
+@differentiable(3)
+def over_variance(dy: Tensor, residual: Tensor, log_variance: Tensor, exponent: int) -> Result:
+    """dy r^k / v for k = 0, 1 or 2 and log v: 0 where dy or r^k is, however small v, and finite where the result is."""
+    device = dy.array.device
+    r, s = residual.array, log_variance.array
+    root = device.exp(device.affine(s, -0.25, 0.0))  # v^(−¼): v itself leaves the format much sooner
+    half = device.multiply(device.multiply(r, root), root)
+    if exponent == 2:
+        size = device.multiply(half, half)
+    elif exponent == 1:
+        size = device.multiply(device.multiply(half, root), root)
+    else:
+        size = device.exp(device.negative(s))
+    zero = zeros_like(dy).array
+    if exponent:
+        size = device.where(device.equal(r, zero), zero, size)
+    y = device.where(device.equal(dy.array, zero), zero, device.multiply(dy.array, size))
+
+    def by_residual(g: Tensor) -> Tensor:
+        if exponent == 0:
+            return zeros_like(g)
+        return affine(over_variance(g * dy, residual, log_variance, exponent - 1), float(exponent), 0.0)
+
+    return (
+        Tensor(y),
+        lambda g: over_variance(g, residual, log_variance, exponent),
+        by_residual,
+        lambda g: negative(over_variance(g * dy, residual, log_variance, exponent)),
+    )
 
 
 @differentiable(1)
