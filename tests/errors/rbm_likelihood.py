@@ -49,7 +49,10 @@ def raises(function: str, message: str, error: type[Exception] = ValueError, **c
 
 
 ERRORS = [
-    *(raises(f, "weight has dtype int32", TypeError, weight=((3, 2), "int32")) for f in ARGUMENTS),
+    *(
+        raises(f, "weight has dtype int32, expected float32 or float64", TypeError, weight=((3, 2), "int32"))
+        for f in ARGUMENTS
+    ),
     *(raises(f, r"weight has shape \(6,\), expected 2 dimensions", weight=((6,), "float32")) for f in ARGUMENTS),
     *(
         raises(f, rf"{bias} has shape \(7,\), expected {shape}", **{bias: ((7,), "float32")})
@@ -81,7 +84,7 @@ ERRORS = [
     raises("rbm_log_partition", "count is 4, expected 1 to 3", first=1, count=4),
     raises("rbm_log_partition", "count is a float, expected an integer", TypeError, count=1.5),
     raises("rbm_ais", r"base_bias has shape \(2,\), expected \(3,\)", base_bias=((2,), "float32")),
-    raises("rbm_ais", "dtypes differ: weight is float32, base_bias", TypeError, base_bias=((3,), "float64")),
+    raises("rbm_ais", "dtypes differ: weight is float32, base_bias is float64", TypeError, base_bias=((3,), "float64")),
     raises("rbm_ais", "betas has dtype float32, expected float64", TypeError, betas=((5,), "float32")),
     raises("rbm_ais", r"betas has shape \(1,\), expected at least two", betas=((1,), "float64")),
     raises("rbm_ais", r"betas has shape \(1, 5\), expected 1 dimension", betas=((1, 5), "float64")),
