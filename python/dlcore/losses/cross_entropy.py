@@ -10,7 +10,7 @@ import numpy as np
 from .. import ops
 from ..ops.creation import is_number
 from ..tensor import Operand, Tensor, as_tensor, int32, tensor
-from .base import Loss, class_weights, diagonal_blocks, number, pair, require_range, row_labels, to_rows
+from .base import Loss, class_weights, diagonal_blocks, number, pair, reduce, require_range, row_labels, to_rows
 from .logistic import focal_of_margin, focal_slope
 
 
@@ -196,6 +196,13 @@ class Focal(Loss):
         return ops.cast(ops.reshape(found, (*lead, classes, classes)), f.dtype)
 
 
+def is_batch(logits: Any, target: Any) -> bool:
+    """Whether these are tensors (n, classes) and int32 (n,)."""
+    if not isinstance(logits, Tensor) or not isinstance(target, Tensor) or target.dtype != int32:
+        return False
+    return logits.ndim == 2 and target.shape == logits.shape[:1]
+
+
 def cross_entropy(
     logits: Operand,
     target: Any,
@@ -226,6 +233,9 @@ def cross_entropy(
     Bishop (2006), Pattern Recognition and Machine Learning, equation 4.108. Szegedy et al. (2016), Rethinking the
     Inception architecture, section 7 (smoothing).
     """
+    plain = from_logits is True and label_smoothing == 0 and class_weight is None and ignore_index is None
+    if plain and is_batch(logits, target):  # what training calls
+        return reduce(ops.softmax_cross_entropy(logits, target), reduction, sample_weight, "cross_entropy")
     loss = CrossEntropy(reduction, from_logits, label_smoothing, class_weight, ignore_index)
     return loss(logits, target, sample_weight)
 
