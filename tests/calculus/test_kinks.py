@@ -71,11 +71,10 @@ LOSSES: dict[str, Callable[[Tensor, Any], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("position", [0, 1], ids=["prediction", "target"])
+@pytest.mark.parametrize(
+    ("name", "position"), [(name, i) for name in LOSSES for i in (0, 1) if (name, i) != ("hinge", 1)]
+)  # the hinge's target is a sign, by which there is no derivative
 def test_losses_with_kinks(name: str, position: int) -> None:
-    if name == "hinge" and position:
-        pytest.skip("its target is a sign")
     f, y = np.array([0.5, 3.0, 1.25]), np.array([-1.0, 1.0, 1.0])
     at = {"absolute": (1.25, 1.25), "epsilon_insensitive": (1.25, 1.0), "hinge": (1.0, 1.0)}[name]
     assert not hessian(lambda f: LOSSES[name](f, y))(f + 0.0625).numpy().any()
