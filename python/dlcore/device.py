@@ -21,7 +21,7 @@ _MOST_THREADS = 1024
 
 
 # Turns of libgomp's waiting loop before a thread sleeps, about 0.4 ms: longer than the gaps between the kernels of a
-# training step, which then is about 1.5 times as fast on two threads as without, and short enough for a busy machine, where
+# training step, and short enough for a busy machine, where
 # the default (milliseconds) makes small products hundreds of times slower.
 _SPIN_COUNT = "20000"
 
