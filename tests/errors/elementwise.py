@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 from case import ErrorCase
-from cases.elementwise import BINARY, DTYPES, UNARY
+from cases.elementwise import DTYPES, UNARY
+from cases.elementwise_binary import BINARY
 
 
 def fails(error: type[Exception], message: str, call: Callable[..., Any]) -> ErrorCase:
