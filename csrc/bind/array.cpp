@@ -77,7 +77,8 @@ py::list views(const Array& a, const py::list& layout) {
   py::list result(layout.size());
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const py::handle piece = PyList_GET_ITEM(layout.ptr(), static_cast<Py_ssize_t>(i));
-    if (!PyTuple_Check(piece.ptr()) || PyTuple_GET_SIZE(piece.ptr()) != 2)
+    if (!PyTuple_Check(piece.ptr()) || PyTuple_GET_SIZE(piece.ptr()) != 2 ||
+        !PyLong_Check(PyTuple_GET_ITEM(piece.ptr(), 0)))
       type_error("views: layout has " + std::string(py::repr(piece)) + ", expected pairs (offset, shape)");
     const Index offset = py::handle(PyTuple_GET_ITEM(piece.ptr(), 0)).cast<Index>();
     result[i] = view(a, offset, PyTuple_GET_ITEM(piece.ptr(), 1));

@@ -36,9 +36,9 @@ PyObject* get_nbytes(PyObject* self, void*) { return PyLong_FromLongLong(array_o
 PyObject* get_dtype(PyObject* self, void*) { return PyUnicode_InternFromString(name(array_of(self).dtype())); }
 
 PyGetSetDef properties[] = {
-    {"shape", get_shape, nullptr, nullptr, nullptr},   {"ndim", get_ndim, nullptr, nullptr, nullptr},
-    {"size", get_size, nullptr, nullptr, nullptr},     {"nbytes", get_nbytes, nullptr, nullptr, nullptr},
-    {"dtype", get_dtype, nullptr, nullptr, nullptr},   {nullptr, nullptr, nullptr, nullptr, nullptr},
+    {"shape", get_shape, nullptr, nullptr, nullptr}, {"ndim", get_ndim, nullptr, nullptr, nullptr},
+    {"size", get_size, nullptr, nullptr, nullptr},   {"nbytes", get_nbytes, nullptr, nullptr, nullptr},
+    {"dtype", get_dtype, nullptr, nullptr, nullptr}, {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(destroy)},

@@ -4,6 +4,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "../array.h"
@@ -38,7 +40,13 @@ template <> struct pybind11::detail::type_caster<dlcore::DLCORE_DEVICE::Array> {
   operator Array&() { return *value_; }
   operator Array*() { return value_; }
 
-  static handle cast(Array array, return_value_policy, handle) {
+  // By return_value_policy::reference: the argument that a function returns, the same Python object.
+  static handle cast(const Array& array, return_value_policy policy, handle) {
+    if (policy != return_value_policy::reference) return dlcore::DLCORE_DEVICE::new_array_object(array);
+    constexpr auto offset = offsetof(dlcore::DLCORE_DEVICE::ArrayObject, array);
+    return handle(reinterpret_cast<PyObject*>(reinterpret_cast<std::uintptr_t>(&array) - offset)).inc_ref();
+  }
+  static handle cast(Array&& array, return_value_policy, handle) {
     return dlcore::DLCORE_DEVICE::new_array_object(std::move(array));
   }
 
