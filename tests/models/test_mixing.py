@@ -119,7 +119,7 @@ def test_refused(function):
         assert str(raised.value) == expected
     with pytest.raises(TypeError, match=f"^{name}: draws has dtype complex128, expected real numbers$"):
         function(np.zeros((2, 8), complex))
-    with pytest.raises(ValueError, match="^effective_sample_size: kind is 'all', expected one of bulk, tail, mean$"):
+    with pytest.raises(ValueError, match=r"^effective_sample_size: kind is 'all', expected one of bulk, tail, mean$"):
         effective_sample_size(np.zeros((2, 8)), "all")
 
 
