@@ -119,7 +119,7 @@ def _shaped(found: Array, shape: tuple[int, ...]) -> Any:
 
 def _informative(x: Array) -> Array:
     """Which quantities are finite and not constant."""
-    return np.isfinite(x).all(axis=(0, 1)) & (x.max(axis=(0, 1)) > x.min(axis=(0, 1)))
+    return np.asarray(np.isfinite(x).all(axis=(0, 1)) & (x.max(axis=(0, 1)) > x.min(axis=(0, 1))))
 
 
 def _halves(x: Array) -> Array:
@@ -141,7 +141,7 @@ def _normalised(x: Array) -> Array:
     last = np.minimum.accumulate(np.where(np.concatenate([differs, edge]), place, count)[::-1], 0)[::-1]
     scores = np.empty(flat.shape)
     np.put_along_axis(scores, order, normal_quantile(((first + last) / 2 + 1 - 0.375) / (count + 0.25)), 0)
-    return scores.reshape(x.shape)
+    return np.reshape(scores, x.shape)
 
 
 def normal_quantile(p: Array) -> Array:
