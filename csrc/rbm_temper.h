@@ -6,6 +6,8 @@
 
 #include "matmul.h"
 #include "rbm_chains.h"
+#include "rbm_contrast.h"
+#include "rbm_likelihood.h"
 #include "rbm_units.h"
 
 namespace dlcore::DLCORE_DEVICE {
