@@ -9,9 +9,11 @@
 #include "memory.h"
 #include "parallel.h"
 #include "random.h"
+#include "rbm_clamp.h"
 #include "rbm_contrast.h"
 #include "rbm_likelihood.h"
 #include "rbm_partition.h"
+#include "rbm_temper.h"
 #include "rbm_units.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -152,7 +154,12 @@ Index rbm_states(Index n_visible, Index n_hidden, const Segment* segments, Index
   template double rbm_log_partition(const Rbm<T>&, Index, Index);                                               \
   template void rbm_ais(const Rbm<T>&, const T*, Index, T*, Index, const double*, std::uint64_t, std::uint64_t, \
                         double*);                                                                               \
-  template void rbm_pseudo_log_likelihood(const Rbm<T>&, Index, const T*, double*);
+  template void rbm_pseudo_log_likelihood(const Rbm<T>&, Index, const T*, double*);                             \
+  template void rbm_temper(const Rbm<T>&, const T*, Index, Index, const double*, Index, std::uint64_t,          \
+                           std::uint64_t, T*, T*, double*, const Interruption&);                                \
+  template void rbm_clamped_gibbs(const Rbm<T>&, Index, const T*, const T*, Index, std::uint64_t, std::uint64_t, \
+                                  T*, T*, const Interruption&);                                                 \
+  template void rbm_statistics(const Rbm<T>&, Index, const T*, const T*, T*);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)
 #undef DLCORE_INSTANTIATE

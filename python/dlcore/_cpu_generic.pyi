@@ -238,6 +238,38 @@ def rbm_ais(
     log_weights: Array,
 ) -> None: ...
 def rbm_pseudo_log_likelihood(v: Array, weight: Array, visible_bias: Array, hidden_bias: Array) -> Array: ...
+def rbm_temper(
+    replicas: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    base_bias: Array,
+    betas: Array,
+    k: int,
+    key: int,
+    step: int,
+    accepted: Array,
+    units: RbmUnits = None,
+) -> Array: ...
+def rbm_clamped_gibbs(
+    given: Array,
+    state: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    k: int,
+    key: int,
+    step: int,
+    units: RbmUnits = None,
+) -> tuple[Array, Array]: ...
+def rbm_statistics(
+    v: Array,
+    row_weights: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    units: RbmUnits = None,
+) -> Array: ...
 
 # optimizer
 def sgd(

@@ -76,7 +76,9 @@ def _require_whole(values: Array, place: Array, starts: Array, shape: tuple[int,
         if part.ndim != 1 or part.dtype.kind not in "iu":
             raise ValueError(f"{who}: x.{name} is {part.ndim}-dimensional {part.dtype}, expected a row of integers")
     if values.shape != place.shape:
-        raise ValueError(f"{who}: x.data has shape {values.shape}, x.indices {place.shape}, expected one for each entry")
+        raise ValueError(
+            f"{who}: x.data has shape {values.shape}, x.indices {place.shape}, expected one for each entry"
+        )
     if len(starts) != shape[0] + 1:
         raise ValueError(f"{who}: x.indptr has {len(starts)} numbers, expected {shape[0] + 1} for {shape[0]} rows")
     falls = np.flatnonzero(starts[1:] < starts[:-1])
