@@ -159,7 +159,7 @@ Index rbm_states(Index n_visible, Index n_hidden, const Segment* segments, Index
                            std::uint64_t, T*, T*, double*, const Interruption&);                                \
   template void rbm_clamped_gibbs(const Rbm<T>&, Index, const T*, const T*, Index, std::uint64_t, std::uint64_t, \
                                   T*, T*, const Interruption&);                                                 \
-  template void rbm_statistics(const Rbm<T>&, Index, const T*, const T*, T*);
+  template void rbm_statistics(const Rbm<T>&, Index, Index, const T*, const T*, T*, const ContrastTerms<T>&);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)
 #undef DLCORE_INSTANTIATE

@@ -30,7 +30,10 @@ void rbm_clamped_gibbs(const Rbm<T>& rbm, Index n, const T* given, const T* stat
                        std::uint64_t step, T* samples, T* means, const Interruption& interruption);
 
 // sum_r weights[r] statistics(v_r) over n rows, where the statistics are those of rbm_cd, [W row-major, b, c, z]: the
-// gradient of any contrast of data and chains. weights (n,) may have any sign.
-template <typename T> void rbm_statistics(const Rbm<T>& rbm, Index n, const T* v, const T* weights, T* gradient);
+// gradient of any contrast of data and chains. weights (n,) may have any sign. The first `data` rows are the data, whose
+// means, weighed by |weights|, are those of the terms; where these weights add to 0, only the decay is added.
+template <typename T>
+void rbm_statistics(const Rbm<T>& rbm, Index n, Index data, const T* v, const T* weights, T* gradient,
+                    const ContrastTerms<T>& terms);
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -20,6 +20,29 @@ template <typename T> void hold(Index n, const T* given, T* x) {
   });
 }
 
+// z of a gradient that has W already: the sum of weights times (v - b)^2 / 2 s, less W times its gradient.
+template <typename T>
+void slopes_of_variances(const Rbm<T>& rbm, Index n, const T* v, const T* weights, const T* precision, T* gradient) {
+  const Index visible = rbm.n_visible, hidden = rbm.n_hidden;
+  const Buffer<T> squares_rows(n * visible), squares_sum(visible);
+  T* const squares = squares_rows.data();
+  T* const z = gradient + visible * hidden + visible + hidden;
+  parallel_for(n, layer_rows(visible), [=](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row)
+      map_vectors(
+          visible, squares + row * visible, [](Vec<T> e, Vec<T> b) { return (e - b) * (e - b); }, v + row * visible,
+          rbm.visible_bias);
+  });
+  matmul(false, false, 1, visible, n, T(0.5), weights, squares, T(0), squares_sum.data());
+  for_each_segment(rbm, [&](const Segment& segment, Index first) {
+    if (segment.kind != Unit::gaussian) return;
+    for (Index i = segment.begin; i < segment.end; ++i)
+      z[first + i - segment.begin] =
+          precision[i] * squares_sum.data()[i] -
+          static_cast<T>(sum_of_products<T>(hidden, rbm.weight + i * hidden, gradient + i * hidden));
+  });
+}
+
 }  // namespace
 
 template <typename T>
@@ -41,14 +64,24 @@ void rbm_clamped_gibbs(const Rbm<T>& rbm, Index n, const T* given, const T* stat
   hold(visible_size, given, means);
 }
 
-template <typename T> void rbm_statistics(const Rbm<T>& rbm, Index n, const T* v, const T* weights, T* gradient) {
+template <typename T>
+void rbm_statistics(const Rbm<T>& rbm, Index n, Index data, const T* v, const T* weights, T* gradient,
+                    const ContrastTerms<T>& terms) {
   const Index visible = rbm.n_visible, hidden = rbm.n_hidden;
-  const Buffer<T> hidden_means(n * hidden), scaled_rows(rbm.n_gaussian ? n * visible : 0),
+  const Buffer<T> hidden_means(n * hidden), scaled_rows(rbm.n_gaussian ? n * visible : 0), of_data(visible + hidden),
       precisions = powers_of_variance(rbm, -1);
   T* const p = hidden_means.data();
   if (rbm.n_gaussian) scale_by_precision(n, visible, precisions.data(), v, scaled_rows.data());
   const T* const scaled = rbm.n_gaussian ? scaled_rows.data() : v;
-  rbm_hidden(rbm, n, v, p);
+  hidden_of_scaled(rbm, n, scaled, p);
+  double total = 0;
+  for (Index row = 0; row < data; ++row) total += static_cast<double>(weights[row]);
+  const bool has_means = total != 0;
+  if (has_means) {
+    const T by = static_cast<T>(1 / total);
+    matmul(false, false, 1, visible, data, by, weights, v, T(0), of_data.data());
+    matmul(false, false, 1, hidden, data, by, weights, p, T(0), of_data.data() + visible);
+  }
   T* const to_visible = gradient + visible * hidden;
   T* const to_hidden = to_visible + visible;
   matmul(false, false, 1, visible, n, T(1), weights, scaled, T(0), to_visible);
@@ -60,24 +93,14 @@ template <typename T> void rbm_statistics(const Rbm<T>& rbm, Index n, const T* v
     }
   });
   matmul(true, false, visible, hidden, n, T(1), scaled, p, T(0), gradient);
-  if (!rbm.n_gaussian) return;
-  // z: sum of weights times (v - b)^2 / 2 s, less W times its gradient.
-  const Buffer<T> squares_rows(n * visible), squares_sum(visible);
-  T* const squares = squares_rows.data();
-  parallel_for(n, layer_rows(visible), [=](Index begin, Index end) {
-    for (Index row = begin; row < end; ++row)
-      map_vectors(
-          visible, squares + row * visible, [](Vec<T> e, Vec<T> b) { return (e - b) * (e - b); }, v + row * visible,
-          rbm.visible_bias);
-  });
-  matmul(false, false, 1, visible, n, T(0.5), weights, squares, T(0), squares_sum.data());
-  for_each_segment(rbm, [&](const Segment& segment, Index first) {
-    if (segment.kind != Unit::gaussian) return;
-    T* const to = to_hidden + hidden + first - segment.begin;
-    for (Index i = segment.begin; i < segment.end; ++i)
-      to[i] = precisions.data()[i] * squares_sum.data()[i] -
-              static_cast<T>(sum_of_products<T>(hidden, rbm.weight + i * hidden, gradient + i * hidden));
-  });
+  if (rbm.n_gaussian) {
+    if (terms.fixed_variance) std::fill_n(to_hidden + hidden, rbm.n_gaussian, T(0));
+    else slopes_of_variances(rbm, n, v, weights, precisions.data(), gradient);
+  }
+  ContrastTerms<T> added = terms;
+  if (!has_means) added.offsets = added.activity = nullptr;
+  add_terms(rbm, added, of_data.data(), of_data.data() + visible, rbm.n_gaussian ? precisions.data() : nullptr,
+            gradient);
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -99,17 +99,28 @@ py::tuple clamped_gibbs(const Array& given, const Array& state, const Array& wei
 }
 
 Array statistics(const Array& v, const Array& row_weights, const Array& weight, const Array& visible_bias,
-                 const Array& hidden_bias, const py::handle& units) {
+                 const Array& hidden_bias, const py::handle& units, Index data, const Centring& centring,
+                 const Sparsity& sparsity, double weight_decay, bool fixed_variance) {
   constexpr const char* op = "rbm_statistics";
   const Parameters p = to_parameters(op, weight, &visible_bias, &hidden_bias, units);
   require_layer(op, "v", v, p, 0);
   require_same_dtype(op, "v", v, "row_weights", row_weights);
   const Index n = v.shape(0);
   require_shape(op, "row_weights", row_weights, {n});
+  if (data < 0 || data > n)
+    value_error(std::string(op) + ": data is " + std::to_string(data) + ", expected 0 to " + std::to_string(n));
+  require_terms(op, p, centring, sparsity, weight_decay);
+  std::vector<Named> written,
+      read{{"v", v}, {"row_weights", row_weights}, {"weight", weight}, {"visible_bias", visible_bias},
+           {"hidden_bias", hidden_bias}};
+  if (centring) written.emplace_back("offsets", centring->first);
+  if (sparsity) written.emplace_back("activity", std::get<0>(*sparsity));
+  require_apart(op, written, read);
   Array gradient = new_array(op, {weight.size() + p.n_visible() + p.n_hidden() + p.n_gaussian}, v.dtype());
   dispatch_float(weight.dtype(), [&]<typename T>(T) {
     without_gil(2 * work(p, n), [&] {
-      rbm_statistics(to_rbm<T>(p), n, v.data<T>(), row_weights.data<T>(), gradient.data<T>());
+      rbm_statistics(to_rbm<T>(p), n, data, v.data<T>(), row_weights.data<T>(), gradient.data<T>(),
+                     to_terms<T>(centring, sparsity, weight_decay, fixed_variance));
     });
   });
   return gradient;
@@ -123,7 +134,9 @@ void bind_rbm_chains(py::module_& m) {
         py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("k"), py::arg("key"), py::arg("step"),
         py::arg("units") = py::none());
   m.def("rbm_statistics", &statistics, py::arg("v"), py::arg("row_weights"), py::arg("weight"),
-        py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("units") = py::none());
+        py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("units") = py::none(), py::arg("data") = 0,
+        py::arg("centring") = py::none(), py::arg("sparsity") = py::none(), py::arg("weight_decay") = 0.0,
+        py::arg("fixed_variance") = false);
 }
 
 }  // namespace

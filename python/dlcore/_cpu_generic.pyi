@@ -269,6 +269,11 @@ def rbm_statistics(
     visible_bias: Array,
     hidden_bias: Array,
     units: RbmUnits = None,
+    data: int = 0,
+    centring: tuple[Array, float] | None = None,
+    sparsity: tuple[Array, float, float, float] | None = None,
+    weight_decay: float = 0.0,
+    fixed_variance: bool = False,
 ) -> Array: ...
 
 # optimizer
