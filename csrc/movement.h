@@ -49,8 +49,8 @@ void gather(Index n, Index x_rows, Index columns, const Word* x, const std::int3
 template <typename T>
 void scatter_add(Index n, Index y_rows, Index columns, const std::int32_t* indices, const T* rows, T* y);
 
-// y[i] = row rows[i] of a sparse matrix of x_rows rows in compressed rows: zeros to which data[p] is added at indices[p],
-// p from indptr[row] to indptr[row + 1] of `stored` entries. T is float or double.
+// y[i] = row rows[i] of a sparse matrix of x_rows rows in compressed rows: zeros to which data[p] is added at
+// indices[p], p from indptr[row] to indptr[row + 1] of `stored` entries. T is float or double.
 template <typename T>
 void gather_csr(Index n, Index x_rows, Index columns, Index stored, const T* data, const std::int32_t* indices,
                 const std::int32_t* indptr, const std::int32_t* rows, T* y);

@@ -15,8 +15,7 @@ namespace {
 // x = given where that is a number, otherwise as it is.
 template <typename T> void hold(Index n, const T* given, T* x) {
   parallel_for(n, elementwise_grain, [=](Index begin, Index end) {
-    map_vectors(
-        end - begin, x + begin, [](Vec<T> g, Vec<T> e) { return g == g ? g : e; }, given + begin, x + begin);
+    map_vectors(end - begin, x + begin, [](Vec<T> g, Vec<T> e) { return g == g ? g : e; }, given + begin, x + begin);
   });
 }
 
@@ -102,5 +101,13 @@ void rbm_statistics(const Rbm<T>& rbm, Index n, Index data, const T* v, const T*
   add_terms(rbm, added, of_data.data(), of_data.data() + visible, rbm.n_gaussian ? precisions.data() : nullptr,
             gradient);
 }
+
+#define DLCORE_INSTANTIATE(T)                                                                                        \
+  template void rbm_clamped_gibbs(const Rbm<T>&, Index, const T*, const T*, Index, std::uint64_t, std::uint64_t, T*, \
+                                  T*, const Interruption&);                                                          \
+  template void rbm_statistics(const Rbm<T>&, Index, Index, const T*, const T*, T*, const ContrastTerms<T>&);
+DLCORE_INSTANTIATE(float)
+DLCORE_INSTANTIATE(double)
+#undef DLCORE_INSTANTIATE
 
 }  // namespace dlcore::DLCORE_DEVICE

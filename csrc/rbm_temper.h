@@ -59,7 +59,8 @@ void rbm_temper(const Rbm<T>& rbm, const T* base_bias, Index n_chains, Index n_b
                 const Interruption& interruption) {
   const Index visible = rbm.n_visible, hidden = rbm.n_hidden, rows = n_betas * n_chains;
   const Buffer<T> visible_states(rows * visible), hidden_states(rows * hidden), hidden_fields(rows * hidden),
-      hidden_means(rows * hidden), scaled_states(rbm.n_gaussian ? rows * visible : 0), precisions = powers_of_variance(rbm, -1);
+      hidden_means(rows * hidden), scaled_states(rbm.n_gaussian ? rows * visible : 0),
+      precisions = powers_of_variance(rbm, -1);
   const Buffer<double> energies(rows), counts(n_betas);
   T* const x = visible_states.data();
   T* const h = hidden_states.data();
@@ -89,7 +90,8 @@ void rbm_temper(const Rbm<T>& rbm, const T* base_bias, Index n_chains, Index n_b
     for_each_tempered_row(n_betas, n_chains, hidden, betas, [=](Index row, double beta) {
       const Vec<T> share = splat(static_cast<T>(beta));
       if (bernoulli_units)
-        map_vectors(hidden, mean + row * hidden, [=](Vec<T> f) { return vsigmoid<T>(share * f); }, field + row * hidden);
+        map_vectors(
+            hidden, mean + row * hidden, [=](Vec<T> f) { return vsigmoid<T>(share * f); }, field + row * hidden);
       else map_vectors(hidden, mean + row * hidden, [=](Vec<T> f) { return share * f; }, field + row * hidden);
     });
     rbm_draw_hidden(rbm, key, step + 1, rows, mean, h);
@@ -104,5 +106,12 @@ void rbm_temper(const Rbm<T>& rbm, const T* base_bias, Index n_chains, Index n_b
   copy(n_chains * visible, x, v);
   for (Index pair = 0; pair + 1 < n_betas; ++pair) accepted[pair] += counts.data()[pair];
 }
+
+#define DLCORE_INSTANTIATE(T)                                                                                         \
+  template void rbm_temper(const Rbm<T>&, const T*, Index, Index, const double*, Index, std::uint64_t, std::uint64_t, \
+                           T*, T*, double*, const Interruption&);
+DLCORE_INSTANTIATE(float)
+DLCORE_INSTANTIATE(double)
+#undef DLCORE_INSTANTIATE
 
 }  // namespace dlcore::DLCORE_DEVICE

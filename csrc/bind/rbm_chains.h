@@ -67,7 +67,8 @@ template <typename T> void require_given(const char* op, const Array& given, con
       for (Index row = 0; row < given.shape(0); ++row)
         for (Index first = segment.begin; first < segment.end; first += segment.group) {
           const T* const group = x + row * visible + first;
-          const Index held = segment.group - std::count_if(group, group + segment.group, [](T e) { return std::isnan(e); });
+          const Index held =
+              segment.group - std::count_if(group, group + segment.group, [](T e) { return std::isnan(e); });
           if (held != 0 && held != segment.group)
             value_error(std::string(op) + ": given has " + std::to_string(held) + " of the " +
                         std::to_string(segment.group) + " units of the softmax group at " + text(Shape{row, first}) +
@@ -110,9 +111,11 @@ Array statistics(const Array& v, const Array& row_weights, const Array& weight, 
   if (data < 0 || data > n)
     value_error(std::string(op) + ": data is " + std::to_string(data) + ", expected 0 to " + std::to_string(n));
   require_terms(op, p, centring, sparsity, weight_decay);
-  std::vector<Named> written,
-      read{{"v", v}, {"row_weights", row_weights}, {"weight", weight}, {"visible_bias", visible_bias},
-           {"hidden_bias", hidden_bias}};
+  std::vector<Named> written, read{{"v", v},
+                                   {"row_weights", row_weights},
+                                   {"weight", weight},
+                                   {"visible_bias", visible_bias},
+                                   {"hidden_bias", hidden_bias}};
   if (centring) written.emplace_back("offsets", centring->first);
   if (sparsity) written.emplace_back("activity", std::get<0>(*sparsity));
   require_apart(op, written, read);
@@ -133,10 +136,9 @@ void bind_rbm_chains(py::module_& m) {
   m.def("rbm_clamped_gibbs", &clamped_gibbs, py::arg("given"), py::arg("state"), py::arg("weight"),
         py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("k"), py::arg("key"), py::arg("step"),
         py::arg("units") = py::none());
-  m.def("rbm_statistics", &statistics, py::arg("v"), py::arg("row_weights"), py::arg("weight"),
-        py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("units") = py::none(), py::arg("data") = 0,
-        py::arg("centring") = py::none(), py::arg("sparsity") = py::none(), py::arg("weight_decay") = 0.0,
-        py::arg("fixed_variance") = false);
+  m.def("rbm_statistics", &statistics, py::arg("v"), py::arg("row_weights"), py::arg("weight"), py::arg("visible_bias"),
+        py::arg("hidden_bias"), py::arg("units") = py::none(), py::arg("data") = 0, py::arg("centring") = py::none(),
+        py::arg("sparsity") = py::none(), py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false);
 }
 
 }  // namespace
