@@ -11,7 +11,8 @@ from .. import ops, train
 from ..ops import Generator
 from ..tensor import Tensor, tensor
 from .base import Array
-from .clamping import observed
+from .holes import clamped_gibbs, filled, observed
+from .machine import Machine
 from .sparse import BLOCK, SparseCases
 
 
@@ -73,6 +74,16 @@ class Cases:
             yield v, parts[0] if parts else None, index
 
 
+COMPLETING_STEPS = 20  # of Gibbs sampling, where completions are only looked at
+
+
+def completed(machine: Machine, v: Tensor, holes: bool, generator: Generator) -> Tensor:
+    """Cases with samples in place of their missing values, all made alike."""
+    if not holes:
+        return v
+    return clamped_gibbs(machine, v, filled(machine, v), COMPLETING_STEPS, generator)[0]
+
+
 class Completions:
     """The values that stand for the missing ones of all cases, moved on by Gibbs sampling whenever these are used.
 
@@ -85,6 +96,10 @@ class Completions:
     def __init__(self, given: Tensor, state: Tensor) -> None:
         self.given, self.state = given, state
         self._visited: list[tuple[Tensor, Tensor]] = []
+
+    def begin(self, machine: Machine) -> None:
+        """Put E[v | h = 0] in place of all missing values."""
+        self.state.array.assign(filled(machine, self.given).array)
 
     def take(self, index: Tensor) -> Tensor:
         """The completed cases of these numbers."""

@@ -1,21 +1,18 @@
-"""How well the persistent chains of an RBM mix, told from their free energies; what a fit may watch beside its errors."""
+"""How well the persistent chains of an RBM mix, told from their free energies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..ops import Generator
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor
 from .base import Array
 from .contrastive import check_steps
 from .machine import Machine
 from .mixing import LEAST_DRAWS, effective_sample_size, r_hat
-from .tempering import Ladder, Replicas
-
-WATCHED_DRAWS = 50  # of each chain, after an epoch
+from .tempering import Ladder
+from .watching import copied, draw_free_energies
 
 
 @dataclass(frozen=True)
@@ -33,26 +30,6 @@ class ChainDiagnostics:
     ess_bulk: float
     ess_tail: float
     free_energy: Array
-
-
-def draw_free_energies(machine: Machine, replicas: Replicas, draws: int, thin: int, generator: Generator) -> Array:
-    """F(v) of the chains after each `thin` steps, (n_chains, draws) float64; moves the replicas on."""
-    found = np.empty((replicas.states.shape[1], draws))
-    for i in range(draws):
-        found[:, i] = machine.free_energy(replicas.advance(machine, thin, generator)).numpy()
-    return found
-
-
-def copied(ladder: Ladder, chains: Tensor) -> Replicas:
-    """Replicas at the states of chains (n_chains, n_hidden), or (temperatures, n_chains, n_hidden), which stay."""
-    states = tensor(chains.numpy())
-    return Replicas(ladder, Tensor(states.array.view(0, (len(ladder), *states.shape[-2:]))))
-
-
-def watched_chains(machine: Machine, ladder: Ladder, chains: Tensor, generator: Generator) -> tuple[float, float]:
-    """R̂ and bulk effective sample size of `WATCHED_DRAWS` draws of F by copies of the chains."""
-    draws = draw_free_energies(machine, copied(ladder, chains), WATCHED_DRAWS, 1, generator)
-    return r_hat(draws), effective_sample_size(draws)
 
 
 class Diagnostics:
@@ -97,10 +74,9 @@ class Diagnostics:
             raise ValueError(f"{who}: draws is {draws}, expected at least {LEAST_DRAWS}")
         ladder, chains = self.ladder, self.chains
         if start is not None:
-            ladder, chains = (1.0,), self.machine.sample_hidden(self._check(start, f"{who}: start"), self.sample_generator)
+            v = self._check(start, f"{who}: start")
+            ladder, chains = (1.0,), self.machine.sample_hidden(v, self.sample_generator)
         if chains is None:
             raise ValueError(f"{who}: there are no persistent chains before the first gradient; give a start")
         found = draw_free_energies(self.machine, copied(ladder, chains), draws, thin, self.sample_generator)
-        return ChainDiagnostics(
-            r_hat(found), effective_sample_size(found), effective_sample_size(found, "tail"), found
-        )
+        return ChainDiagnostics(r_hat(found), effective_sample_size(found), effective_sample_size(found, "tail"), found)

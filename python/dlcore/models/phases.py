@@ -17,8 +17,8 @@ from .terms import Terms
 class Phases:
     """The gradient of the mean of −log p(v): the model's statistics less those of the data, with the terms.
 
-    The statistics of case i count weight_i / n in the data, and in CD so do those of the chain that begins there. Chains
-    that stand for the model by themselves count Σ weight / n together.
+    The statistics of case i count weight_i / n in the data, and in CD so do those of the chain that begins there.
+    Chains that stand for the model by themselves count Σ weight / n together.
 
     Parameters
     ----------

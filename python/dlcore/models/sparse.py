@@ -10,6 +10,8 @@ import numpy as np
 
 from ..tensor import Tensor, tensor
 from .base import Array
+from .machine import Machine
+from .units import is_plain
 
 BLOCK = 1024  # rows made dense at a time where all are looked at
 
@@ -51,6 +53,18 @@ class SparseCases:
             raise ValueError(f"{who}: x has {stored} entries, expected fewer than 2**31")
         values, place, starts = _summed(values[:stored], place[:stored], starts)
         return cls(tensor(values, dtype), _int32(place), _int32(starts), (shape[0], columns))
+
+    def require(self, machine: Machine, who: str) -> None:
+        """Raise a ValueError with the first row of values that the machine's visible units cannot have."""
+        if is_plain(machine.units):  # zeros are good, so the entries alone are looked at
+            values = self.data.numpy()
+            bad = np.flatnonzero(~((values >= 0.0) & (values <= 1.0)))
+            if len(bad):
+                row = int(np.searchsorted(self.indptr.numpy(), bad[0], side="right")) - 1
+                raise ValueError(f"{who}: x has {values[bad[0]]} in row {row}, expected values in [0, 1]")
+            return
+        for first, block in self.blocks():
+            machine.require_visible(block, who, f"x, counted from row {first},")
 
     def gather(self, rows: Tensor) -> Tensor:
         """The rows of these numbers (int32), dense: (count, columns)."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import ops, train
 from ..optim import Optimizer
-from ..tensor import Tensor
-from .contrastive import Momentum, Steps, prepare
+from .contrastive import Momentum, prepare
 
 _OF_ONE_CALL = ("cases", "batch_size", "shuffle")  # settings that may change from call to call
 MOMENTUM = 0.5  # of "sgd": there are no epochs to raise it after
@@ -28,10 +27,6 @@ class Streaming:
     """The method of an RBM that learns from a stream; a part of `dlcore.models.RBM`."""
 
     stream: Stream | None
-
-    if TYPE_CHECKING:  # of RBM
-
-        def steps_of(self, run: train.Run, x: Any, **arguments: Any) -> Steps: ...
 
     def partial_fit(
         self,
@@ -74,9 +69,10 @@ class Streaming:
         FloatingPointError
             When a parameter is no longer finite; the parameters are those before the call.
         """
-        arguments = {
-            "optimizer": optimizer, "lr": lr, "momentum": MOMENTUM if momentum is None and optimizer == "sgd" else momentum,
-            "weight_decay": weight_decay, "options": options,
+        if momentum is None and optimizer == "sgd":
+            momentum = MOMENTUM
+        arguments: dict[str, Any] = {
+            "optimizer": optimizer, "lr": lr, "momentum": momentum, "weight_decay": weight_decay, "options": options,
         }  # fmt: skip
         if not isinstance(optimizer, str):
             raise ValueError("partial_fit: optimizer is no name; what goes on between calls is saved with the model")
@@ -121,7 +117,12 @@ class Streaming:
         s = self.stream
         if s is None:
             return None
-        return {"arguments": s.arguments, "settings": s.settings, "calls": s.calls, "optimizer": s.optimizer.state_dict()}
+        return {
+            "arguments": s.arguments,
+            "settings": s.settings,
+            "calls": s.calls,
+            "optimizer": s.optimizer.state_dict(),
+        }
 
     def restore_stream(self, saved: dict[str, Any] | None) -> None:
         """The inverse of `stream_state`."""

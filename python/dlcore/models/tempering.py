@@ -1,4 +1,4 @@
-"""Parallel tempering: chains of a machine at several temperatures that exchange their states; see ``csrc/rbm_chains.h``."""
+"""Parallel tempering: chains at several temperatures that exchange their states; see ``csrc/rbm_chains.h``."""
 
 from __future__ import annotations
 
