@@ -115,7 +115,7 @@ class Completions:
         place = np.empty(len(index), np.int32)
         place[index] = np.arange(len(index), dtype=np.int32)
         together = ops.concatenate([rows for _, rows in self._visited], 0)
-        self.state.array.assign(ops.gather(together, tensor(place)).array)
+        self.state.array.assign(ops.gather(together, tensor(place, "int32")).array)
         self._visited = []
 
     def drop(self) -> None:

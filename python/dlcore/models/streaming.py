@@ -87,7 +87,7 @@ class Streaming:
             assert run.optimizer is not None
             stream = Stream(run.optimizer, settings, arguments)
         elif settings != stream.settings:
-            other = next(name for name in settings if settings[name] != stream.settings.get(name))
+            other = next(n for n in sorted(settings, key="options".__eq__) if settings[n] != stream.settings.get(n))
             raise ValueError(
                 f"partial_fit: {other} is {settings[other]!r}, the first call's was {stream.settings.get(other)!r}"
             )
