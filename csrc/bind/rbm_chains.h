@@ -101,7 +101,7 @@ py::tuple clamped_gibbs(const Array& given, const Array& state, const Array& wei
 
 Array statistics(const Array& v, const Array& row_weights, const Array& weight, const Array& visible_bias,
                  const Array& hidden_bias, const py::handle& units, Index data, const Centring& centring,
-                 const Sparsity& sparsity, double weight_decay, bool fixed_variance) {
+                 const Sparsity& sparsity, double weight_decay, bool fixed_variance, bool scaled_steps) {
   constexpr const char* op = "rbm_statistics";
   const Parameters p = to_parameters(op, weight, &visible_bias, &hidden_bias, units);
   require_layer(op, "v", v, p, 0);
@@ -123,7 +123,7 @@ Array statistics(const Array& v, const Array& row_weights, const Array& weight, 
   dispatch_float(weight.dtype(), [&]<typename T>(T) {
     without_gil(2 * work(p, n), [&] {
       rbm_statistics(to_rbm<T>(p), n, data, v.data<T>(), row_weights.data<T>(), gradient.data<T>(),
-                     to_terms<T>(centring, sparsity, weight_decay, fixed_variance));
+                     to_terms<T>(centring, sparsity, weight_decay, fixed_variance, scaled_steps));
     });
   });
   return gradient;
@@ -138,7 +138,8 @@ void bind_rbm_chains(py::module_& m) {
         py::arg("units") = py::none());
   m.def("rbm_statistics", &statistics, py::arg("v"), py::arg("row_weights"), py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("units") = py::none(), py::arg("data") = 0, py::arg("centring") = py::none(),
-        py::arg("sparsity") = py::none(), py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false);
+        py::arg("sparsity") = py::none(), py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false,
+        py::arg("scaled_steps") = false);
 }
 
 }  // namespace

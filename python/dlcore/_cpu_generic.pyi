@@ -218,6 +218,7 @@ def rbm_cd(
     sparsity: tuple[Array, float, float, float] | None = None,
     weight_decay: float = 0.0,
     fixed_variance: bool = False,
+    scaled_steps: bool = False,
 ) -> tuple[Array, float]: ...
 def rbm_epoch(
     data: Array,
@@ -239,6 +240,7 @@ def rbm_epoch(
     sparsity: tuple[Array, float, float, float] | None = None,
     weight_decay: float = 0.0,
     fixed_variance: bool = False,
+    scaled_steps: bool = False,
     dampening: float = 0.0,
     nesterov: bool = False,
     first_step: bool = True,
@@ -302,6 +304,7 @@ def rbm_statistics(
     sparsity: tuple[Array, float, float, float] | None = None,
     weight_decay: float = 0.0,
     fixed_variance: bool = False,
+    scaled_steps: bool = False,
 ) -> Array: ...
 
 # optimizer

@@ -120,12 +120,12 @@ def test_learning_restores_what_is_missing():
     full = bars(500, flip=0.02)
     x = full.copy()
     x[np.random.default_rng(1).random(x.shape) < 0.4] = NAN
-    rbm = RBM(16, 12, seed=1, persistent=True)
-    history = rbm.fit(x, missing="nan", epochs=30, batch_size=25, lr=0.1)
+    rbm = RBM(16, 12, seed=1)
+    history = rbm.fit(x, missing="nan", epochs=60, batch_size=25, lr=0.2)
     filled = rbm.impute(x, steps=30, draws=30)
     wrong = np.abs(filled - full)[np.isnan(x)].mean()
     assert wrong < 0.15  # 0.5 without learning
-    assert history.records[-1]["reconstruction_error"] < 1.2 < history.records[0]["reconstruction_error"]
+    assert history.records[-1]["reconstruction_error"] < 0.3 < 2.0 < history.records[0]["reconstruction_error"]
 
 
 def test_biases_begin_at_the_means_of_what_is_there():

@@ -59,7 +59,7 @@ def test_memory_does_not_grow():
     for _ in range(20):
         rbm.partial_fit(bars(40))
     before = device.cpu.memory_stats()["in_use"]
-    for _ in range(200):
+    for _ in range(100):
         rbm.partial_fit(bars(40))
     assert device.cpu.memory_stats()["in_use"] <= before
     assert len(rbm.history) == 0

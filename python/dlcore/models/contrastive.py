@@ -246,7 +246,7 @@ class Steps:
     def _gradient(self, v: Tensor, weight: Tensor | None, index: Tensor) -> tuple[Tensor, float | None]:
         machine, given = self.machine, None
         if weight is None and self.completions is None and not self.is_tempered:
-            gradient, error = machine.contrast(v, self.k, self.generator, self.chains, self.terms)
+            gradient, error = machine.contrast(v, self.k, self.generator, self.chains, self.terms, True)
             if self.weight_decay:
                 decayed = machine.weight.array
                 decayed.device.axpy(self.weight_decay, decayed, gradient.array.view(0, decayed.shape))
@@ -256,4 +256,4 @@ class Steps:
             v, _ = clamped_gibbs(machine, given, state, self.k, self.generator)
             self.completions.put(index, v)
         phases = Phases(machine, self.k, self.generator, self.replicas, self.terms)
-        return phases.gradient(v, weight, given, self.weight_decay)
+        return phases.gradient(v, weight, given, self.weight_decay, scaled_steps=True)

@@ -35,7 +35,12 @@ class Phases:
     terms: Terms
 
     def gradient(
-        self, v: Tensor, weight: Tensor | None = None, given: Tensor | None = None, weight_decay: float = 0.0
+        self,
+        v: Tensor,
+        weight: Tensor | None = None,
+        given: Tensor | None = None,
+        weight_decay: float = 0.0,
+        scaled_steps: bool = False,
     ) -> tuple[Tensor, float | None]:
         """The gradient, with θ's layout, and for CD the weighed mean of Σ (v − E[v | h])² over the values given.
 
@@ -44,6 +49,7 @@ class Phases:
         v : (n >= 1, n_visible), complete
         weight : (n,), None: 1 for all
         given : (n, n_visible), NaN where v was not given
+        weight_decay, scaled_steps : see `dlcore.models.machine.Machine.contrast` and ``csrc/rbm.h``
         """
         machine, n = self.machine, v.shape[0]
         dtype = v.dtype.name
@@ -62,6 +68,6 @@ class Phases:
         rows, weights = ops.concatenate([v, chain], 0), ops.concatenate([ops.negative(share), mirrored], 0)
         gradient = v.array.device.rbm_statistics(
             rows.array, weights.array, machine.weight.array, machine.visible_bias.array, machine.hidden_bias.array,
-            machine.native_units, data=n, weight_decay=weight_decay, **self.terms.arguments(),
+            machine.native_units, data=n, weight_decay=weight_decay, **self.terms.arguments(scaled_steps),
         )  # fmt: skip
         return Tensor(gradient), error
