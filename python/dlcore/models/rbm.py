@@ -15,7 +15,7 @@ from ..ops.creation import is_number
 from ..tensor import Tensor, as_tensor, tensor
 from ..train import Callback, History, register
 from .base import Array, Model, check_share, flag, not_negative, sizes
-from .contrastive import FIGURES, HELD_OUT_FIGURES, Momentum, Steps, check_steps, prepare
+from .contrastive import FIGURES, HELD_OUT_FIGURES, Momentum, Steps, check_steps, default_rate, prepare, warn_of_scale
 from .likelihood import Likelihoods
 from .machine import Machine
 from .terms import Terms
@@ -94,6 +94,8 @@ class RBM(Likelihoods, Model):
                 raise ValueError(f"{who}: sparsity_target is given for {hidden} hidden units, expected bernoulli ones")
         if sigma != "learned" and (isinstance(sigma, str) or not is_number(sigma) or not 0 < sigma < math.inf):
             raise ValueError(f"{who}: sigma is {sigma!r}, expected 'learned' or a finite number above 0")
+        first = 1.0 if isinstance(sigma, str) else float(sigma)
+        machine = Machine(n_visible, n_hidden, weight_std, visible, hidden, first)
         config = {
             "n_visible": n_visible,
             "n_hidden": n_hidden,
@@ -112,8 +114,7 @@ class RBM(Likelihoods, Model):
             "sparsity_cost": sparsity_cost,
             "sparsity_decay": sparsity_decay,
         }
-        first = 1.0 if isinstance(sigma, str) else float(sigma)
-        super().__init__(config, Machine(n_visible, n_hidden, weight_std, visible, hidden, first), (n_visible,))
+        super().__init__(config, machine, (n_visible,))
         self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
         self.persistent = bool(persistent)
         self.chains: Tensor | None = None
@@ -218,7 +219,8 @@ class RBM(Likelihoods, Model):
         y : ignored
         epochs, batch_size, optimizer, schedule, callbacks, progress, shuffle, resume, options :
             see `dlcore.models.fitting.FitOptions`
-        lr : by default 0.05 for "sgd" and another optimizer's own
+        lr : by default another optimizer's own, and for "sgd" 0.05, or with Gaussian units in a layer ½ / (n_visible +
+            n_hidden), a fifth of it with persistent chains, at most 0.01
         momentum : of "sgd": a number in [0, 1), or two, of which the first holds for 5 epochs; (0.5, 0.9) by default
         weight_decay : λ >= 0; the gradient of ½ λ Σ W² is added, biases are left alone
         init_visible_bias : whether visible biases that are all 0 begin at log(p / (1 − p)), p = (Σ x + 1) / (n + 2)
@@ -247,8 +249,10 @@ class RBM(Likelihoods, Model):
         if held is not None and held.shape[0] == 0:
             raise ValueError("fit: validation_data has no cases")
         run, batch_size, ramp = prepare(
-            self, data.shape[0], epochs, batch_size, optimizer, lr, schedule, momentum, weight_decay, shuffle, options
-        )
+            self, data.shape[0], epochs, batch_size, optimizer, lr, schedule, momentum, weight_decay, shuffle, options,
+            default_rate(self.machine, self.persistent),
+        )  # fmt: skip
+        warn_of_scale(self.machine, data)
         run.label, run.figures = self.label, [*FIGURES, *(HELD_OUT_FIGURES if held is not None else ()), "seconds"]
         chains, optimizer_of_run = self._chains(), run.optimizer
         assert optimizer_of_run is not None
