@@ -1,4 +1,4 @@
-"""Tempered and clamped chains against the same chains in NumPy, of the same random words; statistics of rows."""
+"""Tempered and clamped chains against the same chains in NumPy, of the same random words."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ class Units(Chain):
             found.append((kind, slice(begin, begin + count), group))
             begin += count
         return found
+
+    def gaussian(self, n: int) -> list[int]:
+        return [i for kind, part, _ in self.parts(n) for i in range(*part.indices(n)) if kind == "gaussian"]
 
     def variance(self, n: int) -> np.ndarray:
         s = np.ones(n)
@@ -196,44 +199,6 @@ def drawn(function: str, n: int, visible: int, hidden: int, k: int, units: Any =
     return [made("float32"), made("float64")]
 
 
-def statistics(n: int, visible: int, hidden: int, units: Any = None) -> Case:
-    gaussian = [i for kind, part, _ in Units(0, "float64", units, np.empty(0)).parts(visible) for i in
-                range(*part.indices(visible)) if kind == "gaussian"]  # fmt: skip
-
-    def inputs(rng: np.random.Generator) -> list[Any]:
-        w, b, c = (rng.standard_normal(s) * 0.4 for s in [(visible, hidden), visible, hidden])
-        return [
-            rng.standard_normal(len(gaussian)) * 0.5,
-            layer(rng, n, visible, units),
-            rng.standard_normal(n),
-            w,
-            b,
-            c,
-        ]
-
-    def terms(z: Any, v: Any, weights: Any, w: Any, b: Any, c: Any, size: Any) -> Any:
-        x = Units(0, "float64", units, z)
-        variance = x.variance(visible)
-        scaled = v / variance
-        field = c + scaled @ w
-        p = field if x.hidden == "gaussian" else sigmoid(field)
-        weights, scaled, p, w = size(weights), size(scaled), size(p), size(w)
-        squares = ((v - b) ** 2 / (2 * variance))[:, gaussian]
-        product = (scaled * (p @ w.T))[:, gaussian]
-        slopes = weights @ (squares + product if size is np.abs else squares - product)
-        return np.concatenate([((weights[:, None] * scaled).T @ p).reshape(-1), weights @ scaled, weights @ p, slopes])
-
-    return Case(
-        name=f"rbm_statistics: {n} rows, {visible} visible, {hidden} hidden, {units}",
-        functions=("rbm_statistics",),
-        inputs=inputs,
-        call=lambda device, z, *arguments: device.rbm_statistics(*arguments, native(units, z)),
-        reference=lambda *arguments: terms(*arguments, lambda x: x),
-        tolerance=16.0,
-        scale=lambda *arguments: terms(*arguments, np.abs) + 1e-30,
-    )
-
-
 CASES = [
     *(
         case
@@ -248,7 +213,4 @@ CASES = [
     *drawn("rbm_clamped_gibbs", 90, 100, 40, 1),
     *drawn("rbm_clamped_gibbs", 3, 15, 4, 2, MIXED),
     *drawn("rbm_clamped_gibbs", 3, 7, 4, 2, GAUSSIAN_HIDDEN),
-    *(statistics(*shape) for shape in [(0, 4, 3), (1, 1, 1), (7, 13, 5), (200, 150, 90)]),
-    *(statistics(n, 15, 4, MIXED) for n in (1, 50)),
-    statistics(9, 7, 4, GAUSSIAN_HIDDEN),
 ]

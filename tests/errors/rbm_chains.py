@@ -37,7 +37,10 @@ def raises(
         good |= {"accepted": ([0.0], "float64")} | {
             name: (np.zeros(shape), "float32") for name, shape in SHAPES.items()
         }
-        given = {name: (good | changed)[name] for name in (*ARGUMENTS[function], *(changed.keys() & {"units"}))}
+        given = {
+            name: (good | changed)[name]
+            for name in (*ARGUMENTS[function], *(changed.keys() & {"units", "data", "weight_decay"}))
+        }
         arguments = {k: array(*x) if isinstance(x, tuple) and k != "units" else x for k, x in given.items()}
         if alias:
             arguments[alias[0]] = arguments[alias[1]].reshape(SHAPES[alias[0]])
@@ -107,4 +110,7 @@ ERRORS = [
     raises("rbm_statistics", r"row_weights has shape \(3,\), expected \(4,\)", row_weights=zeros(3)),
     raises("rbm_statistics", "dtypes differ: v is float32, row_weights is float64", TypeError,
            row_weights=zeros(4, dtype="float64")),
+    raises("rbm_statistics", "data is 5, expected 0 to 4", data=5),
+    raises("rbm_statistics", "data is -1, expected 0 to 4", data=-1),
+    raises("rbm_statistics", "weight_decay is -1, expected a finite number >= 0", weight_decay=-1.0),
 ]  # fmt: skip

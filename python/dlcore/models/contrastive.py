@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -28,6 +29,7 @@ from .units import Segment, require_values
 from .watching import (
     FIGURES,
     HELD_OUT_FIGURES,
+    MONITORED,
     TEMPERED_FIGURES,
     held_out_figures,
     reconstruction_error,
@@ -40,6 +42,7 @@ Momentum = float | Sequence[float] | None
 RAMP = (0.5, 0.9)  # momentum in the first epochs and after them: Hinton (2010), section 9
 RAMP_EPOCHS = 5
 _WATCH = 2**32  # beyond the streams of the other figures of an epoch
+MOST_SPREAD = 5.0  # standard deviations of Gaussian data beyond which, or below its reciprocal, a fit warns
 
 
 def require_probabilities(x: Tensor, who: str, name: str) -> None:
@@ -73,6 +76,17 @@ def check_steps(k: Any, name: str) -> int:
     return int(k)
 
 
+def default_rate(machine: Machine, persistent: bool) -> float:
+    """The learning rate of a fit by SGD that names none: 0.05 where all units are binary.
+
+    Gaussian units are not bounded, and what a step changes in their means grows with the number of units on the other
+    side: at most 0.01, ½ / (n_visible + n_hidden), and a fifth of that for persistent chains, which must keep up.
+    """
+    if machine.hidden == "bernoulli" and not machine.n_gaussian:
+        return 0.05
+    return min(0.01, (0.1 if persistent else 0.5) / (machine.n_visible + machine.n_hidden))
+
+
 def prepare(
     model: Model,
     cases: int,
@@ -85,8 +99,11 @@ def prepare(
     weight_decay: float = 2e-4,
     shuffle: bool = True,
     options: Mapping[str, Any] | None = None,
+    default_lr: float = 0.05,
 ) -> tuple[Run, int, tuple[float, float] | None]:
     """The run of a contrastive fit, its batch size and its ramp of momentum; see `RBM.fit` for the arguments.
+
+    `default_lr` is that of "sgd".
 
     Raises
     ------
@@ -105,7 +122,7 @@ def prepare(
         if any("weight_decay" in signature(kind).parameters for kind in kinds):
             given["weight_decay"] = 0.0  # the fit decays W itself and leaves the biases alone
     if lr is None and optimizer == "sgd":
-        lr = 0.05
+        lr = default_lr
     total = int(epochs) * batches if is_integer(epochs) else 0  # Run says what is wrong with another
     made = train.make_optimizer(optimizer, model.trained_parameters, lr, given, schedule, total)
     settings = train.fit_settings(cases, batch_size, shuffle, optimizer, lr, given, schedule)
@@ -135,6 +152,27 @@ def initialize_visible_bias(machine: Machine, cases: Cases) -> None:
             mean = (part + 1.0) / (count + 2.0)
             bias[begin:end] = np.log(mean) - np.log1p(-mean)
     machine.visible_bias.array.assign(tensor(bias, machine.visible_bias.dtype).array)
+
+
+def warn_of_scale(machine: Machine, cases: Cases) -> None:
+    """Warn of Gaussian units whose data are far from standardised: σ begins at 1, and steps are for that."""
+    if not machine.n_gaussian:
+        return
+    values = cases.head(cases.count if isinstance(cases.rows, Tensor) else MONITORED).numpy()
+    for kind, begin, end, _ in machine.units:
+        if kind != "gaussian":
+            continue
+        part = values[:, begin:end]
+        spread = np.nanstd(np.where(np.isnan(part).all(0), 0.0, part), 0, dtype=np.float64)
+        odd = np.flatnonzero((spread > MOST_SPREAD) | ((spread < 1 / MOST_SPREAD) & (spread > 0)))
+        if len(odd):
+            warnings.warn(
+                f"fit: the data of the gaussian unit {begin + odd[0]} have the standard deviation "
+                f"{spread[odd[0]]:.3g}; standardise them (mean 0, standard deviation 1), for which the default steps "
+                "are made",
+                stacklevel=3,
+            )
+            return
 
 
 @dataclass

@@ -13,7 +13,7 @@ from ..ops import Generator
 from ..tensor import Tensor, tensor
 from ..train import Callback, EarlyStopping, History, Run
 from .cases import Cases, Completions
-from .contrastive import Momentum, Steps, prepare
+from .contrastive import Momentum, Steps, default_rate, prepare, warn_of_scale
 from .fitting import EarlyStoppingLike, check_weights
 from .holes import require_given
 from .machine import Machine
@@ -182,7 +182,8 @@ class Learning:
         y : ignored
         epochs, batch_size, optimizer, schedule, callbacks, progress, shuffle, resume, options :
             see `dlcore.models.fitting.FitOptions`
-        lr : by default 0.05 for "sgd" and another optimizer's own
+        lr : by default another optimizer's own, and for "sgd" 0.05, or with Gaussian units in a layer ½ / (n_visible +
+            n_hidden), a fifth of it with persistent chains, at most 0.01
         momentum : of "sgd": a number in [0, 1), or two, of which the first holds for 5 epochs; (0.5, 0.9) by default
         weight_decay : λ >= 0; the gradient of ½ λ Σ W² is added, biases are left alone
         init_visible_bias : whether visible biases that are all 0 begin at log(p / (1 − p)), p = (Σ x + 1) / (n + 2)
@@ -234,8 +235,10 @@ class Learning:
             raise ValueError(f"fit: early stopping on {stopping[0].monitor!r} needs validation_data")
         model: Any = self
         run, batch_size, ramp = prepare(
-            model, cases.count, epochs, batch_size, optimizer, lr, schedule, momentum, weight_decay, shuffle, options
-        )
+            model, cases.count, epochs, batch_size, optimizer, lr, schedule, momentum, weight_decay, shuffle, options,
+            default_rate(self.machine, self.persistent),
+        )  # fmt: skip
+        warn_of_scale(self.machine, cases)
         run.settings |= {"weighed": cases.weight is not None, "missing": cases.holes}
         run.label, run.figures = self.label, figure_names(held is not None, len(self.ladder) > 1, what)
         steps = self.steps_of(run, cases, batch_size, ramp, weight_decay, shuffle, init_visible_bias, held, what)

@@ -105,6 +105,8 @@ class RBM(Learning, Streaming, Tempered, Clamping, Diagnostics, Likelihoods, Mod
                 raise ValueError(f"{who}: sparsity_target is given for {hidden} hidden units, expected bernoulli ones")
         if sigma != "learned" and (isinstance(sigma, str) or not is_number(sigma) or not 0 < sigma < math.inf):
             raise ValueError(f"{who}: sigma is {sigma!r}, expected 'learned' or a finite number above 0")
+        first = 1.0 if isinstance(sigma, str) else float(sigma)
+        machine = Machine(n_visible, n_hidden, weight_std, visible, hidden, first)
         ladder = check_ladder(tempering, who)
         config = {
             "n_visible": n_visible,
@@ -125,8 +127,7 @@ class RBM(Learning, Streaming, Tempered, Clamping, Diagnostics, Likelihoods, Mod
             "sparsity_decay": sparsity_decay,
             "tempering": tempering,
         }
-        first = 1.0 if isinstance(sigma, str) else float(sigma)
-        super().__init__(config, Machine(n_visible, n_hidden, weight_std, visible, hidden, first), (n_visible,))
+        super().__init__(config, machine, (n_visible,))
         self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
         self.ladder: Ladder = ladder or (1.0,)
         self.persistent = bool(persistent) or ladder is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import ops, train
 from ..optim import Optimizer
-from .contrastive import Momentum, prepare
+from .contrastive import Momentum, default_rate, prepare
 
 _OF_ONE_CALL = ("cases", "batch_size", "shuffle")  # settings that may change from call to call
 MOMENTUM = 0.5  # of "sgd": there are no epochs to raise it after
@@ -71,14 +71,15 @@ class Streaming:
         """
         if momentum is None and optimizer == "sgd":
             momentum = MOMENTUM
+        model: Any = self
         arguments: dict[str, Any] = {
             "optimizer": optimizer, "lr": lr, "momentum": momentum, "weight_decay": weight_decay, "options": options,
+            "default_lr": default_rate(model.machine, model.persistent),
         }  # fmt: skip
         if not isinstance(optimizer, str):
             raise ValueError("partial_fit: optimizer is no name; what goes on between calls is saved with the model")
         if callable(lr):
             raise ValueError("partial_fit: lr is a function, expected a number, which is saved with the model")
-        model: Any = self
         cases = model.fit_cases(x, "partial_fit", sample_weight, missing)
         run, batch_size, _ = prepare(model, cases.count, 1, batch_size, shuffle=shuffle, **arguments)
         settings = {name: value for name, value in run.settings.items() if name not in _OF_ONE_CALL}
