@@ -89,6 +89,7 @@ def concatenate(arrays: Sequence[Array], axis: int) -> Array: ...
 def narrow(x: Array, axis: int, start: int, length: int) -> Array: ...
 def embed(x: Array, axis: int, start: int, length: int) -> Array: ...
 def gather(x: Array, indices: Array) -> Array: ...
+def gather_csr(data: Array, indices: Array, indptr: Array, columns: int, rows: Array) -> Array: ...
 def scatter_add(x: Array, indices: Array, rows: Array) -> Array: ...
 def one_hot(labels: Array, classes: int, dtype: str) -> Array: ...
 
@@ -183,12 +184,25 @@ def bernoulli(key: int, step: int, probabilities: Array) -> Array: ...
 def dropout(key: int, step: int, x: Array, p: float) -> Array: ...
 
 # rbm
-def rbm_hidden(v: Array, weight: Array, hidden_bias: Array) -> Array: ...
-def rbm_visible(h: Array, weight: Array, visible_bias: Array) -> Array: ...
-def rbm_sample_hidden(v: Array, weight: Array, hidden_bias: Array, key: int, step: int) -> tuple[Array, Array]: ...
-def rbm_sample_visible(h: Array, weight: Array, visible_bias: Array, key: int, step: int) -> tuple[Array, Array]: ...
+RbmUnits = tuple[Sequence[tuple[str, int, int]], Array | None, str] | None  # see csrc/bind/rbm.h, read_units
+
+def rbm_hidden(v: Array, weight: Array, hidden_bias: Array, units: RbmUnits = None) -> Array: ...
+def rbm_visible(h: Array, weight: Array, visible_bias: Array, units: RbmUnits = None) -> Array: ...
+def rbm_sample_hidden(
+    v: Array, weight: Array, hidden_bias: Array, key: int, step: int, units: RbmUnits = None
+) -> tuple[Array, Array]: ...
+def rbm_sample_visible(
+    h: Array, weight: Array, visible_bias: Array, key: int, step: int, units: RbmUnits = None
+) -> tuple[Array, Array]: ...
 def rbm_gibbs(
-    v: Array, weight: Array, visible_bias: Array, hidden_bias: Array, k: int, key: int, step: int
+    v: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    k: int,
+    key: int,
+    step: int,
+    units: RbmUnits = None,
 ) -> tuple[Array, Array]: ...
 def rbm_cd(
     v: Array,
@@ -200,10 +214,48 @@ def rbm_cd(
     step: int,
     chains: Array | None = None,
     out: Array | None = None,
+    units: RbmUnits = None,
+    centring: tuple[Array, float] | None = None,
+    sparsity: tuple[Array, float, float, float] | None = None,
+    weight_decay: float = 0.0,
+    fixed_variance: bool = False,
+    scaled_steps: bool = False,
 ) -> tuple[Array, float]: ...
-def rbm_free_energy(v: Array, weight: Array, visible_bias: Array, hidden_bias: Array) -> Array: ...
+def rbm_epoch(
+    data: Array,
+    order: Array | None,
+    theta: Array,
+    n_hidden: int,
+    batch_size: int,
+    k: int,
+    key: int,
+    step: int,
+    lr: Array,
+    momentum: Array,
+    done: Array,
+    errors: Array,
+    velocity: Array | None = None,
+    chains: Array | None = None,
+    units: RbmUnits = None,
+    centring: tuple[Array, float] | None = None,
+    sparsity: tuple[Array, float, float, float] | None = None,
+    weight_decay: float = 0.0,
+    fixed_variance: bool = False,
+    scaled_steps: bool = False,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    first_step: bool = True,
+) -> None: ...
+def rbm_free_energy(
+    v: Array, weight: Array, visible_bias: Array, hidden_bias: Array, units: RbmUnits = None
+) -> Array: ...
 def rbm_log_partition(
-    weight: Array, visible_bias: Array, hidden_bias: Array, first: int = 0, count: int | None = None
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    first: int = 0,
+    count: int | None = None,
+    units: RbmUnits = None,
 ) -> float: ...
 def rbm_ais(
     v: Array,
@@ -217,6 +269,44 @@ def rbm_ais(
     log_weights: Array,
 ) -> None: ...
 def rbm_pseudo_log_likelihood(v: Array, weight: Array, visible_bias: Array, hidden_bias: Array) -> Array: ...
+def rbm_temper(
+    replicas: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    base_bias: Array,
+    betas: Array,
+    k: int,
+    key: int,
+    step: int,
+    accepted: Array,
+    units: RbmUnits = None,
+) -> Array: ...
+def rbm_clamped_gibbs(
+    given: Array,
+    state: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    k: int,
+    key: int,
+    step: int,
+    units: RbmUnits = None,
+) -> tuple[Array, Array]: ...
+def rbm_statistics(
+    v: Array,
+    row_weights: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    units: RbmUnits = None,
+    data: int = 0,
+    centring: tuple[Array, float] | None = None,
+    sparsity: tuple[Array, float, float, float] | None = None,
+    weight_decay: float = 0.0,
+    fixed_variance: bool = False,
+    scaled_steps: bool = False,
+) -> Array: ...
 
 # optimizer
 def sgd(

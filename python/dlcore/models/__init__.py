@@ -8,6 +8,7 @@ from .dbn import DBN
 from .least_squares import LeastSquaresResult, least_squares
 from .least_squares_methods import RankWarning
 from .linear import LinearRegression, LinearSVM, SoftmaxRegression
+from .mixing import effective_sample_size, r_hat
 from .mlp import MLP
 from .rbm import RBM
 from .supervised import Supervised
@@ -28,5 +29,7 @@ __all__ = [
     "SoftmaxRegression",
     "SparseAutoencoder",
     "Supervised",
+    "effective_sample_size",
     "least_squares",
+    "r_hat",
 ]

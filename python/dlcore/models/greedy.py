@@ -16,7 +16,7 @@ from .contrastive import prepare
 from .rbm import RBM
 
 _OF_STEPS = ("batch_size", "optimizer", "schedule", "momentum", "weight_decay", "shuffle")
-_OF_FIT = ("init_visible_bias", "callbacks", "progress", "validation_data")
+_OF_FIT = ("init_visible_bias", "callbacks", "progress", "validation_data", "early_stopping", "watch", "sample_weight")
 
 
 def learn_stack(
