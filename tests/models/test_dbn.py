@@ -166,7 +166,7 @@ def test_a_resumed_fit_ends_in_the_same_bits(tmp_path):
 
 def test_summary_shows_the_network():
     lines = DBN([64, 32, 16], 10).summary().splitlines()
-    assert lines[0] == "DBN: 5,482 parameters, float32"
+    assert lines[0] == "DBN: 7,562 parameters, float32"
     assert [line.split("  ")[0] for line in lines[3:]] == [
         "input",
         "Linear(64 → 32, sigmoid)",
