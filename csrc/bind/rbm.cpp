@@ -110,7 +110,7 @@ py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, con
     for (const auto& [name, array] : inputs) require_no_overlap(op, "chains", *chains, name, array);
     note_write(*chains);
   }
-  const Index size = weight.size() + p.n_visible() + p.n_hidden();
+  const Index size = weight.size() + p.n_visible() + p.n_hidden() + p.n_gaussian;
   const Array gradient = output_or_new(op, out, {size}, v.dtype());
   if (out) {
     for (const auto& [name, array] : inputs) require_no_overlap(op, "out", *out, name, array);

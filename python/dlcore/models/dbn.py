@@ -107,9 +107,12 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
         for i, rbm in enumerate(rbms):
             rbm.label = f"{type(self).__name__} layer {i + 1} ({rbm.n_visible} ↔ {rbm.n_hidden})"
         given = {"batch_size": batch_size, "momentum": momentum, "weight_decay": weight_decay, "progress": progress}
-        if lr is None:
-            lr = [0.1 if "optimizer" not in options and _is_binary(rbm.machine) else None for rbm in rbms]
-        histories = learn_stack(self, rbms, data, held, epochs, lr, given | options)
+        rates: float | Sequence[float | None]
+        if lr is not None:
+            rates = lr
+        else:
+            rates = [0.1 if "optimizer" not in options and _is_binary(rbm.machine) else None for rbm in rbms]
+        histories = learn_stack(self, rbms, data, held, epochs, rates, given | options)
         self.belief.tie()
         self.belief.teach()
         self.pretrain_history = histories
