@@ -82,11 +82,11 @@ def test_pretraining_makes_a_better_deep_autoencoder():
     train, test = load_digits_split()
     x, held = train.x[:500], test.x
     dbn = DBN([64, 60, 30, 6], code="gaussian", seed=1)
-    dbn.pretrain(x, epochs=8, batch_size=10, lr=(0.1, 0.1, 0.01))
+    dbn.pretrain(x, epochs=12, batch_size=10, lr=(0.1, 0.1, 0.01))
     fresh = Autoencoder([64, 60, 30, 6], activation="sigmoid", code_activation="identity", seed=1)
     found = {}
     for name, coder in (("pretrained", dbn.unroll()), ("fresh", fresh)):
-        coder.fit(x, epochs=3, batch_size=250, optimizer="cg", line_searches=3)
+        coder.fit(x, epochs=2, batch_size=250, optimizer="cg", line_searches=3)
         found[name] = np.square(held - coder.reconstruct(held)).sum(1).mean()
     assert found["pretrained"] < 0.9 * found["fresh"], found
 
