@@ -9,22 +9,22 @@ from dlcore.train import Checkpoint
 from resuming import state
 
 METHODS = {
-    "sgd": {"epochs": 12, "batch_size": 20, "lr": 0.1, "momentum": 0.9},
-    "adam": {"epochs": 12, "batch_size": 20, "lr": 3e-3},
-    "l-bfgs": {"epochs": 4, "batch_size": 1000, "line_searches": 10},
-    "cg": {"epochs": 12, "batch_size": 500, "line_searches": 3},  # Hinton and Salakhutdinov (2006)
+    "sgd": {"epochs": 15, "batch_size": 20, "lr": 0.1, "momentum": 0.9},
+    "adam": {"epochs": 15, "batch_size": 20, "lr": 3e-3},
+    "l-bfgs": {"epochs": 5, "batch_size": 600, "line_searches": 10},
+    "cg": {"epochs": 12, "batch_size": 300, "line_searches": 3},  # Hinton and Salakhutdinov (2006)
 }
 
 
 @functools.cache
 def digits():
     train, test = load_digits_split()
-    return train.x[:1000], train.y[:1000], test.x, test.y
+    return train.x[:600], train.y[:600], test.x, test.y
 
 
 @functools.cache
 def pretrained(output):
-    dbn = DBN([64, 80, 60], 10, output=output, seed=1)
+    dbn = DBN([64, 60, 40], 10, output=output, seed=1)
     dbn.pretrain(digits()[0], epochs=8, batch_size=20)
     return dbn
 
