@@ -217,6 +217,7 @@ def rbm_cd(
     sparsity: tuple[Array, float, float, float] | None = None,
     weight_decay: float = 0.0,
     fixed_variance: bool = False,
+    scaled_steps: bool = False,
 ) -> tuple[Array, float]: ...
 def rbm_epoch(
     data: Array,
@@ -238,6 +239,7 @@ def rbm_epoch(
     sparsity: tuple[Array, float, float, float] | None = None,
     weight_decay: float = 0.0,
     fixed_variance: bool = False,
+    scaled_steps: bool = False,
     dampening: float = 0.0,
     nesterov: bool = False,
     first_step: bool = True,

@@ -190,7 +190,7 @@ class Steps:
         order = self.generator if self.shuffle else None
         total = 0.0
         for count, (v,) in train.batches([self.data], self.batch_size, order):
-            gradient, error = self.machine.contrast(v, self.k, self.generator, self.chains, self.terms)
+            gradient, error = self.machine.contrast(v, self.k, self.generator, self.chains, self.terms, True)
             if self.weight_decay:
                 weight.device.axpy(self.weight_decay, weight, gradient.array.view(0, weight.shape))
             self.optimizer.step(gradient)
