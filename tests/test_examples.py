@@ -29,6 +29,7 @@ def test_every_example_is_tested():
         "calculus.py",
         "rbm_samples.py",
         "dbn_digits.py",
+        "dbn_label_units.py",
         "training_loop.py",
         "optimizer_paths.py",
         "correntropy.py",
@@ -54,6 +55,17 @@ def test_dbn_digits(tmp_path):
     softmax, svm = percentages(run("dbn_digits.py", tmp_path))
     assert softmax <= 4 and svm <= 4
     assert [path.name for path in tmp_path.iterdir()] == ["digits.dlcore"]
+
+
+def test_dbn_label_units(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("dbn_label_units.py", tmp_path)
+    greedy, tuned = percentages(text.replace(" of 359", ""))
+    assert tuned < greedy < 20 and tuned < 10
+    assert -30 < float(re.findall(r">= (\S+) nats", text)[0]) < -20
+    parts = ("classes.png", "filters.png", "pretraining.dlcore", "reconstructions.png", "samples.png", "up-down.dlcore")
+    assert {path.name for path in tmp_path.iterdir()} == {"dbn-digits.dlcore", *(f"dbn-digits-{p}" for p in parts)}
+    assert run("dbn_label_units.py", tmp_path) == text  # from the checkpoints
 
 
 def test_training_loop(tmp_path):

@@ -3,6 +3,7 @@
 from .annealing import AISResult
 from .autoencoder import Autoencoder, SparseAutoencoder
 from .base import Model
+from .bound import LikelihoodBound
 from .cnn import CNN, LeNet5
 from .dbn import DBN
 from .least_squares import LeastSquaresResult, least_squares
@@ -22,6 +23,7 @@ __all__ = [
     "Autoencoder",
     "LeNet5",
     "LeastSquaresResult",
+    "LikelihoodBound",
     "LinearRegression",
     "LinearSVM",
     "Model",
