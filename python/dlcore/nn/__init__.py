@@ -2,6 +2,7 @@
 
 from . import initializers
 from .convolution import AvgPool1d, AvgPool2d, Conv1d, Conv2d, MaxPool1d, MaxPool2d
+from .corruption import Corruption, corrupt
 from .layers import Activation, Dropout, Flatten, Linear, Reshape, Sequential, Softmax
 from .module import Module
 from .parameters import Parameters
@@ -12,6 +13,7 @@ __all__ = [
     "AvgPool2d",
     "Conv1d",
     "Conv2d",
+    "Corruption",
     "Dropout",
     "Flatten",
     "Linear",
@@ -22,5 +24,6 @@ __all__ = [
     "Reshape",
     "Sequential",
     "Softmax",
+    "corrupt",
     "initializers",
 ]

@@ -1,7 +1,21 @@
 """Autoencoders: a code from which the input can be restored. One variant a file."""
 
 from .coding import Coder, CodingModel
+from .contractive import ContractiveAutoencoder
+from .denoising import DenoisingAutoencoder
 from .dense import Autoencoder, Mirrored
 from .sparse import SparseAutoencoder
+from .sparsity import SparsityReport, sparsity_report, sparsity_table
 
-__all__ = ["Autoencoder", "Coder", "CodingModel", "Mirrored", "SparseAutoencoder"]
+__all__ = [
+    "Autoencoder",
+    "Coder",
+    "CodingModel",
+    "ContractiveAutoencoder",
+    "DenoisingAutoencoder",
+    "Mirrored",
+    "SparseAutoencoder",
+    "SparsityReport",
+    "sparsity_report",
+    "sparsity_table",
+]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ... import ops, train
-from ...nn import Linear, Module, Sequential
+from ...nn import Corruption, Linear, Module, Sequential
 from ...tensor import Tensor, as_tensor
 from ...train import Callback, History
 from ..base import Array, Model
@@ -19,14 +19,23 @@ REPORTED = 1024  # cases at most whose codes the figures of an epoch describe
 
 
 class Coder(Module):
-    """Encoder and decoder in one vector of parameters; the value is the decoder's, before its last non-linearity."""
+    """Encoder and decoder in one vector of parameters; the value is the decoder's, before its last non-linearity.
 
-    def __init__(self, encoder: Sequential, decoder: Sequential) -> None:
+    Parameters
+    ----------
+    corruption : noise on the input while training, or None
+    """
+
+    def __init__(self, encoder: Sequential, decoder: Sequential, corruption: Corruption | None = None) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
+        self.encoder, self.decoder, self.corruption = encoder, decoder, corruption
+
+    def corrupted(self, x: Tensor) -> Tensor:
+        """What the encoder sees of x."""
+        return x if self.corruption is None else self.corruption.forward(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.decoder.forward(self.encoder.forward(x))
+        return self.decoder.forward(self.encoder.forward(self.corrupted(x)))
 
 
 def arguments(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,10 +175,10 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
     def _report(self, data: Sequence[Tensor]) -> dict[str, float]:
         return {}
 
-    def reported_code(self, data: Sequence[Tensor]) -> Tensor:
-        """The code of the cases that an epoch's figures describe."""
+    def reported(self, data: Sequence[Tensor]) -> Tensor:
+        """The cases that an epoch's figures of the code describe."""
         x = data[0]
-        return self.coder.encoder.forward(train.rows(x, 0, min(x.shape[0], REPORTED)))
+        return train.rows(x, 0, min(x.shape[0], REPORTED))
 
     # --- using ---
 

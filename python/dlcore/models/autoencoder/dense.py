@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ... import ops
-from ...nn import Linear, Module, Sequential, initializers
+from ...nn import Corruption, Linear, Module, Sequential, initializers
 from ...ops.activation import PARAMETERS
 from ...tensor import Tensor
 from ...train import register
@@ -68,7 +68,7 @@ class Autoencoder(CodingModel):
     ) -> None:
         self._set_up(arguments(locals()))
 
-    def _set_up(self, config: Mapping[str, Any]) -> None:
+    def _set_up(self, config: Mapping[str, Any], corruption: Corruption | None = None) -> None:
         who = type(self).__name__
         widths = sizes(config["layer_sizes"], who, "layer_sizes", 2)
         flag(who, tied=config["tied"])
@@ -80,7 +80,7 @@ class Autoencoder(CodingModel):
         back: list[Module] = []
         for layer, name in zip(forward[::-1], [activation] * (len(forward) - 1) + ["identity"], strict=True):
             back.append(Mirrored(layer, name) if config["tied"] else Linear(layer.outputs, layer.inputs, name))
-        coder = Coder(Sequential(*forward), Sequential(*back))
+        coder = Coder(Sequential(*forward), Sequential(*back), corruption)
         super().__init__({**config, "layer_sizes": widths}, coder, (widths[0],), (widths[-1],))
 
     @classmethod
