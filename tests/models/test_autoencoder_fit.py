@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from dlcore.models import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
+from dlcore.models import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+)
+from dlcore.models.composition import conv, dense, dropout
 from dlcore.train import Checkpoint
 from resuming import Kill, figures, state
 
@@ -17,8 +24,12 @@ VARIANTS = {
     "l1": lambda **o: SparseAutoencoder([6, 9], **o),
     "kl": lambda **o: SparseAutoencoder([6, 9], penalty="kl", rho=0.2, **o),
     "contractive": lambda **o: ContractiveAutoencoder([6, 5], **o),
+    "convolutional": lambda **o: ConvolutionalAutoencoder(
+        (1, 2, 3), [conv(2, 2), dropout(0.2), dense(3)], "tanh", corruption="masking", **o
+    ),
     "contractive, deep": lambda **o: ContractiveAutoencoder([6, 5, 3], **o),
 }
+NOISY = ("masking", "salt-and-pepper", "gaussian", "convolutional")
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "cg"])
@@ -38,7 +49,7 @@ def test_resumed_bits_equal_undisturbed_bits(name, optimizer, tmp_path):
     assert state(resumed) == state(whole)
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("masking", "salt-and-pepper", "gaussian")])
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in NOISY])
 def test_a_weight_of_two_is_a_case_twice(name):
     """Full batches: weights 1, 2, 0 against cases once, twice, never."""
     weight = np.arange(20) % 3

@@ -4,6 +4,7 @@ from .annealing import AISResult
 from .autoencoder import (
     Autoencoder,
     ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
     SparsityReport,
@@ -28,6 +29,7 @@ __all__ = [
     "AISResult",
     "Autoencoder",
     "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "LeNet5",
     "LeastSquaresResult",

@@ -2,6 +2,7 @@
 
 from .coding import Coder, CodingModel
 from .contractive import ContractiveAutoencoder
+from .convolutional import ConvolutionalAutoencoder
 from .denoising import DenoisingAutoencoder
 from .dense import Autoencoder, Mirrored
 from .sparse import SparseAutoencoder
@@ -12,6 +13,7 @@ __all__ = [
     "Coder",
     "CodingModel",
     "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "Mirrored",
     "SparseAutoencoder",

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ... import ops, train
-from ...nn import Corruption, Linear, Module, Sequential
+from ...nn import ConvTranspose2d, Corruption, Linear, Module, Sequential, corrupt
+from ...ops import Generator
 from ...tensor import Tensor, as_tensor
 from ...train import Callback, History
 from ..base import Array, Model
@@ -220,10 +221,27 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         return [*self.coder.encoder.layers, *self.coder.decoder.layers]
 
     def pixel_weights(self) -> Array:
-        """What each unit next to the input adds to it, (inputs, units), or filters of a convolution: for
-        `dlcore.plot.filters`."""
+        """What units or patches next to the image add to it, for `dlcore.plot.filters`: (pixels, units) of a dense
+        layer, (channels of the code, channels, height, width) of a transposed convolution, else the encoder's first
+        weights."""
         last = self.coder.decoder.layers[-1]
         if isinstance(last, Linear):
             weight: Array = last.weight.numpy().T
             return weight
+        if isinstance(last, ConvTranspose2d):
+            return last.weight.numpy()
         return next(value.numpy() for name, value in self.parameters.items() if name.endswith("weight"))
+
+    def corrupt(self, x: Any, seed: int = 0) -> Array:
+        """Cases (n, *input_shape) with the noise that the model learns to remove, for a picture: a function of the seed
+        that leaves the fit's own noise alone.
+
+        Raises
+        ------
+        ValueError
+            For a model without noise.
+        """
+        noise = self.coder.corruption
+        if noise is None:
+            raise ValueError(f"corrupt: this {type(self).__name__} learns without noise")
+        return corrupt(self.as_cases(x, "corrupt"), noise.kind, noise.level, Generator(seed)).numpy()

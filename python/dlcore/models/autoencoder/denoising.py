@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from ...nn import Corruption, corrupt
+from ...nn import Corruption
 from ...nn.corruption import require_level
-from ...ops import Generator
 from ...train import register
-from ..base import Array
 from .coding import arguments
 from .dense import Autoencoder
 
@@ -49,9 +46,3 @@ class DenoisingAutoencoder(Autoencoder):
         config = arguments(locals())
         require_level(type(self).__name__, corruption, level)
         self._set_up(config, Corruption(corruption, level))
-
-    def corrupt(self, x: Any, seed: int = 0) -> Array:
-        """Cases (n, inputs) with the noise that the model learns to remove, for a picture: a function of the seed that
-        leaves the fit's own noise alone."""
-        cases = self.as_cases(x, "corrupt")
-        return corrupt(cases, self.config["corruption"], self.config["level"], Generator(seed)).numpy()
