@@ -15,7 +15,7 @@ from .base import Array, not_negative, sizes
 from .belief import Belief
 from .contrastive import Momentum, check_steps, require_probabilities
 from .fitting import EarlyStoppingLike
-from .greedy import learn_stack
+from .greedy import checkpoint_layer, learn_stack
 from .rbm import RBM
 from .supervised import Supervised
 
@@ -81,7 +81,7 @@ class DBN(Supervised):
         super().__init__(config, Belief(widths, classes, weight_std), (widths[0],), classes, output, weight_decay, l1)
         self.pretrain_history: list[History] = []
         self.sample_generator = Generator(seed).split(_SAMPLE_STREAM)
-        self._pretrain_options: Mapping[str, Any] | bool = True
+        self._pretrain_options: Mapping[str, Any] | None = None
 
     @property
     def belief(self) -> Belief:
@@ -132,7 +132,9 @@ class DBN(Supervised):
         epochs, lr : one for all layers, or one for each
         k, persistent, n_chains : see `RBM`
         validation_data : (m, visible units), cases held out; each RBM's history compares their features
-        batch_size, momentum, weight_decay, progress, options : see `RBM.fit`
+        batch_size, momentum, weight_decay, progress, options : see `RBM.fit`. A Checkpoint among the callbacks writes
+            files of the whole model, of which ``resume=`` goes on in any layer, to the bits of an undisturbed call with
+            the same arguments and data
 
         Returns
         -------
@@ -143,15 +145,17 @@ class DBN(Supervised):
         TypeError, ValueError
             For arguments that do not fit any of the layers; the model is unchanged then.
         KeyboardInterrupt and whatever else ends it early
-            The model is again as it was, so that the next call has the bits of an undisturbed one.
+            The model is again as it was, so that the next call has the bits of an undisturbed one; checkpoints stay.
         """
         features = self._check(x, "pretrain")
-        held = None if validation_data is None else self._check(validation_data, "pretrain: validation_data")
+        held = None
+        if validation_data is not None:
+            held = self._check(validation_data, "pretrain: validation_data"), None
         rbms = [self._rbm(i, k=k, persistent=persistent, n_chains=n_chains) for i in range(len(self.belief.machines))]
         for i, rbm in enumerate(rbms):
             rbm.label = f"{type(self).__name__} layer {i + 1} ({rbm.n_visible} ↔ {rbm.n_hidden})"
         given = {"batch_size": batch_size, "momentum": momentum, "weight_decay": weight_decay, "progress": progress}
-        histories = learn_stack(self, rbms, features, held, epochs, lr, given | options)
+        histories = learn_stack(self, rbms, (features, None), held, epochs, lr, given | options)
         for layer, machine in zip(self.belief.recognition.layers[:-1], self.belief.machines, strict=True):
             assert isinstance(layer, Linear)
             layer.weight.array.assign(machine.weight.array)
@@ -197,6 +201,7 @@ class DBN(Supervised):
         x : (n, visible units), values in [0, 1]
         y : labels (n,) in [0, classes)
         pretrain : False for none; or arguments of `pretrain` by name
+        callbacks, resume : a Checkpoint also serves the pre-training, and a fit goes on in what the file is of
         lr : by default 0.002 for "adam" and another optimizer's own
         schedule : by default "cosine", or "constant" where lr or the optimizer is a function
         others : see `Supervised.fit`
@@ -207,7 +212,10 @@ class DBN(Supervised):
         """
         if not isinstance(pretrain, (bool, Mapping)):
             raise ValueError(f"fit: pretrain is {pretrain!r}, expected True, False or arguments of pretrain by name")
-        self._pretrain_options = pretrain
+        callbacks = list(callbacks) if isinstance(callbacks, Iterable) else callbacks
+        self._pretrain_options = self._options_of_pretrain(pretrain, callbacks, resume)
+        if self._pretrain_options is not None and self._pretrain_options.get("resume") is not None:
+            resume = None  # the file is of the pre-training, after which this fit begins
         if schedule is None:
             schedule = "cosine" if isinstance(optimizer, str) and not callable(lr) else "constant"
         if lr is None and optimizer == "adam":
@@ -219,6 +227,21 @@ class DBN(Supervised):
             **options,
         )  # fmt: skip
 
+    @staticmethod
+    def _options_of_pretrain(
+        pretrain: bool | Mapping[str, Any], callbacks: Any, resume: Any
+    ) -> Mapping[str, Any] | None:
+        """The arguments of the pre-training in a fit; None for none."""
+        in_pretraining = resume is not None and checkpoint_layer(train.read_header(resume).metadata) is not None
+        if pretrain is False:
+            if in_pretraining:
+                raise ValueError("fit: resume is a checkpoint of the pre-training, but pretrain is False")
+            return None
+        options = {} if pretrain is True else dict(pretrain)
+        if isinstance(callbacks, list) and "callbacks" not in options:
+            options["callbacks"] = [callback for callback in callbacks if isinstance(callback, train.Checkpoint)]
+        return options | ({"resume": resume} if in_pretraining else {})
+
     def fit_transform(self, x: Any, y: Any, **arguments: Any) -> Array:
         """The features of `transform` of the cases that `fit` has learned from, with the arguments of `fit`."""
         self.fit(x, y, **arguments)
@@ -226,9 +249,8 @@ class DBN(Supervised):
 
     def before_fit(self, data: Sequence[Tensor], progress: bool | None) -> None:
         options = self._pretrain_options
-        if options is not False and not self.is_pretrained:
-            given = {} if options is True else dict(options)
-            self.pretrain(data[0], **({"progress": progress} | given))
+        if options is not None and (options.get("resume") is not None or not self.is_pretrained):
+            self.pretrain(data[0], **({"progress": progress} | dict(options)))
 
     def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
         return super()._pair(self._check(x, who), y, who)
