@@ -8,6 +8,7 @@ from .autoencoder import (
     DenoisingAutoencoder,
     SparseAutoencoder,
     SparsityReport,
+    StackedAutoencoder,
     sparsity_report,
     sparsity_table,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "SoftmaxRegression",
     "SparseAutoencoder",
     "SparsityReport",
+    "StackedAutoencoder",
     "Supervised",
     "least_squares",
     "sparsity_report",

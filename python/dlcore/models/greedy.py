@@ -22,12 +22,12 @@ _OF_STEPS = ("batch_size", "optimizer", "schedule", "momentum", "weight_decay", 
 _OF_FIT = ("init_visible_bias", "callbacks", "progress", "validation_data", "resume")
 
 
-class _Layer(Callback):
-    """Makes the checkpoints of one RBM's fit files of the whole model that tell how far the stack is.
+class LayerOfStack(Callback):
+    """Makes the checkpoints of one layer's fit files of the whole model that tell how far the stack is.
 
     Parameters
     ----------
-    layer : int, which RBM this is
+    layer : int, which one this is
     below : the settings of each finished layer: a resumed stack must have learned them in the same way
     finished : the histories of the finished layers
     """
@@ -97,7 +97,7 @@ def learn_stack(
                     rbm.fit(
                         _joined(beside), epochs=passes[i], lr=rates[i],
                         validation_data=None if watched is None else _joined(watched),
-                        callbacks=[_Layer(model, i, settings[:i], histories[:]), *found],
+                        callbacks=[LayerOfStack(model, i, settings[:i], histories[:]), *found],
                         resume=resume if i == first else None, **given,
                     )
                 )  # fmt: skip
