@@ -25,7 +25,7 @@ from dlcore.models import (
 
 large = "DLCORE_DATA" in os.environ
 train, test = load_mnist() if large else load_digits_split()
-x = train.x[:20000]
+x = train.x[:10000]
 pixels, shape = x.shape[1], train.image_shape
 units = 500 if large else 128
 FIT = {"epochs": 10 if large else 12, "batch_size": 100 if large else 32, "lr": 1e-3 if large else 3e-3}
@@ -59,7 +59,7 @@ def denoising():
         models["denoising"].reconstruct(noisy[:20]),
     ]
     plot.samples(np.concatenate(rows), shape, columns=20, path="autoencoder-denoising.png")
-    both = np.concatenate([model.parameters["encoder.layers.0.weight"].numpy()[:, :50] for model in models.values()], 1)
+    both = np.concatenate([model.parameters["encoder.layers.0.weight"].numpy()[:, :18] for model in models.values()], 1)
     plot.filters(both, shape, path="autoencoder-filters.png")
 
 
@@ -70,7 +70,7 @@ def sparse():
         model = fitted(SparseAutoencoder([pixels, units], loss="squared_error", **options))
         found[name] = model, sparsity_report(model, test.x)
     wanted = found["L1"][1].reconstruction_error
-    tried = [(k, 0) for k in ((24, 32, 48, 64) if large else (12, 14, 18))] + [(units, n) for n in (1, 2, 4)]
+    tried = [(k, 0) for k in ((24, 32, 48) if large else (12, 14, 18))] + [(units, n) for n in (1, 2, 4)]
     candidates = []
     for k, epochs in tried:
         model = fitted(Autoencoder([pixels, k], loss="squared_error"), **({"epochs": epochs} if epochs else {}))
@@ -88,7 +88,7 @@ def sparse():
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig("autoencoder-sparsity.png", dpi=80)
-    plot.filters(found["L1"][0].pixel_weights()[:, :50], shape, path="autoencoder-sparse-filters.png")
+    plot.filters(found["L1"][0].pixel_weights()[:, :36], shape, path="autoencoder-sparse-filters.png")
 
 
 def contractive():
