@@ -66,11 +66,11 @@ def denoising():
 def sparse():
     """Plain ones are brought to the sparse one's error by fewer units, and by stopping early."""
     found = {}
-    for name, options in {"L1": {"sparsity": 0.3}, "KL": {"sparsity": 0.2, "penalty": "kl", "rho": 0.05}}.items():
+    for name, options in {"L1": {"sparsity": 0.3}, "KL": {"sparsity": 0.05, "penalty": "kl", "rho": 0.05}}.items():
         model = fitted(SparseAutoencoder([pixels, units], loss="squared_error", **options))
         found[name] = model, sparsity_report(model, test.x)
     wanted = found["L1"][1].reconstruction_error
-    tried = [(k, 0) for k in ((24, 32, 48) if large else (12, 14, 18))] + [(units, n) for n in (1, 2, 4)]
+    tried = [(k, 0) for k in ((56, 64, 72) if large else (16, 18, 20))] + [(units, n) for n in (2, 3, 4)]
     candidates = []
     for k, epochs in tried:
         model = fitted(Autoencoder([pixels, k], loss="squared_error"), **({"epochs": epochs} if epochs else {}))
@@ -88,7 +88,7 @@ def sparse():
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig("autoencoder-sparsity.png", dpi=80)
-    plot.filters(found["L1"][0].pixel_weights()[:, :36], shape, path="autoencoder-sparse-filters.png")
+    plot.filters(found["L1"][0].pixel_weights()[:, :25], shape, path="autoencoder-sparse-filters.png")
 
 
 def contractive():
