@@ -59,7 +59,7 @@ def denoising():
         models["denoising"].reconstruct(noisy[:20]),
     ]
     plot.samples(np.concatenate(rows), shape, columns=20, path="autoencoder-denoising.png")
-    both = np.concatenate([model.parameters["encoder.layers.0.weight"].numpy()[:, :18] for model in models.values()], 1)
+    both = np.concatenate([model.parameters["encoder.layers.0.weight"].numpy()[:, :10] for model in models.values()], 1)
     plot.filters(both, shape, path="autoencoder-filters.png")
 
 
