@@ -1,7 +1,17 @@
 """Models: one per file, all with fit, predict or transform, save and load, and a summary."""
 
 from .annealing import AISResult
-from .autoencoder import Autoencoder, SparseAutoencoder
+from .autoencoder import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    SparsityReport,
+    StackedAutoencoder,
+    sparsity_report,
+    sparsity_table,
+)
 from .base import Model
 from .bound import LikelihoodBound
 from .cnn import CNN, LeNet5
@@ -21,6 +31,9 @@ __all__ = [
     "RBM",
     "AISResult",
     "Autoencoder",
+    "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
+    "DenoisingAutoencoder",
     "LeNet5",
     "LeastSquaresResult",
     "LikelihoodBound",
@@ -30,8 +43,12 @@ __all__ = [
     "RankWarning",
     "SoftmaxRegression",
     "SparseAutoencoder",
+    "SparsityReport",
+    "StackedAutoencoder",
     "Supervised",
     "effective_sample_size",
     "least_squares",
     "r_hat",
+    "sparsity_report",
+    "sparsity_table",
 ]
