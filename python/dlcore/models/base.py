@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from ..nn.checks import float_type
 from ..ops import Generator
 from ..ops.creation import is_integer, is_number
 from ..tensor import Tensor, as_tensor
+
+if TYPE_CHECKING:
+    from .online import Online
 
 Self = TypeVar("Self", bound="Model")
 Array = np.ndarray[Any, Any]
@@ -41,6 +44,7 @@ class Model:
     Attributes
     ----------
     history : `dlcore.train.History` of the newest fit
+    online : what the calls of ``partial_fit`` share, where the model has one: its optimizer and newest loss
     """
 
     def __init__(self, config: Mapping[str, Any], network: Module, input_shape: tuple[int, ...]) -> None:
@@ -54,6 +58,7 @@ class Model:
         self._is_built = False
         self.input_shape = input_shape
         self.history = train.History()
+        self.online: Online | None = None
         self.fit_generator = root.split(_FIT_STREAM)
         self.split_key = root.split(_SPLIT_STREAM).key  # a resumed fit must hold out the same cases
 

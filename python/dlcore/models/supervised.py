@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import ops, penalties, train
 from ..nn import Module
+from ..optim import Optimizer
 from ..tensor import Tensor
 from ..train import Callback, History
 from .base import Array, Model, not_negative
 from .fitting import EarlyStoppingLike, FitOptions, check_weights, fit_network, require_finite
 from .heads import head
+from .online import partial_fit_network
+
+Self = TypeVar("Self", bound="Supervised")
 
 
 class Supervised(Model):
@@ -124,6 +128,46 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         )  # fmt: skip
         weighted = sample_weight is not None
         return fit_network(self, data, validation, fit, self.objective, self._figures, weighted=weighted)
+
+    def partial_fit(
+        self: Self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int = 64,
+        optimizer: str | Optimizer | None = None,
+        lr: train.LearningRate | None = None,
+        sample_weight: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Learn from some cases of a stream: one pass over them in the order given; returns the model.
+
+        The optimizer and its state are kept from call to call, see `dlcore.models.online.partial_fit_network`; the
+        classes are those the model was made for, whether these cases show them all or not. `history` is not touched,
+        ``model.online.loss`` is the mean loss of the newest call. A copy or a file keeps no optimizer.
+
+        Parameters
+        ----------
+        x, y : as for `fit`
+        batch_size : int >= 1, cases to a step
+        optimizer : a name as for `fit`, or an Optimizer of ``model.trained_parameters``; None goes on with the one
+            there is, "adam" at first
+        lr : learning rate, or a function of the step; None leaves it as it is
+        sample_weight : (n,) numbers >= 0, taken as they are: what a weight means is the same in every call
+        options : the optimizer's other arguments; others than before begin with a fresh optimizer
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit; the model is unchanged then.
+        FloatingPointError
+            When the loss or a parameter is no longer finite; the parameters are those before the call.
+        """
+        data = self._pair(x, y, "partial_fit")
+        if sample_weight is not None:
+            data.append(check_weights(sample_weight, self, data[0].shape[0], "partial_fit", scaled=False))
+        partial_fit_network(self, data, self.objective, optimizer, lr, batch_size, options)
+        return self
 
     def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
         cases = self.as_cases(x, who)
