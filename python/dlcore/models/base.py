@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="Model")
 Array = np.ndarray[Any, Any]
 
-STATE_VERSION = 1  # of pickles
+STATE_VERSION = 2  # of pickles
 _FIT_STREAM, _SPLIT_STREAM = 2**33, 2**33 + 1  # beyond the streams that Module.build takes
 
 
@@ -113,6 +113,15 @@ class Model:
         return self._network.shapes()
 
     @property
+    def buffers(self) -> dict[str, Tensor]:
+        """What layers keep beside their parameters (running statistics), by the layers' names."""
+        return self.network.buffers
+
+    def buffer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the buffers; takes no memory for them."""
+        return self._network.buffer_shapes()
+
+    @property
     def generators(self) -> dict[str, Generator]:
         """The generators whose state belongs to the model: the fit's, and each dropout's."""
         found = {"fit": self.fit_generator}
@@ -162,6 +171,7 @@ class Model:
             "version": STATE_VERSION,
             "config": self.config,
             "parameters": {name: value.numpy() for name, value in self.parameters.items()},
+            "buffers": {name: value.numpy() for name, value in self.buffers.items()},
             "generators": {name: [g.key, g.step] for name, g in self.generators.items()},
             "history": self.history.records,
         }
@@ -172,6 +182,7 @@ class Model:
             raise ValueError(f"{type(self).__name__}: the pickle has version {version!r}, expected {STATE_VERSION}")
         type(self).__init__(self, **state["config"])
         self.parameters.assign(state["parameters"])
+        train.assign_buffers(self, state["buffers"])
         train.restore_generators(state["generators"], self.generators)
         self.history = train.History(state["history"])
 

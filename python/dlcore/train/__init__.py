@@ -4,11 +4,11 @@ from .adaptation import AverageWeights, ReduceLROnPlateau
 from .callbacks import Callback, Checkpoint, EarlyStopping
 from .checkpoint import load_file, read_header, save_file
 from .history import History, format_record
-from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, rows, run_epochs
+from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, put_back, rows, run_epochs
 from .progress import progress_callback
 from .run import Run
 from .setup import OPTIMIZERS, LearningRate, OptimizerLike, check_batch_size, fit_settings, make_optimizer
-from .store import register, restore_generators, save
+from .store import assign_buffers, register, restore_generators, save
 
 __all__ = [
     "OPTIMIZERS",
@@ -21,6 +21,7 @@ __all__ = [
     "OptimizerLike",
     "ReduceLROnPlateau",
     "Run",
+    "assign_buffers",
     "average",
     "batch_hooks",
     "batches",
@@ -32,6 +33,7 @@ __all__ = [
     "make_optimizer",
     "map_batches",
     "progress_callback",
+    "put_back",
     "read_header",
     "register",
     "restore_generators",

@@ -76,7 +76,7 @@ def run_epochs(
     elif begin is not None:
         begin()
     theta = run.model.parameters.storage
-    finite = Tensor(theta.array.copy())
+    kept = [(x, Tensor(x.array.copy())) for x in (theta, *run.model.buffers.values())]  # after the last finite epoch
     run.model.history = run.history
     if run.optimizer is not None:
         run.optimizer.bind_epochs(run.batches)
@@ -89,7 +89,8 @@ def run_epochs(
             figures = dict(epoch(run))
             if not ops.all_finite(theta):
                 raise FloatingPointError("a parameter is not finite")
-            finite.array.assign(theta.array)
+            for tensor, copy in kept:
+                copy.array.assign(tensor.array)
             run.epoch += 1
             run.history.append(figures | {"seconds": time.perf_counter() - started})
             for callback in run.callbacks:
@@ -98,19 +99,25 @@ def run_epochs(
         for callback in run.callbacks:
             callback.on_train_end(run)
     except FloatingPointError as error:
-        theta.array.assign(finite.array)
-        kept = f"after epoch {run.epoch}" if run.epoch else "before the fit"
+        put_back(kept)
+        when = f"after epoch {run.epoch}" if run.epoch else "before the fit"
         raise FloatingPointError(
-            f"fit: {error} in epoch {run.epoch + 1}; the parameters are again those {kept}. A smaller lr may help."
+            f"fit: {error} in epoch {run.epoch + 1}; the parameters are again those {when}. A smaller lr may help."
         ) from None
     except BaseException:
         if not ops.all_finite(theta):
-            theta.array.assign(finite.array)
+            put_back(kept)
         raise
     finally:
         if isinstance(shown, Bar):
             shown.close()
     return run.history
+
+
+def put_back(kept: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Write copies back into the tensors that they were taken of: pairs (tensor, copy)."""
+    for tensor, copy in kept:
+        tensor.array.assign(copy.array)
 
 
 def batch_hooks(run: Run) -> list[Callable[[Run], None]]:

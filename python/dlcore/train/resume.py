@@ -11,7 +11,7 @@ import numpy as np
 from .checkpoint import load_file, save_file
 from .header import Array, Header
 from .run import Run
-from .store import TRAINING, check_model, model_content, parameter_tensors, restore_generators, stored_history
+from .store import TRAINING, assign_model, check_model, model_content, restore_generators, stored_history
 
 MAX_STEPS = 2**53  # of an optimizer: integers up to here are exact as the float64 that corrections of bias take
 
@@ -126,7 +126,7 @@ def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> N
         raise
     # All checks are made; the rest is written.
     run.restored = [callback for callback, _ in matched]
-    run.model.parameters.assign(parameter_tensors(tensors))
+    assign_model(run.model, tensors)
     if last is not None:
         theta.array.assign(theta.array.device.from_numpy(np.ascontiguousarray(last)))
     if run.optimizer is not None:
