@@ -7,6 +7,7 @@ from .cnn import CNN, LeNet5
 from .dbn import DBN
 from .least_squares import LeastSquaresResult, least_squares
 from .least_squares_methods import RankWarning
+from .lenet import LeNet5Original
 from .linear import LinearRegression, LinearSVM, SoftmaxRegression
 from .mlp import MLP
 from .rbm import RBM
@@ -20,6 +21,7 @@ __all__ = [
     "AISResult",
     "Autoencoder",
     "LeNet5",
+    "LeNet5Original",
     "LeastSquaresResult",
     "LinearRegression",
     "LinearSVM",

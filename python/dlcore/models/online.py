@@ -68,7 +68,7 @@ def partial_fit_network(
         size = train.check_batch_size(batch_size, data[0].shape[0])
         online = _online(model, optimizer, lr, dict(options or {}))
     theta = model.parameters.storage
-    kept = [(x, Tensor(x.array.copy())) for x in (theta, *model.buffers.values())]
+    before = train.snapshot(model)
     generators = {name: generator.step for name, generator in model.generators.items()}
     run = Run(model, 1, online.optimizer, model.generators)
     network = model.network.train()
@@ -77,7 +77,7 @@ def partial_fit_network(
         if not ops.all_finite(theta):
             raise FloatingPointError("a parameter is not finite")
     except FloatingPointError as error:
-        train.put_back(kept)
+        train.put_back(model, before)
         for name, generator in model.generators.items():
             generator.step = generators[name]
         model.online = None
@@ -85,7 +85,7 @@ def partial_fit_network(
         raise FloatingPointError(text) from None
     except BaseException:
         if not ops.all_finite(theta):
-            train.put_back(kept)
+            train.put_back(model, before)
         raise
     finally:
         network.eval()

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from .. import ops, penalties, train
-from ..nn import Module
+from ..nn import BatchNorm1d, BatchNorm2d, Module
 from ..optim import Optimizer
 from ..tensor import Tensor
 from ..train import Callback, History
 from .base import Array, Model, not_negative
 from .fitting import EarlyStoppingLike, FitOptions, check_weights, fit_network, require_finite
-from .heads import head
+from .heads import Head, head
 from .online import partial_fit_network
 
 Self = TypeVar("Self", bound="Supervised")
@@ -27,7 +27,9 @@ class Supervised(Model):
     config, network, input_shape : see `Model`
     outputs : int, scores of a case
     output : name of the head, see `dlcore.models.heads.HEADS`
-    weight_decay, l1 : the objective is the mean loss plus ½ weight_decay Σ W² + l1 Σ |W|, biases left out
+    weight_decay, l1 : the objective is the mean loss plus ½ weight_decay Σ W² + l1 Σ |W|; biases and the gains of
+        batch normalization are left out
+    own_head : the head of a model that has one of its own
     """
 
     def __init__(
@@ -39,15 +41,18 @@ class Supervised(Model):
         output: str,
         weight_decay: float = 0.0,
         l1: float = 0.0,
+        own_head: Head | None = None,
     ) -> None:
         who = type(self).__name__
         super().__init__(config, network, input_shape)
-        self.head = head(output, who)
+        self.head = head(output, who) if own_head is None else own_head
         not_negative(who, weight_decay=weight_decay, l1=l1)
         if output in ("softmax", "svm") and outputs < 2:
             raise ValueError(f"{who}: output {output!r} has {outputs} class, expected at least 2")
         self.outputs, self.output = outputs, output
         self.weight_decay, self.l1 = float(weight_decay), float(l1)
+        norms = (BatchNorm1d, BatchNorm2d)
+        self._gains = {f"{path}.weight" for path, module in network.modules() if isinstance(module, norms)}
 
     def objective(self, x: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean loss of a batch plus the penalties: what `fit` makes small.
@@ -60,7 +65,8 @@ class Supervised(Model):
         """
         loss = self.head.loss(self.network.forward(x), target, weight)
         if self.weight_decay or self.l1:
-            weights = [value for name, value in self.trained_parameters.items() if name.endswith("weight")]
+            named = self.trained_parameters.items()
+            weights = [value for name, value in named if name.endswith("weight") and name not in self._gains]
             if self.weight_decay:
                 loss = loss + self.weight_decay * penalties.l2(*weights)
             if self.l1:

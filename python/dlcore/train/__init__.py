@@ -4,10 +4,11 @@ from .adaptation import AverageWeights, ReduceLROnPlateau
 from .callbacks import Callback, Checkpoint, EarlyStopping
 from .checkpoint import load_file, read_header, save_file
 from .history import History, format_record
-from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, put_back, rows, run_epochs
+from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, rows, run_epochs
 from .progress import progress_callback
 from .run import Run
 from .setup import OPTIMIZERS, LearningRate, OptimizerLike, check_batch_size, fit_settings, make_optimizer
+from .snapshot import put_back, snapshot
 from .store import assign_buffers, register, restore_generators, save
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "run_epochs",
     "save",
     "save_file",
+    "snapshot",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 from .checkpoint import load_file, save_file
 from .header import Array, Header
 from .run import Run
+from .snapshot import put_back, snapshot_size
 from .store import TRAINING, assign_model, check_model, model_content, restore_generators, stored_history
 
 MAX_STEPS = 2**53  # of an optimizer: integers up to here are exact as the float64 that corrections of bias take
@@ -112,8 +113,9 @@ def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> N
         raise ValueError(f"its history has {len(history)} epochs, expected {saved['epoch']}")
     last = tensors.get(f"{TRAINING}theta")
     theta = run.model.parameters.storage
-    if last is not None and (last.shape != theta.shape or last.dtype != theta.dtype or not np.isfinite(last).all()):
-        raise ValueError(f"its last parameters are not {theta.shape} finite numbers of {theta.dtype}")
+    size = (snapshot_size(run.model),)
+    if last is not None and (last.shape != size or last.dtype != theta.dtype or not np.isfinite(last).all()):
+        raise ValueError(f"its last parameters are not {size} finite numbers of {theta.dtype}")
     for callback, restored in matched:
         callback.check_state(restored, run, saved["epoch"])
     before = {name: (g.key, g.step) for name, g in run.generators.items()}
@@ -128,7 +130,7 @@ def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> N
     run.restored = [callback for callback, _ in matched]
     assign_model(run.model, tensors)
     if last is not None:
-        theta.array.assign(theta.array.device.from_numpy(np.ascontiguousarray(last)))
+        put_back(run.model, theta.array.device.from_numpy(np.ascontiguousarray(last)))
     if run.optimizer is not None:
         run.optimizer.load_state_dict(optimizer_state)
     for name, tensor in run.state.items():

@@ -10,6 +10,7 @@ from ..ops.creation import is_integer
 from ..optim import Optimizer
 from ..tensor import Tensor
 from .history import History
+from .snapshot import snapshot
 
 if TYPE_CHECKING:
     from .callbacks import Callback
@@ -39,7 +40,7 @@ class Run:
     callbacks : the callbacks of this fit, in the order in which they are called
     stopped : the reason to end before `epochs`, or None
     restored : those of the callbacks whose state came from the checkpoint that the fit goes on from
-    last : device copy of θ after the last step, once no more follow: callbacks may change θ at the end
+    last : `snapshot` of the model after the last step, once no more follow: callbacks may change it at the end
     """
 
     def __init__(
@@ -83,6 +84,5 @@ class Run:
         return self.epoch >= self.epochs or self.stopped is not None
 
     def is_changed_at_the_end(self) -> bool:
-        """Whether the callbacks' ``on_train_end`` have made θ another than that after the last step."""
-        theta = self.model.parameters.storage.array
-        return self.last is not None and self.last.numpy().tobytes() != theta.numpy().tobytes()
+        """Whether the callbacks' ``on_train_end`` have made the model another than that after the last step."""
+        return self.last is not None and self.last.numpy().tobytes() != snapshot(self.model).numpy().tobytes()

@@ -103,7 +103,7 @@ def assign_buffers(model: Storable, values: Mapping[str, Array]) -> None:
     if found != expected:
         raise ValueError(f"the buffers are {found}, expected {expected}")
     for name, buffer in buffers.items():
-        buffer.array.assign(buffer.array.device.from_numpy(np.ascontiguousarray(values[name], buffer.dtype)))
+        buffer.array.assign(buffer.array.device.from_numpy(np.asarray(values[name], buffer.dtype, order="C")))
 
 
 def model_tensors(tensors: Mapping[str, Value]) -> dict[str, Value]:
