@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "movement_warp.h"
 #include "parallel.h"
 #include "vec.h"
 
@@ -230,6 +231,13 @@ DLCORE_INSTANTIATE(std::uint64_t)
 
 template void scatter_add(Index, Index, Index, const std::int32_t*, const float*, float*);
 template void scatter_add(Index, Index, Index, const std::int32_t*, const double*, double*);
+#define DLCORE_INSTANTIATE(T)                                                  \
+  template void warp2d(const WarpShape&, const T*, const T*, const T*, T, T*); \
+  template void warp2d_grad(const WarpShape&, const T*, const T*, const T*, T*);
+DLCORE_INSTANTIATE(float)
+DLCORE_INSTANTIATE(double)
+#undef DLCORE_INSTANTIATE
+
 template void one_hot(Index, Index, const std::int32_t*, float*);
 template void one_hot(Index, Index, const std::int32_t*, double*);
 template void one_hot(Index, Index, const std::int32_t*, std::int32_t*);
