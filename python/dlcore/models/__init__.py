@@ -11,6 +11,7 @@ from .lenet import LeNet5Original
 from .linear import LinearRegression, LinearSVM, SoftmaxRegression
 from .mlp import MLP
 from .rbm import RBM
+from .robustness import Robustness, mlp_of_size, robustness
 from .supervised import Supervised
 
 __all__ = [
@@ -27,8 +28,11 @@ __all__ = [
     "LinearSVM",
     "Model",
     "RankWarning",
+    "Robustness",
     "SoftmaxRegression",
     "SparseAutoencoder",
     "Supervised",
     "least_squares",
+    "mlp_of_size",
+    "robustness",
 ]
