@@ -214,7 +214,7 @@ def robustness(report: Robustness, path: PathLike | None = None, title: str | No
     title : above the picture, optional
     """
     deformations = [name for name in report.accuracy if name != "none"]
-    figure = _figure_class()(figsize=(3.0 * max(len(deformations), 1), 2.8), dpi=DPI, layout="constrained")
+    figure = _figure_class()(figsize=(2.4 * max(len(deformations), 1), 2.4), dpi=DPI, layout="constrained")
     still = {"shift": 0.0, "rotation": 0.0, "scale": 1.0, "elastic": 0.0}
     units = {"shift": "shift (pixels)", "rotation": "rotation (degrees)", "scale": "scale", "elastic": "elastic (α)"}
     for i, name in enumerate(deformations):

@@ -57,7 +57,7 @@ class Robustness:
         rows = [["deformation", "strength", *heads]]
         for deformation, strengths in self.accuracy.items():
             for strength, found in strengths.items():
-                shown = "" if deformation == "none" else f"{strength:g}"
+                shown = "" if deformation == "none" else f"{strength:.3g}"
                 rows.append([deformation, shown, *(f"{100 * found[name]:.2f}" for name in names)])
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
