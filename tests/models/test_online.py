@@ -1,7 +1,9 @@
 """partial_fit: the steps of a fit cut into calls, the optimizer's state kept between them, and what is refused."""
 
+import pickle
 import re
 
+import dlcore
 import numpy as np
 import pytest
 from dlcore.models import CNN, MLP, LinearRegression, LinearSVM, SoftmaxRegression
@@ -78,6 +80,25 @@ def test_other_options_and_a_fit_begin_with_a_fresh_optimizer():
     assert model.online is None
     assert model.partial_fit(X, Y).online.optimizer.steps == 1
     assert model.clone().online is None
+
+
+def test_a_stream_goes_on_from_files_to_the_same_bits(tmp_path):
+    whole = MODELS["MLP"]()
+    own = Adam(whole.parameters, lr=0.02)
+    for _ in range(4):
+        whole.partial_fit(X, Y, batch_size=16, optimizer=own)
+    part = MODELS["MLP"]()
+    first = Adam(part.parameters, lr=0.02)
+    for _ in range(2):
+        part.partial_fit(X, Y, batch_size=16, optimizer=first)
+    part.save(tmp_path / "model")
+    kept = pickle.dumps(first.state_dict())
+    resumed = dlcore.load(tmp_path / "model")
+    second = Adam(resumed.parameters, lr=0.02)
+    second.load_state_dict(pickle.loads(kept))
+    for _ in range(2):
+        resumed.partial_fit(X, Y, batch_size=16, optimizer=second)
+    assert theta(resumed).tobytes() == theta(whole).tobytes()
 
 
 def test_a_stream_without_all_classes_at_a_time_is_learned():
