@@ -214,7 +214,7 @@ def robustness(report: Robustness, path: PathLike | None = None, title: str | No
     title : above the picture, optional
     """
     deformations = [name for name in report.accuracy if name != "none"]
-    figure = _figure_class()(figsize=(2.4 * max(len(deformations), 1), 2.4), dpi=DPI, layout="constrained")
+    figure = _figure_class()(figsize=(2.1 * max(len(deformations), 1), 2.1), dpi=DPI, layout="constrained")
     still = {"shift": 0.0, "rotation": 0.0, "scale": 1.0, "elastic": 0.0}
     units = {"shift": "shift (pixels)", "rotation": "rotation (degrees)", "scale": "scale", "elastic": "elastic (α)"}
     for i, name in enumerate(deformations):
@@ -224,10 +224,11 @@ def robustness(report: Robustness, path: PathLike | None = None, title: str | No
             shares = [100.0 * accuracy[model] for _, accuracy in found]
             axes.plot([strength for strength, _ in found], shares, marker=".", label=model)
         axes.set_xlabel(units[name])
+        axes.tick_params(labelsize="small")
         axes.grid(alpha=0.3)
         if i == 0:
             axes.set_ylabel("right (%)")
-            axes.legend(fontsize="small")
+            axes.legend(fontsize="x-small")
     if title:
         figure.suptitle(title)
     return _saved(figure, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from .. import ops
+from ..autodiff import no_grad
 from ..ops.creation import is_number
 from ..tensor import Tensor
 from .checks import require_positive
@@ -73,13 +74,16 @@ class _BatchNorm(Module):
 
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """running ← (1 − momentum) running + momentum · batch, in place; the variance without its bias."""
-        number = self.num_batches_tracked.array
-        device = number.device
-        number.assign(device.affine(number, 1.0, 1.0))
-        share = 1.0 / float(number.numpy()) if self.momentum is None else self.momentum
-        unbiased = device.affine(variance.array, count / (count - 1), 0.0)
-        for running, batch in ((self.running_mean, mean.array), (self.running_var, unbiased)):
-            device.average_weights(running.array, batch.reshape(running.shape), 1.0 - share)
+        with no_grad():
+            number = ops.affine(self.num_batches_tracked, 1.0, 1.0)
+            share = 1.0 / number.item() if self.momentum is None else self.momentum
+            unbiased = ops.affine(variance, count / (count - 1), 0.0)
+            for running, batch in ((self.running_mean, mean), (self.running_var, unbiased)):
+                moved = ops.affine(running, 1.0 - share, 0.0) + ops.affine(
+                    ops.reshape(batch, running.shape), share, 0.0
+                )
+                running.array.assign(moved.array)
+            self.num_batches_tracked.array.assign(number.array)
 
     def describe(self) -> str:
         return f"{type(self).__name__}({self.num_features})"
