@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "movement_warp.h"
 #include "parallel.h"
 #include "vec.h"
 
@@ -252,6 +253,13 @@ template void gather_csr(Index, Index, Index, Index, const float*, const std::in
                          const std::int32_t*, float*);
 template void gather_csr(Index, Index, Index, Index, const double*, const std::int32_t*, const std::int32_t*,
                          const std::int32_t*, double*);
+#define DLCORE_INSTANTIATE(T)                                                  \
+  template void warp2d(const WarpShape&, const T*, const T*, const T*, T, T*); \
+  template void warp2d_grad(const WarpShape&, const T*, const T*, const T*, T*);
+DLCORE_INSTANTIATE(float)
+DLCORE_INSTANTIATE(double)
+#undef DLCORE_INSTANTIATE
+
 template void one_hot(Index, Index, const std::int32_t*, float*);
 template void one_hot(Index, Index, const std::int32_t*, double*);
 template void one_hot(Index, Index, const std::int32_t*, std::int32_t*);

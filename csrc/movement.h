@@ -1,6 +1,5 @@
 // Copies that reorder, repeat, cut or join arrays. Movement does not look at the elements: it is written for 4-byte
-// (std::uint32_t) and 8-byte (std::uint64_t) words. Only scatter_add and gather_csr
-// compute.
+// (std::uint32_t) and 8-byte (std::uint64_t) words. Only scatter_add, gather_csr and the warps compute.
 #pragma once
 
 #include <algorithm>
@@ -57,5 +56,14 @@ void gather_csr(Index n, Index x_rows, Index columns, Index stored, const T* dat
 
 // y (n, classes); T is float, double or std::int32_t.
 template <typename T> void one_hot(Index n, Index classes, const std::int32_t* labels, T* y);
+
+// NCHW images whose pixels come from elsewhere in the image: the output's (i, j) from the row and column
+// map (i, j, 1) + field (i, j), by bilinear interpolation. maps (batch, 2, 3); field (batch, 2, height, width), rows
+// first, or null. Around the image all is `fill`; a coordinate that is NaN gives NaN.
+struct WarpShape {
+  Index batch, channels, height, width;
+};
+template <typename T> void warp2d(const WarpShape& shape, const T* x, const T* maps, const T* field, T fill, T* y);
+template <typename T> void warp2d_grad(const WarpShape& shape, const T* dy, const T* maps, const T* field, T* dx);
 
 }  // namespace dlcore::DLCORE_DEVICE

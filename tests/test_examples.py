@@ -36,6 +36,9 @@ def test_every_example_is_tested():
         "loss_curves.py",
         "minimize_paths.py",
         "autoencoders.py",
+        "sequence_events.py",
+        "cnn_deformed.py",
+        "mlp_backpropagation.py",
     }
 
 
@@ -133,3 +136,32 @@ def test_autoencoders(tmp_path):
         f"autoencoder-{what}.png"
         for what in ("denoising", "filters", "sparsity", "sparse-filters", "contractive", "convolutional")
     }
+
+
+def test_sequence_events(tmp_path):
+    text = run("sequence_events.py", tmp_path, "--cases", "3000", "--epochs", "12")
+    linear, network, optimal = percentages(text)
+    assert 14 < optimal < 16.2, "15.1 % of 20 000 cases: 4.4 standard errors"
+    assert optimal - 0.5 < network < optimal + 5
+    assert network < linear - 15
+
+
+def test_cnn_deformed(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("cnn_deformed.py", tmp_path, "--epochs", "4")
+    rows = {
+        tuple(line.split()[:-2]): [float(v) for v in line.split()[-2:]] for line in text.splitlines() if "." in line
+    }
+    assert min(rows["none",]) > 85
+    assert len(rows) == 1 + 4 * 4
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "cnn-filters.png", "cnn-maps.png", "cnn-deformed.png", "cnn-robustness.png"
+    }  # fmt: skip
+
+
+def test_mlp_backpropagation(tmp_path):
+    text = run("mlp_backpropagation.py", tmp_path, "--epochs", "8")
+    values = dict(re.findall(r"^(.*?) {2,}([\d.e+-]+)", text, re.MULTILINE))
+    assert float(values["largest difference of the two gradients"]) < 1e-12
+    assert float(values["linear, test error %"]) < 10
+    assert float(values["one hidden layer, test error %"]) < float(values["linear, test error %"])

@@ -123,6 +123,10 @@ add("concatenate", lambda a: ops.concatenate([a, a], -1), normal((2, 2)), "the s
 add("stack", lambda a, b: ops.stack([a, b]), normal((3,), (3,)))
 add("gather", lambda x: ops.gather(x, [2, 0, 2, 2]), normal((3, 2)))
 add("scatter_add", lambda x: ops.scatter_add(x, [2, 0, 2], 4), normal((3, 2)))
+MAPS = np.array([[[0.9, -0.3, 0.7], [0.2, 1.1, -0.4]], [[1.0, 0.0, 1.3], [0.1, 0.8, 0.2]]])
+FIELD = 0.7 * np.sin(np.arange(48.0)).reshape(2, 2, 3, 4)
+add("warp2d", lambda x: ops.warp2d(x, tensor(MAPS)), normal((2, 1, 3, 4)))
+add("warp2d", lambda x: ops.warp2d(x, tensor(MAPS), tensor(FIELD), 0.5), normal((2, 2, 3, 4)), "a field")
 for label, index in {
     "an integer": 1,
     "from the end": (-1, -2),

@@ -20,6 +20,7 @@ from .tensor import Tensor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
+    from .models import Robustness
     from .train import History
 
 ArrayLike = Tensor | npt.ArrayLike
@@ -201,6 +202,36 @@ def reconstructions(
         raise ValueError(f"reconstructions: n is {n}, expected at least 1")
     n = min(n, len(above))
     return _draw(tile(np.concatenate([above[:n], below[:n]]), n, fill=0.5), path, title)
+
+
+def robustness(report: Robustness, path: PathLike | None = None, title: str | None = None) -> Figure:
+    """Accuracies of a `dlcore.models.Robustness` against the strength, a part of the picture for each deformation.
+
+    Parameters
+    ----------
+    report : what `dlcore.robustness` returned
+    path : file to write, optional
+    title : above the picture, optional
+    """
+    deformations = [name for name in report.accuracy if name != "none"]
+    figure = _figure_class()(figsize=(2.1 * max(len(deformations), 1), 2.1), dpi=DPI, layout="constrained")
+    still = {"shift": 0.0, "rotation": 0.0, "scale": 1.0, "elastic": 0.0}
+    units = {"shift": "shift (pixels)", "rotation": "rotation (degrees)", "scale": "scale", "elastic": "elastic (α)"}
+    for i, name in enumerate(deformations):
+        axes = figure.add_subplot(1, len(deformations), i + 1)
+        found = sorted({still[name]: report.accuracy["none"][0.0], **report.accuracy[name]}.items())
+        for model in report.parameters:
+            shares = [100.0 * accuracy[model] for _, accuracy in found]
+            axes.plot([strength for strength, _ in found], shares, marker=".", label=model)
+        axes.set_xlabel(units[name])
+        axes.tick_params(labelsize="small")
+        axes.grid(alpha=0.3)
+        if i == 0:
+            axes.set_ylabel("right (%)")
+            axes.legend(fontsize="x-small")
+    if title:
+        figure.suptitle(title)
+    return _saved(figure, path)
 
 
 def learning_curves(

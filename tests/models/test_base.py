@@ -85,9 +85,9 @@ def test_copies_and_files_predict_the_same_and_are_separate(name, tmp_path):
 
 def test_a_pickle_of_another_version_is_refused():
     state = MODELS["MLP"]().__getstate__()
-    assert state["version"] == 1
-    for version in (2, None):
-        with pytest.raises(ValueError, match=f"MLP: the pickle has version {version}, expected 1"):
+    assert state["version"] == 2
+    for version in (1, None):
+        with pytest.raises(ValueError, match=f"MLP: the pickle has version {version}, expected 2"):
             MLP.__new__(MLP).__setstate__(state | {"version": version})
 
 

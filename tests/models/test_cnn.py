@@ -115,7 +115,11 @@ def test_nothing_is_allocated_to_work_out_shapes():
         ((1, 4, 4), [CNN.dense(4), CNN.conv(3, 3)], r"layer 1 \(conv\): the input is \(4,\), expected \(channels"),
         ((1, 4, 4), [CNN.dense(0)], "outputs is 0"),
         ((1, 4, 4), [CNN.dropout(1.0)], r"layer 0 \(dropout\): Dropout: p is 1.0"),
-        ((1, 4, 4), [{"layer": "eval"}], "layer 0 is {'layer': 'eval'}, expected one of conv, pool, dense, dropout"),
+        (
+            (1, 4, 4),
+            [{"layer": "eval"}],
+            "layer 0 is {'layer': 'eval'}, expected one of conv, pool, subsample, batch_norm, frame, dense, dropout",
+        ),
         ((1, 4, 4), ["conv"], "layer 0 is 'conv'"),
         ((1, 4, 4), "conv", "layers is a str, expected a list"),
         ((4,), [], r"input_shape is \(4,\), expected at least 2"),

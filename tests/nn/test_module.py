@@ -173,7 +173,7 @@ def test_unbuilt_modules_copy_too() -> None:
 
 def test_a_pickle_of_another_format_is_refused() -> None:
     state = Linear(2, 2).__getstate__()
-    with pytest.raises(ValueError, match=r"^Linear: the pickle has format 99, this version reads 1"):
+    with pytest.raises(ValueError, match=r"^Linear: the pickle has format 99, this version reads 2"):
         Linear.__new__(Linear).__setstate__({**state, "_format": 99})
 
 

@@ -18,10 +18,12 @@ from .cnn import CNN, LeNet5
 from .dbn import DBN
 from .least_squares import LeastSquaresResult, least_squares
 from .least_squares_methods import RankWarning
+from .lenet import LeNet5Original
 from .linear import LinearRegression, LinearSVM, SoftmaxRegression
 from .mixing import effective_sample_size, r_hat
 from .mlp import MLP
 from .rbm import RBM
+from .robustness import Robustness, mlp_of_size, robustness
 from .supervised import Supervised
 
 __all__ = [
@@ -35,12 +37,14 @@ __all__ = [
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "LeNet5",
+    "LeNet5Original",
     "LeastSquaresResult",
     "LikelihoodBound",
     "LinearRegression",
     "LinearSVM",
     "Model",
     "RankWarning",
+    "Robustness",
     "SoftmaxRegression",
     "SparseAutoencoder",
     "SparsityReport",
@@ -48,7 +52,9 @@ __all__ = [
     "Supervised",
     "effective_sample_size",
     "least_squares",
+    "mlp_of_size",
     "r_hat",
+    "robustness",
     "sparsity_report",
     "sparsity_table",
 ]

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,10 +19,13 @@ from ..ops import Generator
 from ..ops.creation import is_integer, is_number
 from ..tensor import Tensor, as_tensor
 
+if TYPE_CHECKING:
+    from .online import Online
+
 Self = TypeVar("Self", bound="Model")
 Array = np.ndarray[Any, Any]
 
-STATE_VERSION = 1  # of pickles
+STATE_VERSION = 2  # of pickles
 _FIT_STREAM, _SPLIT_STREAM = 2**33, 2**33 + 1  # beyond the streams that Module.build takes
 
 
@@ -41,6 +44,7 @@ class Model:
     Attributes
     ----------
     history : `dlcore.train.History` of the newest fit
+    online : what the calls of ``partial_fit`` share, where the model has one: its optimizer and newest loss
     """
 
     def __init__(self, config: Mapping[str, Any], network: Module, input_shape: tuple[int, ...]) -> None:
@@ -54,6 +58,7 @@ class Model:
         self._is_built = False
         self.input_shape = input_shape
         self.history = train.History()
+        self.online: Online | None = None
         self.fit_generator = root.split(_FIT_STREAM)
         self.split_key = root.split(_SPLIT_STREAM).key  # a resumed fit must hold out the same cases
 
@@ -108,6 +113,15 @@ class Model:
         return self._network.shapes()
 
     @property
+    def buffers(self) -> dict[str, Tensor]:
+        """What layers keep beside their parameters (running statistics), by the layers' names."""
+        return self.network.buffers
+
+    def buffer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the buffers; takes no memory for them."""
+        return self._network.buffer_shapes()
+
+    @property
     def generators(self) -> dict[str, Generator]:
         """The generators whose state belongs to the model: the fit's, and each dropout's."""
         found = {"fit": self.fit_generator}
@@ -157,6 +171,7 @@ class Model:
             "version": STATE_VERSION,
             "config": self.config,
             "parameters": {name: value.numpy() for name, value in self.parameters.items()},
+            "buffers": {name: value.numpy() for name, value in self.buffers.items()},
             "generators": {name: [g.key, g.step] for name, g in self.generators.items()},
             "history": self.history.records,
         }
@@ -167,6 +182,7 @@ class Model:
             raise ValueError(f"{type(self).__name__}: the pickle has version {version!r}, expected {STATE_VERSION}")
         type(self).__init__(self, **state["config"])
         self.parameters.assign(state["parameters"])
+        train.assign_buffers(self, state["buffers"])
         train.restore_generators(state["generators"], self.generators)
         self.history = train.History(state["history"])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..train import register
 from .base import share, sizes
-from .composition import compose, conv, dense, dropout, pool
+from .composition import batch_norm, compose, conv, dense, dropout, frame, pool, subsample
 from .supervised import Supervised
 
 # Fits the bundled 8×8 digits: about 1 % of errors after 20 epochs of Adam, lr 2e-3 falling as a cosine, batches of 32.
@@ -25,14 +25,16 @@ SMALL_LAYERS = (
 class CNN(Supervised):
     """Convolutions, sub-sampling and dense layers in any order, then scores.
 
-    Local receptive fields and shared weights are the convolution's, sub-sampling in space or time is the pool's.
+    Local receptive fields and shared weights are the convolution's; sub-sampling in space or time is the pool's, or the
+    trainable one's.
 
     Parameters
     ----------
     input_shape : (channels, height, width), or (channels, length) for sequences
     classes : int, number of scores
-    layers : descriptions from `CNN.conv`, `CNN.pool`, `CNN.dense`, `CNN.dropout`; by default a network for small images
-    activation : name of the f of those convolutions and dense layers that name none
+    layers : descriptions from `CNN.conv`, `CNN.pool`, `CNN.subsample`, `CNN.batch_norm`, `CNN.dense`, `CNN.dropout`,
+        `CNN.frame`; by default a network for small images
+    activation : name of the f of those layers that have one and name none
     output : "softmax", "sigmoid", "identity" or "svm"
     weight_decay, l1 : λ >= 0 of the penalties ½ λ Σ W² and λ Σ |W|
     seed : int in [0, 2⁶⁴): decides the initial weights, the order of the cases and the dropped units
@@ -50,6 +52,9 @@ class CNN(Supervised):
 
     conv = staticmethod(conv)
     pool = staticmethod(pool)
+    subsample = staticmethod(subsample)
+    batch_norm = staticmethod(batch_norm)
+    frame = staticmethod(frame)
     dense = staticmethod(dense)
     dropout = staticmethod(dropout)
 
@@ -101,9 +106,8 @@ def _input_shape(values: Any, who: str) -> list[int]:
 class LeNet5(CNN):
     """LeNet-5 in its modern reading, for 28×28 images.
 
-    6 maps 5×5 (padding 2), sub-sampling 2×2, 16 maps 5×5, sub-sampling 2×2, dense 120 and 84, scores. The original
-    joins its second maps to subsets of the first, learns two numbers per sub-sampling map, and ends in radial basis
-    functions.
+    6 maps 5×5 (padding 2), sub-sampling 2×2, 16 maps 5×5, sub-sampling 2×2, dense 120 and 84, scores. The network as it
+    was published is `LeNet5Original`.
 
     Parameters
     ----------

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..nn import (
+    Activation,
     AvgPool1d,
     AvgPool2d,
+    BatchNorm1d,
+    BatchNorm2d,
     Conv1d,
     Conv2d,
     Dropout,
@@ -19,8 +22,13 @@ from ..nn import (
     MaxPool1d,
     MaxPool2d,
     Module,
+    PartialConv2d,
+    PixelFrame,
     Sequential,
+    SubSample1d,
+    SubSample2d,
 )
+from ..nn.initializers import Initializer
 from ..ops.creation import is_integer
 
 Spec = dict[str, Any]
@@ -29,13 +37,35 @@ Built = tuple[list[Module], Shape]
 
 
 def conv(channels: int, kernel_size: int | Sequence[int], **options: Any) -> Spec:
-    """A convolution; options ``stride``, ``padding``, ``dilation``, ``groups``, ``activation`` (else the network's)."""
+    """A convolution.
+
+    Options ``stride``, ``padding``, ``dilation``, ``groups``, ``activation`` (else the network's), and for images
+    ``connections``, the input channels that each output channel sees (see `dlcore.nn.PartialConv2d`).
+    """
     return {"layer": "conv", "channels": channels, "kernel_size": kernel_size, **options}
 
 
 def pool(kernel_size: int | Sequence[int], kind: str = "max", **options: Any) -> Spec:
     """Sub-sampling by the largest ("max") or mean ("average") of each window; options ``stride`` and ``padding``."""
     return {"layer": "pool", "kernel_size": kernel_size, "kind": kind, **options}
+
+
+def subsample(kernel_size: int | Sequence[int] = 2, **options: Any) -> Spec:
+    """LeCun's trainable sub-sampling, f(w · sum of each window + b); options ``stride`` and ``activation``."""
+    return {"layer": "subsample", "kernel_size": kernel_size, **options}
+
+
+def batch_norm(**options: Any) -> Spec:
+    """Batch normalization, then an activation; options ``activation`` (else the network's), ``momentum`` and ``eps``.
+
+    The layer before it is best without an activation of its own: ``conv(16, 3, activation="identity"), batch_norm()``.
+    """
+    return {"layer": "batch_norm", **options}
+
+
+def frame(padding: int | Sequence[int] = 2, **options: Any) -> Spec:
+    """Pixels in LeNet-5's scale with a frame around; options ``background`` and ``foreground``."""
+    return {"layer": "frame", "padding": padding, **options}
 
 
 def dense(units: int, **options: Any) -> Spec:
@@ -49,9 +79,20 @@ def dropout(p: float) -> Spec:
 
 
 def compose(
-    input_shape: Shape, layers: Sequence[Mapping[str, Any]], outputs: int, activation: str, who: str
+    input_shape: Shape,
+    layers: Sequence[Mapping[str, Any]],
+    outputs: int,
+    activation: str,
+    who: str,
+    initializer: Initializer | None = None,
+    last: Module | None = None,
 ) -> Sequential:
     """The network of `layers`, with a Flatten before the first dense one and a last affine map to `outputs` scores.
+
+    Parameters
+    ----------
+    initializer : of all weights; by default each layer's own
+    last : a module in the affine map's place, for what the layers give, flattened
 
     Raises
     ------
@@ -68,14 +109,18 @@ def compose(
             raise ValueError(f"{who}: layer {i} is {spec!r}, expected one of {', '.join(_BUILDERS)}")
         place = f"{who}: layer {i} ({name})"
         options = {key: _paired(value) for key, value in dict(spec).items() if key != "layer"}
-        if name in ("conv", "dense"):
+        if name in _ACTIVATED:
             options.setdefault("activation", activation)
+        if initializer is not None and name in _INITIALIZED:
+            options["initializer"] = initializer
         try:
             added, shape = _BUILDERS[name](shape, **options)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{place}: {str(error).removeprefix('_').replace('_build_', '')}") from None
         modules += added
-    added, _ = _build_dense(shape, outputs, "identity")
+    if last is not None:
+        return Sequential(*modules, *_flatten(shape), last)
+    added, _ = _build_dense(shape, outputs, "identity", initializer)
     return Sequential(*modules, *added)
 
 
@@ -124,13 +169,27 @@ def _build_conv(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
+    connections: Any = None,
+    initializer: Initializer | None = None,
 ) -> Built:
     _spatial(shape)
     counts = _windows(shape, kernel_size, stride, padding, dilation)
+    if connections is not None:
+        if len(shape) != 3 or groups != 1 or len(connections) != channels:
+            raise ValueError(
+                f"connections of {len(connections)} output channels for a convolution of {channels} in {groups} groups "
+                f"over {shape}, expected one list for each channel of an image, and no groups"
+            )
+        joined = PartialConv2d(shape[0], connections, kernel_size, stride, padding, dilation, activation, initializer)
+        return [joined], (channels, *counts)
     layer: Any = Conv2d if len(shape) == 3 else Conv1d
-    geometry = [value[0] if isinstance(value, tuple) and len(shape) == 2 else value
-                for value in (kernel_size, stride, padding, dilation)]  # fmt: skip
-    return [layer(shape[0], channels, *geometry, groups, activation)], (channels, *counts)
+    geometry = [_single(value, shape) for value in (kernel_size, stride, padding, dilation)]
+    return [layer(shape[0], channels, *geometry, groups, activation, initializer=initializer)], (channels, *counts)
+
+
+def _single(value: Any, shape: Shape) -> Any:
+    """A tuple of one number as the number, which layers over time take."""
+    return value[0] if isinstance(value, tuple) and len(shape) == 2 else value
 
 
 def _build_pool(shape: Shape, kernel_size: Any, kind: str = "max", stride: Any = None, padding: Any = 0) -> Built:
@@ -141,14 +200,39 @@ def _build_pool(shape: Shape, kernel_size: Any, kind: str = "max", stride: Any =
     counts = _windows(shape, kernel_size, step, padding, 1)
     flat = len(shape) == 2
     layer: Any = (MaxPool1d if flat else MaxPool2d) if kind == "max" else (AvgPool1d if flat else AvgPool2d)
-    kernel, step, padding = (value[0] if isinstance(value, tuple) and flat else value
-                             for value in (kernel_size, step, padding))  # fmt: skip
-    return [layer(kernel, step, padding)], (shape[0], *counts)
+    return [layer(*(_single(value, shape) for value in (kernel_size, step, padding)))], (shape[0], *counts)
 
 
-def _build_dense(shape: Shape, units: int, activation: str) -> Built:
-    flatten: list[Module] = [Flatten()] if len(shape) > 1 else []
-    return [*flatten, Linear(math.prod(shape), units, activation)], (units,)
+def _build_subsample(
+    shape: Shape, kernel_size: Any, activation: str, stride: Any = None, initializer: Initializer | None = None
+) -> Built:
+    _spatial(shape)
+    step = kernel_size if stride is None else stride
+    counts = _windows(shape, kernel_size, step, 0, 1)
+    layer: Any = SubSample1d if len(shape) == 2 else SubSample2d
+    geometry = [_single(value, shape) for value in (kernel_size, step)]
+    return [layer(shape[0], *geometry, activation, initializer)], (shape[0], *counts)
+
+
+def _build_batch_norm(shape: Shape, activation: str, momentum: float | None = 0.1, eps: float = 1e-5) -> Built:
+    layer: Any = BatchNorm2d if len(shape) == 3 else BatchNorm1d
+    after: list[Module] = [] if activation == "identity" else [Activation(activation)]
+    return [layer(shape[0], eps, momentum), *after], shape
+
+
+def _build_frame(shape: Shape, padding: Any, background: float = -0.1, foreground: float = 1.175) -> Built:
+    if len(shape) != 3:
+        raise ValueError(f"the input is {shape}, expected (channels, height, width)")
+    layer = PixelFrame(padding, background, foreground)
+    return [layer], (shape[0], *(size + 2 * around for size, around in zip(shape[1:], layer.padding, strict=True)))
+
+
+def _flatten(shape: Shape) -> list[Module]:
+    return [Flatten()] if len(shape) > 1 else []
+
+
+def _build_dense(shape: Shape, units: int, activation: str, initializer: Initializer | None = None) -> Built:
+    return [*_flatten(shape), Linear(math.prod(shape), units, activation, initializer=initializer)], (units,)
 
 
 def _build_dropout(shape: Shape, p: float) -> Built:
@@ -158,6 +242,11 @@ def _build_dropout(shape: Shape, p: float) -> Built:
 _BUILDERS: dict[str, Callable[..., Built]] = {
     "conv": _build_conv,
     "pool": _build_pool,
+    "subsample": _build_subsample,
+    "batch_norm": _build_batch_norm,
+    "frame": _build_frame,
     "dense": _build_dense,
     "dropout": _build_dropout,
 }
+_ACTIVATED = ("conv", "subsample", "batch_norm", "dense")  # take the network's activation where none is named
+_INITIALIZED = ("conv", "subsample", "dense")

@@ -100,6 +100,7 @@ def fit_network(
     steps = train.gradient_epoch(objective, data, batch_size, model.fit_generator if fit.shuffle else None)
 
     def epoch(run: Run) -> dict[str, float]:
+        model.online = None  # its optimizer knows nothing of these steps
         model.network.train()
         try:
             record = steps(run)
@@ -165,13 +166,13 @@ def require_finite(x: Tensor, who: str, name: str) -> None:
         raise ValueError(f"{who}: {name} is not finite at row {bad[0]}")
 
 
-def check_weights(sample_weight: Any, model: Model, cases: int, who: str = "fit") -> Tensor:
-    """Sample weights as a tensor (n,) whose mean is 1.
+def check_weights(sample_weight: Any, model: Model, cases: int, who: str = "fit", scaled: bool = True) -> Tensor:
+    """Sample weights as a tensor (n,), by default scaled to a mean of 1.
 
     Raises
     ------
-    ValueError
-        Unless there is one for each case, all finite and >= 0, and one is above 0.
+    TypeError, ValueError
+        Unless there is one for each case, all finite and >= 0, and, to be scaled, one is above 0.
     """
     weight = np.asarray(sample_weight)
     if weight.dtype.kind not in "fiub":
@@ -183,4 +184,4 @@ def check_weights(sample_weight: Any, model: Model, cases: int, who: str = "fit"
     if not good.all():
         first = int(np.argmin(good))
         raise ValueError(f"{who}: sample_weight is {weight[first]} at index {first}, expected a finite number >= 0")
-    return _scaled(weight, "cases", model.dtype, who)
+    return _scaled(weight, "cases", model.dtype, who) if scaled else tensor(weight, model.dtype)

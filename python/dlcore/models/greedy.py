@@ -13,14 +13,15 @@ from .. import ops, train
 from ..tensor import Tensor
 from ..train import Callback, History, Run
 from ..train.header import Header
-from ..train.store import TRAINING, check_history, check_model, history_content, parameter_tensors, stored_history
+from ..train.store import TRAINING, assign_model, check_history, check_model, history_content, stored_history
 from .base import Model
 from .contrastive import prepare
 from .rbm import RBM
 
 _OF_STEPS = ("batch_size", "optimizer", "schedule", "momentum", "weight_decay", "shuffle")
 _OF_FIT = (
-    "init_visible_bias", "callbacks", "progress", "validation_data", "early_stopping", "watch", "sample_weight", "resume",
+    "init_visible_bias", "callbacks", "progress", "validation_data", "early_stopping", "watch", "sample_weight",
+    "resume",
 )  # fmt: skip
 
 
@@ -146,7 +147,7 @@ def restore_finished(path: str | os.PathLike[str], model: Model, layers: int) ->
             check_history(header, _prefix(i))
 
     tensors, metadata = train.load_file(path, check)
-    model.parameters.assign(parameter_tensors(tensors))
+    assign_model(model, tensors)
     return [stored_history(tensors, _prefix(i)) for i in range(checkpoint_layer(metadata) or 0)]
 
 

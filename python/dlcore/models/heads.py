@@ -83,6 +83,29 @@ class SvmHead(SoftmaxHead):
         return mean(losses.multiclass_hinge(scores, target, squared=True, reduction="none"), weight)
 
 
+class RBFHead(SoftmaxHead):
+    """One of several classes by the nearest of radial basis functions: the scores are −y, y the squared distances.
+
+    The loss is y of the label (equation 8), plus log(e^{−j} + Σ e^{−y}) for a `rejection` j (equation 9): then also the
+    classes compete with each other, and with a class of rubbish at the distance j. With j = None it is equation 8.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio, Haffner (1998), Gradient-based learning applied to document recognition, section II.C.
+    """
+
+    def __init__(self, rejection: float | None) -> None:
+        self.rejection = rejection
+
+    def loss(self, scores: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        cases, classes = scores.shape
+        if self.rejection is None:
+            chosen = ops.one_hot(target, classes, scores.dtype)
+            return mean(ops.negative(ops.sum(ops.where(chosen, scores, 0.0), 1)), weight)
+        rubbish = ops.full((cases, 1), -self.rejection, scores.dtype)
+        return mean(ops.softmax_cross_entropy(ops.concatenate([scores, rubbish], 1), target), weight)
+
+
 class _DenseHead(Head):
     """Targets of the scores' shape; for one output also (n,)."""
 

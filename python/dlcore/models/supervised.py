@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import ops, penalties, train
-from ..nn import Module
+from ..nn import BatchNorm1d, BatchNorm2d, Module
+from ..optim import Optimizer
 from ..tensor import Tensor
 from ..train import Callback, History
 from .base import Array, Model, not_negative
 from .fitting import EarlyStoppingLike, FitOptions, check_weights, fit_network, require_finite
-from .heads import head
+from .heads import Head, head
+from .online import partial_fit_network
+
+Self = TypeVar("Self", bound="Supervised")
 
 
 class Supervised(Model):
@@ -23,7 +27,9 @@ class Supervised(Model):
     config, network, input_shape : see `Model`
     outputs : int, scores of a case
     output : name of the head, see `dlcore.models.heads.HEADS`
-    weight_decay, l1 : the objective is the mean loss plus ½ weight_decay Σ W² + l1 Σ |W|, biases left out
+    weight_decay, l1 : the objective is the mean loss plus ½ weight_decay Σ W² + l1 Σ |W|; biases and the gains of
+        batch normalization are left out
+    own_head : the head of a model that has one of its own
     """
 
     def __init__(
@@ -35,15 +41,18 @@ class Supervised(Model):
         output: str,
         weight_decay: float = 0.0,
         l1: float = 0.0,
+        own_head: Head | None = None,
     ) -> None:
         who = type(self).__name__
         super().__init__(config, network, input_shape)
-        self.head = head(output, who)
+        self.head = head(output, who) if own_head is None else own_head
         not_negative(who, weight_decay=weight_decay, l1=l1)
         if output in ("softmax", "svm") and outputs < 2:
             raise ValueError(f"{who}: output {output!r} has {outputs} class, expected at least 2")
         self.outputs, self.output = outputs, output
         self.weight_decay, self.l1 = float(weight_decay), float(l1)
+        norms = (BatchNorm1d, BatchNorm2d)
+        self._gains = {f"{path}.weight" for path, module in network.modules() if isinstance(module, norms)}
 
     def objective(self, x: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean loss of a batch plus the penalties: what `fit` makes small.
@@ -56,7 +65,8 @@ class Supervised(Model):
         """
         loss = self.head.loss(self.network.forward(x), target, weight)
         if self.weight_decay or self.l1:
-            weights = [value for name, value in self.trained_parameters.items() if name.endswith("weight")]
+            named = self.trained_parameters.items()
+            weights = [value for name, value in named if name.endswith("weight") and name not in self._gains]
             if self.weight_decay:
                 loss = loss + self.weight_decay * penalties.l2(*weights)
             if self.l1:
@@ -124,6 +134,46 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         )  # fmt: skip
         weighted = sample_weight is not None
         return fit_network(self, data, validation, fit, self.objective, self._figures, weighted=weighted)
+
+    def partial_fit(
+        self: Self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int = 64,
+        optimizer: str | Optimizer | None = None,
+        lr: train.LearningRate | None = None,
+        sample_weight: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Learn from some cases of a stream: one pass over them in the order given; returns the model.
+
+        The optimizer and its state are kept from call to call, see `dlcore.models.online.partial_fit_network`; the
+        classes are those the model was made for, whether these cases show them all or not. `history` is not touched,
+        ``model.online.loss`` is the mean loss of the newest call. A copy or a file keeps no optimizer.
+
+        Parameters
+        ----------
+        x, y : as for `fit`
+        batch_size : int >= 1, cases to a step
+        optimizer : a name as for `fit`, or an Optimizer of ``model.trained_parameters``; None goes on with the one
+            there is, "adam" at first
+        lr : learning rate, or a function of the step; None leaves it as it is
+        sample_weight : (n,) numbers >= 0, taken as they are: what a weight means is the same in every call
+        options : the optimizer's other arguments; others than before begin with a fresh optimizer
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit; the model is unchanged then.
+        FloatingPointError
+            When the loss or a parameter is no longer finite; the parameters are those before the call.
+        """
+        data = self._pair(x, y, "partial_fit")
+        if sample_weight is not None:
+            data.append(check_weights(sample_weight, self, data[0].shape[0], "partial_fit", scaled=False))
+        partial_fit_network(self, data, self.objective, optimizer, lr, batch_size, options)
+        return self
 
     def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
         cases = self.as_cases(x, who)

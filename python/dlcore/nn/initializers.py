@@ -65,6 +65,18 @@ def lecun_uniform(generator: Generator, shape: tuple[int, ...], fan_in: int, fan
     return ops.uniform(generator, shape, -bound, bound, dtype)
 
 
+def fan_in_uniform(gain: float = 2.4) -> Initializer:
+    """U(±gain / fan_in). LeCun, Bottou, Bengio, Haffner (1998), appendix A: gain = 2.4, for LeNet-5."""
+    return partial(_fan_in_uniform, gain)
+
+
+def _fan_in_uniform(
+    gain: float, generator: Generator, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: str
+) -> Tensor:
+    bound = gain / max(fan_in, 1)
+    return ops.uniform(generator, shape, -bound, bound, dtype)
+
+
 def glorot_normal(generator: Generator, shape: tuple[int, ...], fan_in: int, fan_out: int, dtype: str) -> Tensor:
     """N(0, 2 / (fan_in + fan_out)). Glorot, Bengio (2010), Understanding the difficulty of training deep networks."""
     return ops.normal(generator, shape, 0.0, math.sqrt(2 / max(fan_in + fan_out, 1)), dtype)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from .. import ops
 from ..ops import Generator
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, as_tensor, tensor
 from .checks import float_type
 from .initializers import Initializer
 from .parameters import Parameters
 
 Self = TypeVar("Self", bound="Module")
 
-FORMAT = 1  # of pickles
+FORMAT = 2  # of pickles
 
 
 class Declaration(NamedTuple):
@@ -26,12 +28,22 @@ class Declaration(NamedTuple):
     fan_out: int = 1
 
 
+class BufferDeclaration(NamedTuple):
+    """A buffer before it exists: its shape, and its first values or the number that all of them are."""
+
+    shape: tuple[int, ...]
+    value: Any
+
+
 class Module:
     """Base of layers and of their compositions.
 
     A subclass declares parameters in ``__init__`` with :meth:`declare` and computes in :meth:`forward`. The parameters
     of a whole tree of modules are laid out in one vector by :meth:`build`, which the first use of :attr:`parameters` or
     the first call does with seed 0; after that each declared name is an attribute holding a view.
+
+    Numbers that belong to a module and are no parameters, such as running statistics, are buffers
+    (:meth:`declare_buffer`): tensors of their own, which no optimizer sees and which files keep.
 
     A module begins in training mode, in which layers such as dropout are at work; :meth:`eval` leaves it.
     """
@@ -41,6 +53,7 @@ class Module:
     def __init__(self) -> None:
         self._format = FORMAT
         self._declarations: dict[str, Declaration] = {}
+        self._buffers: dict[str, BufferDeclaration] = {}
         self._parameters: Parameters | None = None
         self._home: tuple[Parameters, str] | None = None  # whose vector holds these parameters, and under which prefix
         self._noise_seeded = False
@@ -50,6 +63,13 @@ class Module:
     ) -> None:
         """Announce a parameter of this module."""
         self._declarations[name] = Declaration(shape, initializer, fan_in, fan_out)
+
+    def declare_buffer(self, name: str, shape: tuple[int, ...], value: Any = 0.0) -> None:
+        """Announce a buffer of this module: an attribute once the module is built, of the parameters' dtype.
+
+        `value` is a number or an array of the shape.
+        """
+        self._buffers[name] = BufferDeclaration(shape, value)
 
     def forward(self, x: Tensor) -> Tensor:
         """The module's value; subclasses define it."""
@@ -115,6 +135,7 @@ class Module:
                 )
         parameters.assign(values)
         for i, (_, module) in enumerate(self.modules()):
+            module._lay_out_buffers(kind)
             if not module._noise_seeded:
                 module.seed_noise(root.split(2**32 + i))
                 module._noise_seeded = True
@@ -132,6 +153,33 @@ class Module:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of all parameters, in the order of θ, known before they are laid out."""
         return {path: module._declarations[name].shape for path, module, name in self._owners()}
+
+    def _lay_out_buffers(self, dtype: str) -> None:
+        for name, declared in self._buffers.items():
+            given = self.__dict__.get(name)
+            if given is None:
+                values = np.broadcast_to(np.asarray(declared.value, np.float64), declared.shape)
+                self.__dict__[name] = tensor(values, dtype)
+            elif given.array.dtype != dtype:
+                self.__dict__[name] = ops.cast(given, dtype)
+
+    @property
+    def buffers(self) -> dict[str, Tensor]:
+        """The buffers of this module and those below it by dotted names; written in place by who updates them."""
+        if self._home is None or self._home[0].superseded:
+            self.build()
+        return {path: module.__dict__[name] for path, module, name in self._buffer_owners()}
+
+    def buffer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all buffers, known before they exist."""
+        return {path: module._buffers[name].shape for path, module, name in self._buffer_owners()}
+
+    def _buffer_owners(self) -> list[tuple[str, Module, str]]:
+        return [
+            (f"{path}.{name}" if path else name, module, name)
+            for path, module in self.modules()
+            for name in module._buffers
+        ]
 
     def _is_settled(self, owners: list[tuple[str, Module, str]], dtype: str) -> bool:
         """Whether all tensors of the tree are the views in its vector."""
@@ -201,16 +249,16 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         # A declared parameter is written into the vector, where the optimizer and all views see it; another submodule
         # needs another vector.
-        if name in self.__dict__.get("_declarations", ()):
-            shape = self._declarations[name].shape
-            tensor = as_tensor(value, self.__dict__.get(name), type(self).__name__)
-            if tensor.shape != shape:
-                raise ValueError(f"{type(self).__name__}: {name} has shape {tensor.shape}, expected {shape}")
+        declared = self.__dict__.get("_declarations", {}).get(name) or self.__dict__.get("_buffers", {}).get(name)
+        if declared is not None:
+            given = as_tensor(value, self.__dict__.get(name), type(self).__name__)
+            if given.shape != declared.shape:
+                raise ValueError(f"{type(self).__name__}: {name} has shape {given.shape}, expected {declared.shape}")
             if self._home is not None:
                 current = self.__dict__[name]
-                current.array.assign(ops.cast(tensor, current.dtype).array)
+                current.array.assign(ops.cast(given, current.dtype).array)
                 return
-            value = Tensor(tensor.array.copy()) if tensor is value else tensor
+            value = Tensor(given.array.copy()) if given is value else given
         elif _holds_modules(value) or _holds_modules(self.__dict__.get(name)):
             home = self.__dict__.get("_home")
             if home is not None:
@@ -218,8 +266,9 @@ class Module:
         object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        # Only for names that normal look-up lacks: a declared parameter before build.
-        if not name.startswith("_") and name in self.__dict__.get("_declarations", ()):
+        # Only for names that normal look-up lacks: a declared parameter or buffer before build.
+        owned = {} if name.startswith("_") else self.__dict__
+        if name in owned.get("_declarations", ()) or name in owned.get("_buffers", ()):
             self.build()
             return self.__dict__[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")

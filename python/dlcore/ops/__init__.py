@@ -52,7 +52,19 @@ from .loss_pointwise import (
     squared_error,
 )
 from .matmul import dot, linear, matmul
-from .movement import concatenate, embed, gather, getitem, narrow, one_hot, reshape, scatter_add, stack, transpose
+from .movement import (
+    concatenate,
+    embed,
+    gather,
+    getitem,
+    narrow,
+    one_hot,
+    reshape,
+    scatter_add,
+    stack,
+    transpose,
+    warp2d,
+)
 from .operators import install as _install_operators
 from .pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from .random import Generator, bernoulli, dropout, normal, permutation, uniform
@@ -151,6 +163,7 @@ __all__ = [
     "transpose",
     "uniform",
     "upsample_nearest2d",
+    "warp2d",
     "where",
     "zeros",
     "zeros_like",

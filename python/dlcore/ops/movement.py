@@ -128,6 +128,27 @@ def one_hot(labels: Any, classes: int, dtype: Any = "float32") -> Tensor:
     return Tensor(index.array.device.one_hot(index.array, classes, np.dtype(dtype).name))
 
 
+@differentiable(1)
+def warp2d(x: Tensor, maps: Tensor, field: Tensor | None = None, fill: float = 0.0) -> Result:
+    """Images whose pixel (i, j) is x at map · (i, j, 1) + field(i, j), between pixels by bilinear interpolation.
+
+    Parameters
+    ----------
+    x : (n, channels, height, width)
+    maps : (n, 2, 3), rows first: (i, j, 1) to the row, then to the column, where a pixel comes from; a constant
+    field : (n, 2, height, width), optional: added to the row and to the column, in pixels; a constant
+    fill : what stands around the image
+    """
+    y = x.array.device.warp2d(x.array, maps.array, None if field is None else field.array, fill)
+    return Tensor(y), lambda dy: _warp2d_grad(dy, maps, field)
+
+
+@differentiable(1)
+def _warp2d_grad(dy: Tensor, maps: Tensor, field: Tensor | None) -> Result:
+    dx = dy.array.device.warp2d_grad(dy.array, maps.array, None if field is None else field.array)
+    return Tensor(dx), lambda g: warp2d(g, maps, field)
+
+
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index] for integers, slices, an ellipsis, None, and one vector of integers.
 

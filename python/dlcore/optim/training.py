@@ -203,6 +203,8 @@ class BatchMinimizer(Optimizer):
     Hinton, Salakhutdinov (2006), Reducing the dimensionality of data with neural networks, supporting online material.
     """
 
+    follows_lr = False
+
     def __init__(self, parameters: Parameters, method: str = "cg", line_searches: int = 3, **options: Any) -> None:
         super().__init__(parameters, 0.0)
         if not is_integer(line_searches) or line_searches < 1:

@@ -8,7 +8,8 @@ from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, ro
 from .progress import progress_callback
 from .run import Run
 from .setup import OPTIMIZERS, LearningRate, OptimizerLike, check_batch_size, fit_settings, make_optimizer
-from .store import register, restore_generators, save
+from .snapshot import put_back, snapshot
+from .store import assign_buffers, register, restore_generators, save
 
 __all__ = [
     "OPTIMIZERS",
@@ -21,6 +22,7 @@ __all__ = [
     "OptimizerLike",
     "ReduceLROnPlateau",
     "Run",
+    "assign_buffers",
     "average",
     "batch_hooks",
     "batches",
@@ -32,6 +34,7 @@ __all__ = [
     "make_optimizer",
     "map_batches",
     "progress_callback",
+    "put_back",
     "read_header",
     "register",
     "restore_generators",
@@ -39,4 +42,5 @@ __all__ = [
     "run_epochs",
     "save",
     "save_file",
+    "snapshot",
 ]

@@ -13,6 +13,7 @@ from .. import device
 from ..ops.creation import is_integer, is_number
 from .resume import save_run
 from .run import Run
+from .snapshot import put_back, snapshot, snapshot_size
 
 
 class Callback:
@@ -104,7 +105,7 @@ class EarlyStopping(Callback):
         self.restore_best, self.mode = restore_best, mode
         self.best_epoch = -1  # counted from 0; -1 before the first
         self.best_value = math.inf if mode == "min" else -math.inf
-        self._best: Any = None  # a device copy of θ
+        self._best: Any = None  # a snapshot of the model
 
     def check(self, run: Run) -> None:
         if run.figures is not None:
@@ -128,17 +129,13 @@ class EarlyStopping(Callback):
             if gain > 0:
                 self.best_value = value
             if self.restore_best:
-                theta = run.model.parameters.storage.array
-                if self._best is None:
-                    self._best = theta.copy()
-                else:
-                    self._best.assign(theta)
+                self._best = snapshot(run.model)
         elif run.epoch - 1 - self.best_epoch >= self.patience:
             run.stop(f"{self.monitor} has not improved for {self.patience} epochs")
 
     def on_train_end(self, run: Run) -> None:
         if self._best is not None:
-            run.model.parameters.storage.array.assign(self._best)
+            put_back(run.model, self._best)
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {"best_epoch": self.best_epoch}
@@ -156,11 +153,11 @@ class EarlyStopping(Callback):
             raise ValueError(f"EarlyStopping: the best epoch is {found} of {epoch}")
         if isinstance(value, float) and math.isnan(value):
             raise ValueError("EarlyStopping: the best value is nan")
-        theta = run.model.parameters.storage
+        dtype = run.model.parameters.storage.dtype
         if best is None:
             if self.restore_best and found >= 0:
                 raise ValueError("EarlyStopping: the saved state lacks the best parameters")
-        elif not isinstance(best, np.ndarray) or best.shape != theta.shape or best.dtype != theta.dtype:
+        elif not isinstance(best, np.ndarray) or best.shape != (snapshot_size(run.model),) or best.dtype != dtype:
             raise ValueError("EarlyStopping: the best parameters have another shape or dtype than this model's")
         elif not np.isfinite(best).all():
             raise ValueError("EarlyStopping: the best parameters are not finite")

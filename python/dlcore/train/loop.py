@@ -21,6 +21,7 @@ from .history import History
 from .progress import Bar, progress_callback
 from .resume import restore_run
 from .run import Run
+from .snapshot import put_back, snapshot
 
 Epoch = Callable[[Run], Mapping[str, float]]
 
@@ -76,7 +77,7 @@ def run_epochs(
     elif begin is not None:
         begin()
     theta = run.model.parameters.storage
-    finite = Tensor(theta.array.copy())
+    finite = snapshot(run.model)
     run.model.history = run.history
     if run.optimizer is not None:
         run.optimizer.bind_epochs(run.batches)
@@ -89,23 +90,23 @@ def run_epochs(
             figures = dict(epoch(run))
             if not ops.all_finite(theta):
                 raise FloatingPointError("a parameter is not finite")
-            finite.array.assign(theta.array)
+            finite = snapshot(run.model)
             run.epoch += 1
             run.history.append(figures | {"seconds": time.perf_counter() - started})
             for callback in run.callbacks:
                 callback.on_epoch_end(run)
-        run.last = theta.array.copy()
+        run.last = snapshot(run.model)
         for callback in run.callbacks:
             callback.on_train_end(run)
     except FloatingPointError as error:
-        theta.array.assign(finite.array)
+        put_back(run.model, finite)
         kept = f"after epoch {run.epoch}" if run.epoch else "before the fit"
         raise FloatingPointError(
             f"fit: {error} in epoch {run.epoch + 1}; the parameters are again those {kept}. A smaller lr may help."
         ) from None
     except BaseException:
         if not ops.all_finite(theta):
-            theta.array.assign(finite.array)
+            put_back(run.model, finite)
         raise
     finally:
         if isinstance(shown, Bar):

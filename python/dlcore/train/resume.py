@@ -11,14 +11,15 @@ import numpy as np
 from .checkpoint import load_file, save_file
 from .header import Array, Header
 from .run import Run
+from .snapshot import put_back, snapshot_size
 from .store import (
     HISTORY,
     TRAINING,
+    assign_model,
     check_history,
     check_model,
     history_content,
     model_content,
-    parameter_tensors,
     restore_generators,
     stored_history,
 )
@@ -127,8 +128,9 @@ def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> N
         raise ValueError(f"its history has {len(history)} epochs, expected {saved['epoch']}")
     last = tensors.get(f"{TRAINING}theta")
     theta = run.model.parameters.storage
-    if last is not None and (last.shape != theta.shape or last.dtype != theta.dtype or not np.isfinite(last).all()):
-        raise ValueError(f"its last parameters are not {theta.shape} finite numbers of {theta.dtype}")
+    size = (snapshot_size(run.model),)
+    if last is not None and (last.shape != size or last.dtype != theta.dtype or not np.isfinite(last).all()):
+        raise ValueError(f"its last parameters are not {size} finite numbers of {theta.dtype}")
     for callback, restored in matched:
         callback.check_state(restored, run, saved["epoch"])
     before = {name: (g.key, g.step) for name, g in run.generators.items()}
@@ -141,9 +143,9 @@ def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> N
         raise
     # All checks are made; the rest is written.
     run.restored = [callback for callback, _ in matched]
-    run.whole.parameters.assign(parameter_tensors(tensors))
+    assign_model(run.whole, tensors)
     if last is not None:
-        theta.array.assign(theta.array.device.from_numpy(np.ascontiguousarray(last)))
+        put_back(run.model, theta.array.device.from_numpy(np.ascontiguousarray(last)))
     if run.optimizer is not None:
         run.optimizer.load_state_dict(optimizer_state)
     for name, tensor in run.state.items():

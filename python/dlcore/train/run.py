@@ -12,6 +12,7 @@ from ..ops.creation import is_integer
 from ..optim import Optimizer
 from ..tensor import Tensor
 from .history import History
+from .snapshot import snapshot
 
 if TYPE_CHECKING:
     from .callbacks import Callback
@@ -41,7 +42,7 @@ class Run:
     callbacks : the callbacks of this fit, in the order in which they are called
     stopped : the reason to end before `epochs`, or None
     restored : those of the callbacks whose state came from the checkpoint that the fit goes on from
-    last : device copy of θ after the last step, once no more follow: callbacks may change θ at the end
+    last : `snapshot` of the model after the last step, once no more follow: callbacks may change it at the end
     whole : what a checkpoint's file holds: `model`, or the larger model that it is a part of, on whose vector it learns
     kept : name -> array, what a checkpoint is to hold besides: of the other fits that a larger model consists of
     """
@@ -88,6 +89,5 @@ class Run:
         return self.epoch >= self.epochs or self.stopped is not None
 
     def is_changed_at_the_end(self) -> bool:
-        """Whether the callbacks' ``on_train_end`` have made θ another than that after the last step."""
-        theta = self.model.parameters.storage.array
-        return self.last is not None and self.last.numpy().tobytes() != theta.numpy().tobytes()
+        """Whether the callbacks' ``on_train_end`` have made the model another than that after the last step."""
+        return self.last is not None and self.last.numpy().tobytes() != snapshot(self.model).numpy().tobytes()

@@ -13,6 +13,7 @@ import numpy as np
 from .. import __version__
 from ..nn import Parameters
 from ..ops import Generator
+from ..tensor import Tensor
 from .checkpoint import load_file, save_file
 from .header import Array, Header
 from .history import History
@@ -34,11 +35,18 @@ class Storable(Protocol):
         """All parameters."""
 
     @property
+    def buffers(self) -> dict[str, Tensor]:
+        """Tensors that belong to the model beside the parameters, with other names than theirs."""
+
+    @property
     def generators(self) -> dict[str, Generator]:
         """The generators whose state belongs to the model."""
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes, known before any memory is taken for them."""
+
+    def buffer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the buffers, known likewise."""
 
 
 _MODELS: dict[str, Any] = {}
@@ -58,7 +66,7 @@ def model_content(model: Storable) -> tuple[dict[str, Array], dict[str, Any]]:
         raise TypeError(f"save: {type(model).__name__} is not a registered model class")
     _require_small(len(json.dumps(model.config)), MAX_CONFIG, "bytes in its config")
     _require_small(len(model.history), MAX_EPOCHS, "epochs in its history")
-    tensors = {name: tensor.numpy() for name, tensor in model.parameters.items()}
+    tensors = {name: tensor.numpy() for name, tensor in [*model.parameters.items(), *model.buffers.items()]}
     tensors |= history_content(model.history)
     metadata = {
         "dlcore_version": __version__,
@@ -74,8 +82,32 @@ def _require_small(found: int, most: int, what: str) -> None:
         raise ValueError(f"the model has {found} {what}, at most {most}")
 
 
-def parameter_tensors(tensors: Mapping[str, Value]) -> dict[str, Value]:
-    """Those entries of a file that are the model's parameters."""
+def assign_model(model: Storable, tensors: Mapping[str, Array]) -> None:
+    """Overwrite a model's parameters and buffers with a file's, whose names and shapes have been checked."""
+    own = model_tensors(tensors)
+    buffers = {name: own.pop(name) for name in model.buffers}
+    model.parameters.assign(own)
+    assign_buffers(model, buffers)
+
+
+def assign_buffers(model: Storable, values: Mapping[str, Array]) -> None:
+    """Overwrite a model's buffers in place.
+
+    Raises
+    ------
+    ValueError
+        For a missing or unknown name, or another shape; nothing is written then.
+    """
+    buffers = model.buffers
+    found, expected = ({name: x.shape for name, x in each.items()} for each in (values, buffers))
+    if found != expected:
+        raise ValueError(f"the buffers are {found}, expected {expected}")
+    for name, buffer in buffers.items():
+        buffer.array.assign(buffer.array.device.from_numpy(np.asarray(values[name], buffer.dtype, order="C")))
+
+
+def model_tensors(tensors: Mapping[str, Value]) -> dict[str, Value]:
+    """Those entries of a file that are the model's parameters and buffers."""
     return {name: value for name, value in tensors.items() if not name.startswith((TRAINING, HISTORY))}
 
 
@@ -118,7 +150,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     tensors, metadata = load_file(path, check)
     model = made[0]
-    model.parameters.assign(parameter_tensors(tensors))
+    assign_model(model, tensors)
     model.history = stored_history(tensors)
     try:
         restore_generators(metadata.get("generators"), model.generators)
@@ -152,8 +184,8 @@ def check_model(header: Header, model: Storable) -> None:
         raise ValueError(f"its model is {json.dumps(header.metadata.get('model'))[:60]}, expected {kind}")
     if header.metadata.get("config") != json.loads(json.dumps(model.config)):
         raise ValueError(f"its config is not this {kind}'s: {json.dumps(header.metadata.get('config'))[:200]}")
-    found = parameter_tensors(header.shapes)
-    expected = model.parameter_shapes()
+    found = model_tensors(header.shapes)
+    expected = model.parameter_shapes() | model.buffer_shapes()
     if found != expected:
         name = next(name for name in [*expected, *found] if found.get(name) != expected.get(name))
         raise ValueError(f"{name!r} has shape {found.get(name)}, expected {expected.get(name)} for this {kind}")
