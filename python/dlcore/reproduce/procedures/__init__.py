@@ -1,0 +1,20 @@
+"""What the settings do: a procedure takes a `Session` and returns figures by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..session import Session
+from .classifier import classify
+from .digits import digits_features
+from .few_labels import few_labels
+from .likelihood import rbm_likelihood
+from .stacked import pretrained_classifier
+
+PROCEDURES: dict[str, Callable[[Session], dict[str, float]]] = {
+    "classifier": classify,
+    "digits-features": digits_features,
+    "few-labels": few_labels,
+    "pretrained-classifier": pretrained_classifier,
+    "rbm-likelihood": rbm_likelihood,
+}
