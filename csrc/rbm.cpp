@@ -1,207 +1,149 @@
 #include "rbm.h"
 
 #include <algorithm>
+#include <atomic>
+#include <limits>
+#include <numbers>
 
 #include "matmul.h"
 #include "memory.h"
 #include "parallel.h"
-#include "philox_vec.h"
 #include "random.h"
+#include "rbm_contrast.h"
 #include "rbm_likelihood.h"
+#include "rbm_partition.h"
+#include "rbm_units.h"
 
 namespace dlcore::DLCORE_DEVICE {
-namespace {
-
-constexpr Index sample_grain = 16 * draw_chunk;
-
-template <typename T> void copy(Index n, const T* from, T* to) {
-  parallel_for(n, elementwise_grain, [=](Index begin, Index end) {
-    std::memcpy(to + begin, from + begin, static_cast<std::size_t>(end - begin) * sizeof(T));
-  });
-}
-
-template <typename T> void scale(Index n, T factor, T* x) {
-  parallel_for(n, elementwise_grain, [=](Index begin, Index end) {
-    map_vectors(end - begin, x + begin, [=](Vec<T> e) { return factor * e; }, x + begin);
-  });
-}
-
-// samples = u < p, and p *= factor in the same pass.
-template <typename T>
-void sample_and_scale(std::uint64_t key, std::uint64_t step, Index n, T factor, T* p, T* samples) {
-  parallel_for(n, sample_grain, [=](Index begin, Index end) {
-    for_each_sample<T>(key, step, begin, end, [=](Index i, Vec<T> u) {
-      const bool whole = i + lanes<T> <= end;
-      const Vec<T> probability = whole ? load(p + i) : load_partial(p + i, end - i);
-      const Vec<T> sample = u < probability ? splat<T>(1) : Vec<T>{};
-      if (whole) {
-        store(samples + i, sample);
-        store(p + i, factor * probability);
-      } else {
-        store_partial(samples + i, sample, end - i);
-        store_partial(p + i, factor * probability, end - i);
-      }
-    });
-  });
-}
-
-// x = u < x in place; returns sum (target - x)^2 of the probabilities, added block by block in a fixed order.
-template <typename T> double sample_and_compare(std::uint64_t key, std::uint64_t step, Index n, const T* target, T* x) {
-  const Index blocks = ceil_div(n, draw_chunk);
-  const Buffer<double> error(blocks);
-  double* sums = error.data();
-  parallel_for(blocks, sample_grain / draw_chunk, [=](Index begin, Index end) {
-    for (Index block = begin; block < end; ++block) {
-      const Index stop = std::min(n, (block + 1) * draw_chunk);
-      Vec<T> sum{};
-      for_each_sample<T>(key, step, block * draw_chunk, stop, [&](Index i, Vec<T> u) {
-        const bool whole = i + lanes<T> <= stop;
-        const Vec<T> p = whole ? load(x + i) : load_partial(x + i, stop - i);
-        const Vec<T> difference = p - (whole ? load(target + i) : load_partial(target + i, stop - i));
-        sum += difference * difference;
-        const Vec<T> sample = u < p ? splat<T>(1) : Vec<T>{};
-        if (whole) store(x + i, sample);
-        else store_partial(x + i, sample, stop - i);
-      });
-      sums[block] = static_cast<double>(horizontal_sum<T>(sum));
-    }
-  });
-  double total = 0;
-  for (Index block = 0; block < blocks; ++block) total += sums[block];
-  return total;
-}
-
-// sum[j] += x[0][j] + x[1][j] + ..., rows `stride` apart; four at a time, to load and store the sums less often.
-template <typename T> void add_rows(Index rows, Index columns, const T* x, Index stride, T* sum) {
-  Index i = 0;
-  for (; i + 4 <= rows; i += 4, x += 4 * stride)
-    for (Index j = 0; j < columns; ++j) sum[j] += (x[j] + x[stride + j]) + (x[2 * stride + j] + x[3 * stride + j]);
-  for (; i < rows; ++i, x += stride)
-    for (Index j = 0; j < columns; ++j) sum[j] += x[j];
-}
-
-// to[j] = (sum of rows [split, rows) of x - factor * sum of rows [0, split)) / divisor.
-// Runs of rows are added in T, the runs in double, in a fixed order.
-template <typename T>
-void difference_of_column_sums(Index rows, Index split, Index columns, const T* x, double factor, double divisor,
-                               T* to) {
-  constexpr Index width = 256, run = 64;
-  parallel_for(ceil_div(columns, width), std::max<Index>(1, elementwise_grain / (width * rows)),
-               [=](Index begin, Index end) {
-                 for (Index first = begin * width; first < std::min(columns, end * width); first += width) {
-                   const Index count = std::min(width, columns - first);
-                   double total[width] = {};
-                   for (Index row = 0, stop; row < rows; row = stop) {
-                     const bool above = row < split;
-                     stop = std::min(row + run, above ? split : rows);
-                     T sum[width] = {};
-                     add_rows(stop - row, count, x + row * columns + first, columns, sum);
-                     for (Index j = 0; j < count; ++j) total[j] += (above ? -factor : 1) * static_cast<double>(sum[j]);
-                   }
-                   for (Index j = 0; j < count; ++j) to[first + j] = static_cast<T>(total[j] / divisor);
-                 }
-               });
-}
-
-}  // namespace
 
 template <typename T> void rbm_hidden(const Rbm<T>& rbm, Index n, const T* v, T* probabilities) {
-  matmul(false, false, n, rbm.n_hidden, rbm.n_visible, T(1), v, rbm.weight, T(0), probabilities,
-         Epilogue<T>{rbm.hidden_bias, Activation::sigmoid, T(0)});
+  if (rbm.n_gaussian == 0) return hidden_of_scaled(rbm, n, v, probabilities);
+  const Index visible = rbm.n_visible, block = std::min<Index>(n, 1024);
+  const Buffer<T> precision = powers_of_variance(rbm, -1), scaled(block * visible);
+  for (Index first = 0; first < n; first += block) {
+    const Index rows = std::min(block, n - first);
+    scale_by_precision(rows, visible, precision.data(), v + first * visible, scaled.data());
+    hidden_of_scaled(rbm, rows, scaled.data(), probabilities + first * rbm.n_hidden);
+  }
 }
 
 template <typename T> void rbm_visible(const Rbm<T>& rbm, Index n, const T* h, T* probabilities) {
+  const Activation activation = rbm.segments ? Activation::identity : Activation::sigmoid;
   matmul(false, true, n, rbm.n_visible, rbm.n_hidden, T(1), h, rbm.weight, T(0), probabilities,
-         Epilogue<T>{rbm.visible_bias, Activation::sigmoid, T(0)});
+         Epilogue<T>{rbm.visible_bias, activation, T(0)});
+  if (rbm.segments) means_of_fields(rbm, n, probabilities);
+}
+
+template <typename T>
+void rbm_draw_hidden(const Rbm<T>& rbm, std::uint64_t key, std::uint64_t step, Index n, const T* means, T* samples) {
+  const Index size = n * rbm.n_hidden;
+  if (rbm.hidden == Unit::bernoulli) return bernoulli(key, step, size, means, samples);
+  const Buffer<T> noise_(size);
+  T* const noise = noise_.data();
+  normal(key ^ rbm_normal_stream, step, size, T(0), T(1), noise);
+  parallel_for(size, elementwise_grain, [=](Index begin, Index end) {
+    map_vectors(
+        end - begin, samples + begin, [](Vec<T> mean, Vec<T> z) { return mean + z; }, means + begin, noise + begin);
+  });
+}
+
+template <typename T>
+void rbm_draw_visible(const Rbm<T>& rbm, std::uint64_t key, std::uint64_t step, Index n, const T* means, T* samples) {
+  if (rbm.segments) draw_mixed(rbm, key, step, n, means, samples);
+  else bernoulli(key, step, n * rbm.n_visible, means, samples);
 }
 
 template <typename T>
 void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, T* samples,
                T* probabilities, const Interruption& interruption) {
-  const Index hidden_size = n * rbm.n_hidden, visible_size = n * rbm.n_visible;
-  const Buffer<T> hidden(hidden_size);
+  const Buffer<T> hidden(n * rbm.n_hidden);
   T* h = hidden.data();
   for (Index i = 0; i < k; ++i, step += 2) {
     if (i > 0) interruption();
     rbm_hidden(rbm, n, i == 0 ? v : samples, h);
-    bernoulli(key, step, hidden_size, h, h);
+    rbm_draw_hidden(rbm, key, step, n, h, h);
     rbm_visible(rbm, n, h, probabilities);
-    bernoulli(key, step + 1, visible_size, probabilities, samples);
+    rbm_draw_visible(rbm, key, step + 1, n, probabilities, samples);
   }
 }
 
 template <typename T>
 double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, Index n_chains,
               T* chains, T* gradient, const Interruption& interruption) {
-  const Index visible = rbm.n_visible, hidden = rbm.n_hidden;
-  if (!chains) n_chains = n;
-  // Data above, chains below: the statistics of both are one product, and so are their hidden probabilities in PCD.
-  const Index rows = n + n_chains;
-  const Buffer<T> visible_stack(rows * visible), hidden_stack(rows * hidden), state(n_chains * hidden);
-  T* const v_data = visible_stack.data();
-  T* const v_chain = v_data + n * visible;
-  T* const h_data = hidden_stack.data();
-  T* const h_chain = h_data + n * hidden;
-  T* const h = state.data();
-  const Index v_size = n_chains * visible, h_size = n_chains * hidden;
-  const double data_weight = static_cast<double>(n_chains) / static_cast<double>(n);
-  double error = 0;
-
-  copy(n * visible, v, v_data);
-  if (chains) {
-    copy(h_size, chains, h);
-  } else {
-    rbm_hidden(rbm, n, v, h_data);
-    sample_and_scale(key, step++, h_size, T(-1), h_data, h);
-  }
-  for (Index i = 0; i < k; ++i) {
-    if (i > 0) {
-      interruption();
-      rbm_hidden(rbm, n_chains, v_chain, h);
-      bernoulli(key, step++, h_size, h, h);
-    }
-    rbm_visible(rbm, n_chains, h, v_chain);
-    if (!chains && i == 0) error = sample_and_compare(key, step++, v_size, v_data, v_chain);
-    else bernoulli(key, step++, v_size, v_chain, v_chain);
-  }
-  if (chains) {
-    rbm_hidden(rbm, rows, v_data, h_data);
-    bernoulli(key, step, h_size, h_chain, h);
-    scale(n * hidden, static_cast<T>(-data_weight), h_data);
-  } else {
-    rbm_hidden(rbm, n_chains, v_chain, h_chain);
-  }
-
-  const double cases = static_cast<double>(n_chains);
-  matmul(true, false, visible, hidden, rows, static_cast<T>(1 / cases), v_data, h_data, T(0), gradient);
-  T* const visible_gradient = gradient + visible * hidden;
-  difference_of_column_sums(rows, n, visible, v_data, data_weight, cases, visible_gradient);
-  difference_of_column_sums(rows, n, hidden, h_data, -1.0, cases, visible_gradient + visible);
-  if (chains) copy(h_size, h, chains);
-  return error / static_cast<double>(n);
+  Contrast<T> work(rbm, n, chains ? n_chains : n);
+  copy(n * rbm.n_visible, v, work.visible.data());
+  return contrast(rbm, work, k, key, step, chains, gradient, interruption);
 }
 
 template <typename T> void rbm_free_energy(const Rbm<T>& rbm, Index n, const T* v, T* energy) {
   const Index visible = rbm.n_visible, hidden = rbm.n_hidden;
+  const bool binary = rbm.hidden == Unit::bernoulli;
   // Some rows at a time, so that their softplus stays in the second-level cache.
   const Index block = std::min(n, std::max<Index>(16, 65536 / std::max<Index>(1, hidden)));
-  const Buffer<T> softplus(block * hidden);
+  const Buffer<T> fields(block * hidden), precision = powers_of_variance(rbm, -1);
+  const Buffer<T> scaled(rbm.n_gaussian ? block * visible : 0);
+  const T* const p = precision.data();
   for (Index first = 0; first < n; first += block) {
     const Index rows = std::min(block, n - first);
-    T* const s = softplus.data();
-    matmul(false, false, rows, hidden, visible, T(1), v + first * visible, rbm.weight, T(0), s,
-           Epilogue<T>{rbm.hidden_bias, Activation::softplus, T(0)});
-    parallel_for(rows, std::max<Index>(1, elementwise_grain / (visible + hidden + 1)), [=](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i)
-        energy[first + i] = static_cast<T>(-sum_of_products<T>(visible, v + (first + i) * visible, rbm.visible_bias) -
-                                           sum_of_products<T>(hidden, s + i * hidden));
-    });
+    T* const x = fields.data();
+    const T* of_field = v + first * visible;
+    if (p) {
+      scale_by_precision(rows, visible, p, of_field, scaled.data());
+      of_field = scaled.data();
+    }
+    matmul(false, false, rows, hidden, visible, T(1), of_field, rbm.weight, T(0), x,
+           Epilogue<T>{rbm.hidden_bias, binary ? Activation::softplus : Activation::identity, T(0)});
+    parallel_for(
+        rows, std::max<Index>(1, elementwise_grain / (visible + hidden + 1)), [=, &rbm](Index begin, Index end) {
+          for (Index i = begin; i < end; ++i) {
+            const T* const row = x + i * hidden;
+            const double summed_out = binary ? sum_of_products<T>(hidden, row)
+                                             : (sum_of_products<T>(hidden, row, row) +
+                                                static_cast<double>(hidden) * std::log(2 * std::numbers::pi)) /
+                                                   2;
+            energy[first + i] = static_cast<T>(energy_of_visible(rbm, v + (first + i) * visible, p) - summed_out);
+          }
+        });
   }
+}
+
+template <typename T>
+Index rbm_first_invalid(Index n, Index units, const Segment* segments, Index n_segments, const T* x) {
+  std::atomic<Index> found{n};  // the first bad row
+  const auto valid = [=](const T* row) {
+    for (Index s = 0; s < n_segments; ++s) {
+      const bool gaussian = segments[s].kind == Unit::gaussian;
+      const T low = gaussian ? std::numeric_limits<T>::lowest() : T(0);
+      const T high = gaussian ? std::numeric_limits<T>::max() : T(1);
+      for (Index i = segments[s].begin; i < segments[s].end; ++i)
+        if (!(row[i] >= low && row[i] <= high)) return i;
+    }
+    return units;
+  };
+  parallel_for(n, layer_rows(units), [&](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row) {
+      if (valid(x + row * units) == units) continue;
+      Index least = found.load(std::memory_order_relaxed);
+      while (row < least && !found.compare_exchange_weak(least, row, std::memory_order_relaxed)) {}
+      return;
+    }
+  });
+  const Index row = found.load();
+  return row == n ? n * units : row * units + std::min(valid(x + row * units), units - 1);
+}
+
+Index rbm_states(Index n_visible, Index n_hidden, const Segment* segments, Index n_segments, Unit hidden) {
+  const LayerStates layers = count_states(n_visible, n_hidden, segments, n_segments, hidden);
+  const Index states = std::min(layers.visible, layers.hidden);
+  return states > Index{1} << rbm_max_enumerated ? -1 : states;
 }
 
 #define DLCORE_INSTANTIATE(T)                                                                                   \
   template void rbm_hidden(const Rbm<T>&, Index, const T*, T*);                                                 \
   template void rbm_visible(const Rbm<T>&, Index, const T*, T*);                                                \
+  template Index rbm_first_invalid(Index, Index, const Segment*, Index, const T*);                              \
+  template void rbm_draw_hidden(const Rbm<T>&, std::uint64_t, std::uint64_t, Index, const T*, T*);              \
+  template void rbm_draw_visible(const Rbm<T>&, std::uint64_t, std::uint64_t, Index, const T*, T*);             \
   template void rbm_gibbs(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, T*, T*,          \
                           const Interruption&);                                                                 \
   template double rbm_cd(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, Index, T*, T*,    \

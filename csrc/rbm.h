@@ -1,8 +1,17 @@
-// The Bernoulli-Bernoulli restricted Boltzmann machine of energy E(v, h) = -b.v - c.h - v W h.
+// Restricted Boltzmann machines of energy
+//   E(v, h) = sum_i e_i(v) - c.h - sum_ij v_i w_ij h_j / s_i
+// where of each kind of visible unit, s_i = 1 but for Gaussian ones,
+//   Bernoulli  e = -b v, v in {0, 1};
+//   softmax    e = -b v, of each group exactly one v is 1, the others are 0 (Salakhutdinov, Mnih and Hinton 2007);
+//   Gaussian   e = (v - b)^2 / 2 s, s = sigma^2 = exp(z) (Cho, Ilin and Raiko 2011);
+// and where hidden units are Bernoulli, or Gaussian of unit variance, whose energy has h^2 / 2 more (Hinton and
+// Salakhutdinov 2006).
 //
-// n cases of n_visible and n_hidden units; weight W is (n_visible, n_hidden), b the visible, c the hidden bias. Layers
-// are (n, units), row-major. A draw of a whole layer is one draw of random.h: unit j of case i is element i * units +
-// j.
+// n cases of n_visible and n_hidden units; weight W is (n_visible, n_hidden), b the visible, c the hidden bias, z the
+// log-variances of the Gaussian visible units. Layers are (n, units), row-major. A draw of a whole layer is one draw of
+// random.h: unit j of case i is element i * units + j. A softmax group takes the sample of its first unit, and turns on
+// the first unit up to which the probabilities add to more than it. Gaussian units add sigma times a normal draw of
+// their own, (n, Gaussian units of the layer), with the key ^ rbm_normal_stream and the same step.
 #pragma once
 
 #include <functional>
@@ -11,17 +20,44 @@
 
 namespace dlcore::DLCORE_DEVICE {
 
+enum class Unit : std::uint8_t { bernoulli, softmax, gaussian };
+
+// Visible units begin .. end of one kind; softmax units are groups of `group` units from `begin` on.
+struct Segment {
+  Unit kind;
+  Index begin, end, group;
+};
+
 template <typename T> struct Rbm {
   Index n_visible, n_hidden;
   const T* weight;
   const T* visible_bias;
   const T* hidden_bias;
+  const Segment* segments = nullptr;  // of all visible units, in order; null where all are Bernoulli
+  Index n_segments = 0;
+  const T* log_variance = nullptr;  // (n_gaussian,), z of the Gaussian visible units in order
+  Index n_gaussian = 0;
+  Unit hidden = Unit::bernoulli;  // or gaussian
 };
 
-// p(h = 1 | v) = sigmoid(c + v W) and p(v = 1 | h) = sigmoid(b + h W^T). visible_bias or hidden_bias, respectively, is
-// not looked at.
+inline constexpr std::uint64_t rbm_normal_stream = 0x9E3779B97F4A7C15;
+
+// Index of the first element of a layer (n, units) that is not finite, of a Gaussian unit, or not in [0, 1], of
+// another; or n units. Cases are searched in order.
+template <typename T>
+Index rbm_first_invalid(Index n, Index units, const Segment* segments, Index n_segments, const T* x);
+
+// The means of a layer given the other, E[h | v] of the fields c + (v / s) W and E[v | h] of the fields b + h W^T: the
+// sigmoid of a field, the softmax of a group's, the field itself of a Gaussian unit. visible_bias or hidden_bias,
+// respectively, is not looked at.
 template <typename T> void rbm_hidden(const Rbm<T>& rbm, Index n, const T* v, T* probabilities);
 template <typename T> void rbm_visible(const Rbm<T>& rbm, Index n, const T* h, T* probabilities);
+
+// Draws from a layer's means as the two above give them; samples may be the means.
+template <typename T>
+void rbm_draw_hidden(const Rbm<T>& rbm, std::uint64_t key, std::uint64_t step, Index n, const T* means, T* samples);
+template <typename T>
+void rbm_draw_visible(const Rbm<T>& rbm, std::uint64_t key, std::uint64_t step, Index n, const T* means, T* samples);
 
 // Called now and then in a long chain, outside parallel regions; what it throws ends the call, which then has changed
 // none of the arrays that were there before.
@@ -34,29 +70,36 @@ void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t ke
                T* probabilities, const Interruption& interruption);
 
 // Contrastive divergence (Hinton 2002, CD-k) and its persistent form (Tieleman 2008, PCD-k): an estimate of the
-// gradient of the mean negative log-likelihood, for a minimiser. With p(v) = p(h = 1 | v), the statistics
-//   W: v^T p(v)    b: v    c: p(v)
+// gradient of the mean negative log-likelihood, for a minimiser. With p(v) = E[h | v], the statistics
+//   W: (v / s)^T p(v)    b: v / s    c: p(v)    z: (v - b)^2 / 2 s - (v / s) W p(v)
 // are averaged over the chains' ends v_k, and their averages over the data v_0 are subtracted. The visible units of the
 // chain are samples throughout; hidden probabilities enter the statistics, hidden samples drive the chain. So its mean
 // is exactly that of the k-step Markov chain.
 //   CD:  h_0 ~ p(v_0), then k - 1 times v_i ~ p(v | h), h_i ~ p(h | v_i), then v_k. Steps step .. step + 2k - 1.
 //   PCD: the state kept between calls is h, `chains` (n_chains, n_hidden): k times v_i ~ p(v | h), h_i ~ p(h | v_i), of
 //        which the last h is the new state. It saves the product that would make h from a kept v. Same steps.
-// `gradient` is [W row-major, b, c]. CD returns the mean over the cases of sum_j (v_0 - p(v = 1 | h_0))^2; PCD, whose
+// `gradient` is [W row-major, b, c, z]. CD returns the mean over the cases of sum_j (v_0 - E[v | h_0])^2; PCD, whose
 // chains have no case to reconstruct, returns 0. n >= 1; n_chains >= 1 unless chains is null. `chains` changes only at
 // the end.
 template <typename T>
 double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, Index n_chains,
               T* chains, T* gradient, const Interruption& interruption);
 
-// F(v) = -log sum_h exp(-E(v, h)) = -b.v - sum_j softplus(c + v W)_j, (n,).
+// F(v) = -log sum_h exp(-E(v, h)) = sum_i e_i(v) - sum_j softplus(c + (v / s) W)_j, (n,); for Gaussian hidden units
+// the last sum is sum_j (field^2 + log 2 pi) / 2.
 template <typename T> void rbm_free_energy(const Rbm<T>& rbm, Index n, const T* v, T* energy);
 
-// log of the sum of exp(-F) over states first .. first + count of the smaller layer (the hidden one where both are
-// equal counts as the larger), all others summed out; unit i is on in state s where bit i of s is. All 2^units states
-// give log Z. In double throughout; at most rbm_max_enumerated units.
+// log of the sum of exp(-F) over states first .. first + count of the layer with fewer states (the hidden one where
+// both have as many counts as the larger), all others summed out or, if Gaussian, integrated. A layer's digits are its
+// Bernoulli units, 0 or 1, and its softmax groups, which of their units is on; the first is the lowest: unit i of
+// Bernoulli units is on in state s where bit i of s is. A layer with Gaussian units has no states; not both layers may.
+// All states give log Z. In double throughout; at most 2^rbm_max_enumerated states.
 inline constexpr Index rbm_max_enumerated = 28;
+// The number of states of the layer that is enumerated, or -1 where there are more than 2^rbm_max_enumerated.
+Index rbm_states(Index n_visible, Index n_hidden, const Segment* segments, Index n_segments, Unit hidden);
 template <typename T> double rbm_log_partition(const Rbm<T>& rbm, Index first, Index count);
+
+// The two below are for Bernoulli units in both layers.
 
 // Annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008) between the machine of visible biases
 // base_bias without weights and hidden biases, beta = 0, and this one, beta = 1, through

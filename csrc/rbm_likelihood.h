@@ -3,140 +3,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "matmul.h"
 #include "memory.h"
 #include "parallel.h"
 #include "philox_vec.h"
-#include "rbm.h"
+#include "rbm_partition.h"
+#include "rbm_units.h"
 #include "vecmath.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
-
-// A field of a unit that does not exist: softplus of it is 0, and stays so for every weight it is moved by.
-constexpr double absent = -1000;
-
-// Runs of products are added in T over the lanes of a vector, the runs in double.
-template <typename T, typename... Factors> double sum_of_products(Index n, const Factors*... x) {
-  constexpr Index run = 32 * lanes<T>;
-  double total = 0;
-  for (Index first = 0; first < n; first += run) {
-    const Index stop = std::min(n, first + run);
-    Vec<T> sum{};
-    Index i = first;
-    for (; i + lanes<T> <= stop; i += lanes<T>) sum += (load(x + i) * ...);
-    if (i < stop) sum += (load_partial(x + i, stop - i) * ...);
-    total += static_cast<double>(horizontal_sum<T>(sum));
-  }
-  return total;
-}
-
-// e^-|x|, in (0, 1].
-template <typename T> DLCORE_INLINE Vec<T> exp_of_minus_abs(Vec<T> x) {
-  return detail::exp_in_range<T>(detail::at_least<T>(-vabs<T>(x), detail::Format<T>::exp_low));
-}
-
-// sum of softplus(field(i)) over vectors i = 0, lanes, .. below n, a multiple of lanes. softplus(x) is max(x, 0) +
-// log(1 + e^-|x|); 512 factors of at most 2 cannot overflow, so one logarithm serves them all.
-template <typename Field> DLCORE_INLINE double sum_of_softplus(Index n, const Field& field) {
-  constexpr Index run = 512 * lanes<double>;
-  double total = 0;
-  for (Index first = 0; first < n; first += run) {
-    const Index stop = std::min(n, first + run);
-    Vec<double> product = splat(1.0), positive{};
-    for (Index i = first; i < stop; i += lanes<double>) {
-      const Vec<double> x = field(i);
-      product *= 1 + exp_of_minus_abs<double>(x);
-      positive += x > Vec<double>{} ? x : Vec<double>{};
-    }
-    total += horizontal_sum<double>(vlog<double>(product) + positive);
-  }
-  return total;
-}
-
-// log sum e^x of numbers that come one after the other.
-struct LogSum {
-  double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-  // `times` e^x; an infinite x equals the largest, so that no difference of infinities is taken.
-  void add(double x, double times = 1) {
-    if (x == largest) {
-      sum += times;
-    } else if (x > largest) {
-      sum = sum * std::exp(largest - x) + times;
-      largest = x;
-    } else {
-      sum += times * std::exp(x - largest);
-    }
-  }
-  double value() const { return largest + std::log(sum); }
-};
-
-// The smaller layer's states, s = 0 .. 2^units, unit i on where bit i is: the fields c + s W of the other layer are
-// those of the high bits plus a row of a table over the low bits, which stays in the cache.
-struct States {
-  Index units, others;  // `others` padded to whole vectors
-  int low;              // bits of the table
-  Buffer<double> weight, bias, other_bias, fields, biases;
-
-  template <typename T> explicit States(const Rbm<T>& rbm) {
-    const bool turned = rbm.n_hidden < rbm.n_visible;
-    const Index n_others = turned ? rbm.n_visible : rbm.n_hidden;
-    units = turned ? rbm.n_hidden : rbm.n_visible;
-    others = round_up(n_others, lanes<double>);
-    low = 0;
-    while (low < units && (Index{2} << low) * others <= 16384) ++low;
-    weight = Buffer<double>(units * others);
-    bias = Buffer<double>(units);
-    other_bias = Buffer<double>(others);
-    fields = Buffer<double>((Index{1} << low) * others);
-    biases = Buffer<double>(Index{1} << low);
-    const T* unit_bias = turned ? rbm.hidden_bias : rbm.visible_bias;
-    const T* to_bias = turned ? rbm.visible_bias : rbm.hidden_bias;
-    for (Index j = 0; j < others; ++j) other_bias.data()[j] = j < n_others ? static_cast<double>(to_bias[j]) : absent;
-    for (Index i = 0; i < units; ++i) {
-      bias.data()[i] = static_cast<double>(unit_bias[i]);
-      for (Index j = 0; j < others; ++j)
-        weight.data()[i * others + j] =
-            j < n_others ? static_cast<double>(rbm.weight[turned ? j * units + i : i * n_others + j]) : 0.0;
-    }
-    for (Index state = 0; state < Index{1} << low; ++state)
-      biases.data()[state] = sum_units(state, 0, fields.data() + state * others);
-  }
-
-  // field = the sum of the weights of the units that are on in `bits`, counted from unit `first`; returns that of their
-  // biases.
-  double sum_units(Index bits, int first, double* field) const {
-    std::fill(field, field + others, 0.0);
-    double sum = 0;
-    for (Index i = first; bits; ++i, bits >>= 1) {
-      if (!(bits & 1)) continue;
-      sum += bias.data()[i];
-      const double* row = weight.data() + i * others;
-      for (Index j = 0; j < others; ++j) field[j] += row[j];
-    }
-    return sum;
-  }
-
-  // log of the sum over states begin .. end; `field` is scratch of `others` numbers.
-  LogSum sum(Index begin, Index end, double* field) const {
-    LogSum result;
-    for (Index state = begin, stop; state < end; state = stop) {
-      const Index block = state >> low;
-      stop = std::min(end, (block + 1) << low);
-      const double block_bias = sum_units(block, low, field);
-      for (Index j = 0; j < others; ++j) field[j] += other_bias.data()[j];
-      for (; state < stop; ++state) {
-        const Index row = state - (block << low);
-        const double* const add = fields.data() + row * others;
-        result.add(block_bias + biases.data()[row] +
-                   sum_of_softplus(others, [&](Index j) { return load(field + j) + load(add + j); }));
-      }
-    }
-    return result;
-  }
-};
 
 // Sums over a row of one annealing step: log(1 + y) of y in [-1/2, 0], and max(x, 0), which shares the loop.
 template <typename T> struct StepSums {
@@ -205,26 +82,6 @@ void anneal_visible_row(std::uint64_t key, std::uint64_t step, Index begin, Inde
 inline Index annealed_rows(Index units) { return std::max<Index>(1, 16 * draw_chunk / std::max<Index>(1, units)); }
 
 }  // namespace
-
-template <typename T> double rbm_log_partition(const Rbm<T>& rbm, Index first, Index count) {
-  const States states(rbm);
-  // Segments are cut by shape: at least about a hundred microseconds each, and not more than memory holds with ease.
-  int bits = states.low;
-  while (bits < states.units && (states.others << bits) < Index{1} << 17) ++bits;
-  while (count >> bits > 65536) ++bits;
-  const Index segments = ceil_div(count, Index{1} << bits);
-  const Buffer<LogSum> sums(segments);
-  const Team team(segments, 1);
-  const Buffer<double> fields(team.workers() * states.others);
-  team.run([&](Index begin, Index end, int worker) {
-    for (Index i = begin; i < end; ++i)
-      sums.data()[i] = states.sum(first + (i << bits), first + std::min(count, (i + 1) << bits),
-                                  fields.data() + worker * states.others);
-  });
-  LogSum total;
-  for (Index i = 0; i < segments; ++i) total.add(sums.data()[i].largest, sums.data()[i].sum);
-  return total.value();
-}
 
 template <typename T>
 void rbm_ais(const Rbm<T>& rbm, const T* base_bias, Index n, T* v, Index steps, const double* betas, std::uint64_t key,

@@ -182,12 +182,25 @@ def bernoulli(key: int, step: int, probabilities: Array) -> Array: ...
 def dropout(key: int, step: int, x: Array, p: float) -> Array: ...
 
 # rbm
-def rbm_hidden(v: Array, weight: Array, hidden_bias: Array) -> Array: ...
-def rbm_visible(h: Array, weight: Array, visible_bias: Array) -> Array: ...
-def rbm_sample_hidden(v: Array, weight: Array, hidden_bias: Array, key: int, step: int) -> tuple[Array, Array]: ...
-def rbm_sample_visible(h: Array, weight: Array, visible_bias: Array, key: int, step: int) -> tuple[Array, Array]: ...
+RbmUnits = tuple[Sequence[tuple[str, int, int]], Array | None, str] | None  # see csrc/bind/rbm.h, read_units
+
+def rbm_hidden(v: Array, weight: Array, hidden_bias: Array, units: RbmUnits = None) -> Array: ...
+def rbm_visible(h: Array, weight: Array, visible_bias: Array, units: RbmUnits = None) -> Array: ...
+def rbm_sample_hidden(
+    v: Array, weight: Array, hidden_bias: Array, key: int, step: int, units: RbmUnits = None
+) -> tuple[Array, Array]: ...
+def rbm_sample_visible(
+    h: Array, weight: Array, visible_bias: Array, key: int, step: int, units: RbmUnits = None
+) -> tuple[Array, Array]: ...
 def rbm_gibbs(
-    v: Array, weight: Array, visible_bias: Array, hidden_bias: Array, k: int, key: int, step: int
+    v: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    k: int,
+    key: int,
+    step: int,
+    units: RbmUnits = None,
 ) -> tuple[Array, Array]: ...
 def rbm_cd(
     v: Array,
@@ -199,10 +212,18 @@ def rbm_cd(
     step: int,
     chains: Array | None = None,
     out: Array | None = None,
+    units: RbmUnits = None,
 ) -> tuple[Array, float]: ...
-def rbm_free_energy(v: Array, weight: Array, visible_bias: Array, hidden_bias: Array) -> Array: ...
+def rbm_free_energy(
+    v: Array, weight: Array, visible_bias: Array, hidden_bias: Array, units: RbmUnits = None
+) -> Array: ...
 def rbm_log_partition(
-    weight: Array, visible_bias: Array, hidden_bias: Array, first: int = 0, count: int | None = None
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    first: int = 0,
+    count: int | None = None,
+    units: RbmUnits = None,
 ) -> float: ...
 def rbm_ais(
     v: Array,

@@ -166,7 +166,7 @@ def test_a_resumed_fit_ends_in_the_same_bits(tmp_path):
 
 def test_summary_shows_the_network():
     lines = DBN([64, 32, 16], 10).summary().splitlines()
-    assert lines[0] == "DBN: 5,482 parameters, float32"
+    assert lines[0] == "DBN: 7,562 parameters, float32"
     assert [line.split("  ")[0] for line in lines[3:]] == [
         "input",
         "Linear(64 → 32, sigmoid)",
@@ -197,11 +197,6 @@ def test_summary_shows_the_network():
         ({"pretrain": {"epoch": 3}}, "fit: 'epoch' is not an option of sgd"),
         ({"pretrain": {"epochs": [2, -1]}}, "fit: epochs is -1, expected an integer >= 0"),
         ({"pretrain": {"lr": [0.1, np.nan]}}, "SGD: lr is nan, expected a finite number >= 0"),
-        (
-            {"pretrain": {"callbacks": [Checkpoint("c")]}},
-            "pretrain: callbacks has a Checkpoint, but pretraining is one",
-        ),
-        ({"pretrain": {"resume": "c"}}, "pretrain: resume is given, but pretraining is one fit for each layer"),
         ({"early_stopping": EarlyStopping("los")}, "EarlyStopping: monitor is 'los', the history has loss, seconds"),
         ({"progress": 1, "pretrain": {"progress": False}}, "fit: progress is 1, expected None, True or False"),
     ],

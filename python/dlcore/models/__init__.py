@@ -1,7 +1,16 @@
 """Models: one per file, all with fit, predict or transform, save and load, and a summary."""
 
 from .annealing import AISResult
-from .autoencoder import Autoencoder, SparseAutoencoder
+from .autoencoder import (
+    Autoencoder,
+    ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    SparsityReport,
+    sparsity_report,
+    sparsity_table,
+)
 from .base import Model
 from .cnn import CNN, LeNet5
 from .dbn import DBN
@@ -19,6 +28,9 @@ __all__ = [
     "RBM",
     "AISResult",
     "Autoencoder",
+    "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
+    "DenoisingAutoencoder",
     "LeNet5",
     "LeastSquaresResult",
     "LinearRegression",
@@ -27,6 +39,9 @@ __all__ = [
     "RankWarning",
     "SoftmaxRegression",
     "SparseAutoencoder",
+    "SparsityReport",
     "Supervised",
     "least_squares",
+    "sparsity_report",
+    "sparsity_table",
 ]

@@ -5,38 +5,110 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ..nn import Linear, Module, Sequential
+from .. import ops
+from ..nn import Linear, Module, Sequential, initializers
 from ..tensor import Tensor
+from .label_units import LabelUnits, mean_hidden, split_top
 from .machine import Machine
 
 
 class Belief(Module):
-    """A stack of machines and the network that recognises with copies of their weights; the value is its scores."""
+    """A stack of machines, how it is inferred, and the network that recognises; the value is the network's scores.
 
-    def __init__(self, widths: Sequence[int], classes: int, weight_std: float) -> None:
+    Parameters
+    ----------
+    widths : units of each layer, from the visible one up
+    classes : of the network's scores; 0 where there is no network
+    weight_std : standard deviation of the machines' initial weights
+    label_units : whether the top machine's visible layer has a unit for each class behind the features
+
+    Attributes
+    ----------
+    recognition : the network: a sigmoid layer for each machine and a linear one of scores, or label units at the top
+    machines : the lower ones generate, p(v | h) = f(b + h Wᵀ); the top one is an undirected RBM
+    inference : of each lower machine, q(h | v) = sigmoid(v R + r); at first the machine's own weights
+    """
+
+    def __init__(
+        self, widths: Sequence[int], classes: int, weight_std: float, label_units: bool = False, code: str = "bernoulli"
+    ) -> None:
         super().__init__()
         pairs = list(pairwise(widths))
-        layers = [Linear(inputs, outputs, "sigmoid") for inputs, outputs in pairs]
-        self.recognition = Sequential(*layers, Linear(widths[-1], classes))
-        self.machines = tuple(Machine(inputs, outputs, weight_std) for inputs, outputs in pairs)
+        below, (inputs, hidden) = pairs[:-1], pairs[-1]
+        self.widths, self.label_units = list(widths), label_units
+        network: list[Module] = []
+        if classes:
+            network = [Linear(*pair, "sigmoid") for pair in below]
+            if label_units:
+                network.append(LabelUnits(inputs, classes, hidden, weight_std))
+            else:
+                last = "sigmoid" if code == "bernoulli" else "identity"
+                network += [Linear(inputs, hidden, last), Linear(hidden, classes)]
+        self.recognition = Sequential(*network)
+        machines = [Machine(*pair, weight_std) for pair in below]
+        machines.append(Machine(inputs + classes * label_units, hidden, weight_std))
+        self.machines = tuple(machines)
+        self.inference = tuple(Linear(*pair, "sigmoid", initializer=initializers.normal(weight_std)) for pair in below)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.recognition.layers:
+            raise ValueError("DBN: there are no scores without classes: make the model with classes=")
         return self.recognition.forward(x)
 
     def features(self, x: Tensor) -> Tensor:
-        """The recognition network's last hidden layer."""
-        for layer in self.recognition.layers[:-1]:
+        """The network's last hidden layer, or that of the stack where there is no network."""
+        if not self.recognition.layers:
+            return self.up(x)
+        *below, last = self.recognition.layers
+        for layer in below:
             x = layer.forward(x)
-        return x
+        return last.features(x) if isinstance(last, LabelUnits) else x
 
-    def up(self, v: Tensor, count: int | None = None) -> Tensor:
-        """Hidden probabilities of the lowest `count` machines, all by default, one above the other."""
-        for machine in self.machines[:count]:
-            v = machine.forward(v)
+    def tie(self) -> None:
+        """Infer with the machines' own weights."""
+        for layer, machine in zip(self.inference, self.machines, strict=False):
+            layer.weight.array.assign(machine.weight.array)
+            layer.bias.array.assign(machine.hidden_bias.array)
+
+    def teach(self) -> None:
+        """Give the network the weights of the inference and of the top machine; a linear layer of scores stays."""
+        layers = self.recognition.layers
+        if not layers:
+            return
+        for layer, source in zip(layers, self.inference, strict=False):
+            assert isinstance(layer, Linear)
+            layer.weight.array.assign(source.weight.array)
+            layer.bias.array.assign(source.bias.array)
+        top, layer = self.machines[-1], layers[len(self.inference)]
+        if isinstance(layer, LabelUnits):
+            layer.assign(top)
+        else:
+            assert isinstance(layer, Linear)
+            layer.weight.array.assign(top.weight.array)
+            layer.bias.array.assign(top.hidden_bias.array)
+
+    def below_top(self, v: Tensor) -> Tensor:
+        """Means of the top machine's features, inferred layer by layer from v without sampling."""
+        for layer in self.inference:
+            v = layer.forward(v)
         return v
 
+    def up(self, v: Tensor) -> Tensor:
+        """Means of the top layer; label units are summed out."""
+        features, top = self.below_top(v), self.machines[-1]
+        if not self.label_units:
+            return top.forward(features)
+        weight, label_weight, _, label_bias = split_top(top, features.shape[1])
+        return mean_hidden(ops.linear(features, weight, top.hidden_bias), label_weight, label_bias)
+
     def down(self, h: Tensor) -> Tensor:
-        """Visible probabilities of all machines, one below the other."""
-        for machine in reversed(self.machines):
+        """Means of all machines' visible layers, one below the other, from those of the top layer."""
+        *below, top = self.machines
+        h = self.without_labels(top.visible(h))
+        for machine in reversed(below):
             h = machine.visible(h)
         return h
+
+    def without_labels(self, v: Tensor) -> Tensor:
+        """The features (n, width) in cases of the top machine's visible layer."""
+        return ops.narrow(v, 1, 0, self.widths[-2]) if self.label_units else v

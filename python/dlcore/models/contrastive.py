@@ -18,6 +18,7 @@ from ..tensor import Tensor, tensor
 from ..train import Run
 from .base import Model, not_negative
 from .machine import Machine
+from .units import Segment, require_values
 
 Momentum = float | Sequence[float] | None
 
@@ -30,10 +31,7 @@ MONITORED = 1000  # cases on which figures that need a pass of their own are com
 
 def require_probabilities(x: Tensor, who: str, name: str) -> None:
     """Raise a ValueError with the first row that has a NaN or a value outside [0, 1]."""
-    if x.size and not (ops.min(x).item() >= 0.0 and ops.max(x).item() <= 1.0):  # a NaN wins both
-        values = x.numpy()
-        row, column = np.argwhere(~((values >= 0.0) & (values <= 1.0)))[0]
-        raise ValueError(f"{who}: {name} has {values[row, column]} in row {row}, expected values in [0, 1]")
+    require_values(x, (Segment("bernoulli", 0, x.shape[-1], 1),), who, name)
 
 
 def momentum_ramp(momentum: Momentum, optimizer: Any) -> tuple[float, float] | None:
@@ -103,15 +101,27 @@ def prepare(
 
 
 def initialize_visible_bias(machine: Machine, data: Tensor) -> None:
-    """b = log(p / (1 − p)) with p = (Σ v + 1) / (n + 2), the mean of the data by Laplace's rule.
+    """The biases of the machine that has no weights and the data's means: of n cases, with Laplace's rule,
+
+    log(p / (1 − p)) with p = (Σ v + 1) / (n + 2) for Bernoulli units, log p with p = (Σ v + 1) / (n + units) in a
+    softmax group, the mean itself for Gaussian units.
 
     References
     ----------
     Hinton (2010), A practical guide to training restricted Boltzmann machines, section 8.
     """
-    mean = (ops.sum(data, 0).numpy().astype(np.float64) + 1.0) / (data.shape[0] + 2.0)
-    bias = tensor(np.log(mean) - np.log1p(-mean), data.dtype)
-    machine.visible_bias.array.assign(bias.array)
+    total, n = ops.sum(data, 0).numpy().astype(np.float64), data.shape[0]
+    bias = np.empty_like(total)
+    for kind, begin, end, group in machine.units:
+        part = total[begin:end]
+        if kind == "gaussian":
+            bias[begin:end] = part / n
+        elif kind == "softmax":
+            bias[begin:end] = np.log((part + 1.0) / (n + group))
+        else:
+            mean = (part + 1.0) / (n + 2.0)
+            bias[begin:end] = np.log(mean) - np.log1p(-mean)
+    machine.visible_bias.array.assign(tensor(bias, data.dtype).array)
 
 
 @dataclass

@@ -6,35 +6,35 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .. import ops, train
-from ..nn import Linear, Module, Parameters
-from ..ops import Generator
+from .. import train
 from ..tensor import Tensor
 from ..train import Callback, History, register
-from .base import Array, not_negative, sizes
-from .belief import Belief
-from .contrastive import Momentum, check_steps, require_probabilities
+from .base import Array
+from .bound import Bounds
+from .contrastive import Momentum
 from .fitting import EarlyStoppingLike
-from .greedy import learn_stack
-from .rbm import RBM
-from .supervised import Supervised
-
-_SAMPLE_STREAM = 2**33 + 2  # beyond the streams of Model
+from .generation import Generation
+from .greedy import checkpoint_layer, learn_stack
+from .unrolling import Unrolling
+from .up_down_fit import UpDown
 
 
 @register
-class DBN(Supervised):
-    """A stack of RBMs, each learned on the features of the one below, then a classifier that starts at their weights.
+class DBN(UpDown, Generation, Bounds, Unrolling):
+    """A stack of RBMs, each learned on the features of the one below; a classifier that starts at their weights.
 
-    `pretrain` learns the RBMs, layer by layer, without labels, and gives their weights to a sigmoid network with linear
-    scores on top, all of which `fit` trains by backpropagation. The RBMs stay as they are: `sample` and `reconstruct`
-    are theirs, `transform` and `predict` the network's.
+    `pretrain` learns the RBMs, layer by layer, and `fit_up_down` goes on with all of them together as one generative
+    model. Both give their weights to a sigmoid network, which `fit` trains by backpropagation on labels. The generative
+    model stays as it is then: `sample`, `reconstruct` and `log_likelihood_bound` are its own, `transform` and `predict`
+    the network's.
 
     Parameters
     ----------
     layer_sizes : at least 2 integers: visible units, hidden units of each layer
-    classes : int >= 2
+    classes : int >= 2; or None for a stack without labels, which has no network, `fit` and `predict`
     output : "softmax", or "svm": classes by margin, with the squared one-vs-rest hinge
+    label_units : whether the top RBM learns features and labels together: one of `classes` softmax units stands beside
+        its features. The network then ends in the exact p(y | features) of the top RBM by its free energies
     weight_decay, l1 : λ >= 0 of the penalties ½ λ Σ W² and λ Σ |W| in `fit`
     weight_std : standard deviation >= 0 of the RBMs' initial weights
     seed : int in [0, 2⁶⁴): decides the initial weights, the order of the cases and all samples
@@ -51,66 +51,12 @@ class DBN(Supervised):
     machines.
     """
 
-    def __init__(
-        self,
-        layer_sizes: Sequence[int],
-        classes: int,
-        output: str = "softmax",
-        weight_decay: float = 0.0,
-        l1: float = 0.0,
-        weight_std: float = 0.01,
-        seed: int = 0,
-        dtype: str = "float32",
-    ) -> None:
-        who = type(self).__name__
-        widths = sizes(layer_sizes, who, "layer_sizes", 2)
-        (classes,) = sizes([classes], who, "classes", 1)
-        if output not in ("softmax", "svm"):
-            raise ValueError(f"{who}: output is {output!r}, expected 'softmax' or 'svm'")
-        not_negative(who, weight_std=weight_std)
-        config = {
-            "layer_sizes": widths,
-            "classes": classes,
-            "output": output,
-            "weight_decay": weight_decay,
-            "l1": l1,
-            "weight_std": weight_std,
-            "seed": seed,
-            "dtype": dtype,
-        }
-        super().__init__(config, Belief(widths, classes, weight_std), (widths[0],), classes, output, weight_decay, l1)
-        self.pretrain_history: list[History] = []
-        self.sample_generator = Generator(seed).split(_SAMPLE_STREAM)
-        self._pretrain_options: Mapping[str, Any] | bool = True
-
-    @property
-    def belief(self) -> Belief:
-        """The network."""
-        network = self.network
-        assert isinstance(network, Belief)
-        return network
-
-    @property
-    def trained_parameters(self) -> Parameters:
-        return self.belief.recognition.parameters
-
-    @property
-    def generators(self) -> dict[str, Generator]:
-        return super().generators | {"sample": self.sample_generator}
-
-    def stages(self) -> list[Module]:
-        return list(self.belief.recognition.layers)
-
     # --- learning ---
-
-    @property
-    def is_pretrained(self) -> bool:
-        """Whether the network has weights from `pretrain` or an earlier `fit`: its biases are all 0 before."""
-        return any(value.numpy().any() for name, value in self.trained_parameters.items() if name.endswith("bias"))
 
     def pretrain(
         self,
         x: Any,
+        y: Any = None,
         *,
         epochs: int | Sequence[int] = 30,
         batch_size: int = 20,
@@ -129,10 +75,14 @@ class DBN(Supervised):
         Parameters
         ----------
         x : (n, visible units), values in [0, 1]
+        y : labels (n,) in [0, classes), for a model with label units; others take none
         epochs, lr : one for all layers, or one for each
         k, persistent, n_chains : see `RBM`
-        validation_data : (m, visible units), cases held out; each RBM's history compares their features
-        batch_size, momentum, weight_decay, progress, options : see `RBM.fit`
+        validation_data : (m, visible units), cases held out; each RBM's history compares their features. For a model
+            with label units a pair (x, y)
+        batch_size, momentum, weight_decay, progress, options : see `RBM.fit`. A Checkpoint among the callbacks writes
+            files of the whole model, of which ``resume=`` goes on in any layer, to the bits of an undisturbed call with
+            the same arguments and data
 
         Returns
         -------
@@ -143,31 +93,21 @@ class DBN(Supervised):
         TypeError, ValueError
             For arguments that do not fit any of the layers; the model is unchanged then.
         KeyboardInterrupt and whatever else ends it early
-            The model is again as it was, so that the next call has the bits of an undisturbed one.
+            The model is again as it was, so that the next call has the bits of an undisturbed one; checkpoints stay.
         """
-        features = self._check(x, "pretrain")
-        held = None if validation_data is None else self._check(validation_data, "pretrain: validation_data")
+        data = self._with_labels(x, y, "pretrain")
+        held = None
+        if validation_data is not None:
+            held = self._watched_pair(validation_data, "pretrain: validation_data")
         rbms = [self._rbm(i, k=k, persistent=persistent, n_chains=n_chains) for i in range(len(self.belief.machines))]
         for i, rbm in enumerate(rbms):
             rbm.label = f"{type(self).__name__} layer {i + 1} ({rbm.n_visible} ↔ {rbm.n_hidden})"
         given = {"batch_size": batch_size, "momentum": momentum, "weight_decay": weight_decay, "progress": progress}
-        histories = learn_stack(self, rbms, features, held, epochs, lr, given | options)
-        for layer, machine in zip(self.belief.recognition.layers[:-1], self.belief.machines, strict=True):
-            assert isinstance(layer, Linear)
-            layer.weight.array.assign(machine.weight.array)
-            layer.bias.array.assign(machine.hidden_bias.array)
+        histories = learn_stack(self, rbms, data, held, epochs, lr, given | options)
+        self.belief.tie()
+        self.belief.teach()
         self.pretrain_history = histories
         return histories
-
-    def _rbm(self, layer: int, **config: Any) -> RBM:
-        seed = (self.config["seed"] + layer) % 2**64  # of its chains alone: it draws from this model's generator
-        machine = self.belief.machines[layer]
-        return RBM.of_machine(machine, self.fit_generator, self.sample_generator, seed=seed, dtype=self.dtype, **config)
-
-    @property
-    def rbms(self) -> list[RBM]:
-        """The stack from the bottom up, as models on this one's parameters."""
-        return [self._rbm(i) for i in range(len(self.belief.machines))]
 
     def fit(
         self,
@@ -197,6 +137,7 @@ class DBN(Supervised):
         x : (n, visible units), values in [0, 1]
         y : labels (n,) in [0, classes)
         pretrain : False for none; or arguments of `pretrain` by name
+        callbacks, resume : a Checkpoint also serves the pre-training, and a fit goes on in what the file is of
         lr : by default 0.002 for "adam" and another optimizer's own
         schedule : by default "cosine", or "constant" where lr or the optimizer is a function
         others : see `Supervised.fit`
@@ -205,9 +146,14 @@ class DBN(Supervised):
         -------
         History of the supervised part; that of the RBMs is `pretrain_history`.
         """
+        if self.classes is None:
+            raise ValueError("fit: this DBN has no classes; pretrain and fit_up_down learn without labels")
         if not isinstance(pretrain, (bool, Mapping)):
             raise ValueError(f"fit: pretrain is {pretrain!r}, expected True, False or arguments of pretrain by name")
-        self._pretrain_options = pretrain
+        callbacks = list(callbacks) if isinstance(callbacks, Iterable) else callbacks
+        self._pretrain_options = self._options_of_pretrain(pretrain, callbacks, resume)
+        if self._pretrain_options is not None and self._pretrain_options.get("resume") is not None:
+            resume = None  # the file is of the pre-training, after which this fit begins
         if schedule is None:
             schedule = "cosine" if isinstance(optimizer, str) and not callable(lr) else "constant"
         if lr is None and optimizer == "adam":
@@ -219,6 +165,21 @@ class DBN(Supervised):
             **options,
         )  # fmt: skip
 
+    @staticmethod
+    def _options_of_pretrain(
+        pretrain: bool | Mapping[str, Any], callbacks: Any, resume: Any
+    ) -> Mapping[str, Any] | None:
+        """The arguments of the pre-training in a fit; None for none."""
+        in_pretraining = resume is not None and checkpoint_layer(train.read_header(resume).metadata) is not None
+        if pretrain is False:
+            if in_pretraining:
+                raise ValueError("fit: resume is a checkpoint of the pre-training, but pretrain is False")
+            return None
+        options = {} if pretrain is True else dict(pretrain)
+        if isinstance(callbacks, list) and "callbacks" not in options:
+            options["callbacks"] = [callback for callback in callbacks if isinstance(callback, train.Checkpoint)]
+        return options | ({"resume": resume} if in_pretraining else {})
+
     def fit_transform(self, x: Any, y: Any, **arguments: Any) -> Array:
         """The features of `transform` of the cases that `fit` has learned from, with the arguments of `fit`."""
         self.fit(x, y, **arguments)
@@ -226,54 +187,15 @@ class DBN(Supervised):
 
     def before_fit(self, data: Sequence[Tensor], progress: bool | None) -> None:
         options = self._pretrain_options
-        if options is not False and not self.is_pretrained:
-            given = {} if options is True else dict(options)
-            self.pretrain(data[0], **({"progress": progress} | given))
+        if options is not None and (options.get("resume") is not None or not self.is_pretrained):
+            labels = data[1] if self.belief.label_units else None
+            self.pretrain(data[0], labels, **({"progress": progress} | dict(options)))
+
+    def score(self, x: Any, y: Any, batch_size: int = 1024) -> float:
+        """Share of right predictions."""
+        if self.classes is None:
+            raise ValueError("score: this DBN has no classes")
+        return super().score(x, y, batch_size)
 
     def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
         return super()._pair(self._check(x, who), y, who)
-
-    def _check(self, x: Any, who: str) -> Tensor:
-        cases = self.as_cases(x, who)
-        require_probabilities(cases, who, "x")
-        return cases
-
-    # --- using ---
-
-    def transform(self, x: Any, batch_size: int = 1024) -> Array:
-        """The network's last hidden layer (n, top units); before `fit` that is the stack's features."""
-        cases = self.as_cases(x, "transform")
-        return self.map_batches(self.belief.features, cases, batch_size)
-
-    def reconstruct(self, x: Any, batch_size: int = 1024) -> Array:
-        """Cases (n, visible units) brought up through all RBMs and down again, without sampling."""
-        cases = self._check(x, "reconstruct")
-        belief = self.belief
-        return self.map_batches(lambda v: belief.down(belief.up(v)), cases, batch_size)
-
-    def sample(self, n: int, steps: int = 1000, start: Any = None) -> Array:
-        """n fantasies (n, visible units): probabilities, from Gibbs sampling in the top RBM and one pass down.
-
-        Parameters
-        ----------
-        steps : int >= 1, of Gibbs sampling
-        start : (n, visible units), cases whose features the chains begin with; by default they begin with features
-            drawn from the top RBM's visible biases
-        """
-        steps = check_steps(steps, "sample: steps")
-        *below, top = self.belief.machines
-        generator = self.sample_generator
-        if start is None:
-            (n,) = sizes([n], "sample", "n", 1)
-            v = top.sample_visible(ops.zeros((n, top.n_hidden), self.dtype), generator)
-        else:
-            cases = self._check(start, "sample: start")
-            if cases.shape[0] != n:
-                raise ValueError(f"sample: start has {cases.shape[0]} cases, expected {n}")
-            v = self.belief.up(cases, len(below))
-        samples, probabilities = top.gibbs(v, steps, generator)
-        if not below:
-            return probabilities.numpy()
-        for machine in reversed(below[1:]):
-            samples = machine.sample_visible(samples, generator)
-        return below[0].visible(samples).numpy()

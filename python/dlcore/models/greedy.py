@@ -1,29 +1,56 @@
-"""Greedy learning of a stack of RBMs, from the bottom up: all of it or nothing."""
+"""Greedy learning of a stack of RBMs, from the bottom up: all of it or nothing, and resumable in any layer."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from .. import train
+from .. import ops, train
 from ..tensor import Tensor
-from ..train import Checkpoint, History
+from ..train import Callback, History, Run
+from ..train.header import Header
+from ..train.store import TRAINING, check_history, check_model, history_content, parameter_tensors, stored_history
 from .base import Model
 from .contrastive import prepare
 from .rbm import RBM
 
 _OF_STEPS = ("batch_size", "optimizer", "schedule", "momentum", "weight_decay", "shuffle")
-_OF_FIT = ("init_visible_bias", "callbacks", "progress", "validation_data")
+_OF_FIT = ("init_visible_bias", "callbacks", "progress", "validation_data", "resume")
+
+
+class _Layer(Callback):
+    """Makes the checkpoints of one RBM's fit files of the whole model that tell how far the stack is.
+
+    Parameters
+    ----------
+    layer : int, which RBM this is
+    below : the settings of each finished layer: a resumed stack must have learned them in the same way
+    finished : the histories of the finished layers
+    """
+
+    def __init__(self, model: Model, layer: int, below: list[dict[str, Any]], finished: list[History]) -> None:
+        self.model, self.settings, self.finished = model, {"layer": layer, "layers below": below}, finished
+
+    def check(self, run: Run) -> None:
+        run.whole = self.model
+        run.settings |= self.settings
+        for i, history in enumerate(self.finished):
+            run.kept |= history_content(history, _prefix(i)[len(TRAINING) :])
+
+
+def _prefix(layer: int) -> str:
+    return f"{TRAINING}finished/{layer}/"
 
 
 def learn_stack(
     model: Model,
     rbms: Sequence[RBM],
-    x: Tensor,
-    held: Tensor | None,
+    data: tuple[Tensor, Tensor | None],
+    held: tuple[Tensor, Tensor | None] | None,
     epochs: int | Sequence[int],
     lr: float | Sequence[float],
     arguments: Mapping[str, Any],
@@ -36,9 +63,10 @@ def learn_stack(
     Parameters
     ----------
     model : the model whose parameters and generators the RBMs share
-    x, held : (n, visible units), checked: cases to learn from and to watch
+    data, held : (n, visible units), checked: cases to learn from and to watch; with what stands beside the features in
+        the top RBM's visible layer, (n, units) or None
     epochs, lr : one for all layers, or one for each
-    arguments : of `RBM.fit`, for all layers
+    arguments : of `RBM.fit`, for all layers; ``resume`` is a checkpoint of any layer
 
     Raises
     ------
@@ -46,33 +74,74 @@ def learn_stack(
         For arguments that do not fit one of the layers.
     """
     rates, passes = per_layer(lr, len(rbms), "lr"), per_layer(epochs, len(rbms), "epochs")
-    given = dict(arguments) | {"callbacks": _callbacks(arguments)}
-    steps = {name: given[name] for name in _OF_STEPS if name in given}
-    options = {name: value for name, value in given.items() if name not in _OF_STEPS + _OF_FIT}
-    for i, rbm in enumerate(rbms):
-        prepare(rbm, x.shape[0], passes[i], lr=rates[i], options=options, **steps)
-    histories = []
-    with all_or_nothing(model):
-        for i, rbm in enumerate(rbms):
-            histories.append(rbm.fit(x, epochs=passes[i], lr=rates[i], validation_data=held, **given))
-            if rbm is not rbms[-1]:
-                x = rbm.machine(x)
-                held = None if held is None else rbm.machine(held)
-    return histories
-
-
-def _callbacks(arguments: Mapping[str, Any]) -> list[Any]:
-    """The callbacks as a list, which serves all layers; ValueError for what needs one fit that can be resumed."""
     callbacks = arguments.get("callbacks", ())
     if not isinstance(callbacks, Iterable):
         raise TypeError(f"pretrain: callbacks is {callbacks!r}, expected a list of Callback")
     found = list(callbacks)
-    reason = "pretraining is one fit for each layer and cannot be resumed; save the model after it"
-    if arguments.get("resume") is not None:
-        raise ValueError(f"pretrain: resume is given, but {reason}")
-    if any(isinstance(callback, Checkpoint) for callback in found):
-        raise ValueError(f"pretrain: callbacks has a Checkpoint, but {reason}")
-    return found
+    given = {name: value for name, value in arguments.items() if name not in ("callbacks", "resume")}
+    steps = {name: given[name] for name in _OF_STEPS if name in given}
+    options = {name: value for name, value in given.items() if name not in _OF_STEPS + _OF_FIT}
+    settings = []
+    for i, rbm in enumerate(rbms):
+        run, *_ = prepare(rbm, data[0].shape[0], passes[i], lr=rates[i], options=options, **steps)
+        settings.append(run.settings | {"epochs": run.epochs})
+    resume = arguments.get("resume")
+    with all_or_nothing(model):
+        histories = [] if resume is None else restore_finished(resume, model, len(rbms))
+        first = len(histories)
+        for i, rbm in enumerate(rbms):
+            if i >= first:
+                beside = data if rbm is rbms[-1] else (data[0], None)
+                watched = held if held is None or rbm is rbms[-1] else (held[0], None)
+                histories.append(
+                    rbm.fit(
+                        _joined(beside), epochs=passes[i], lr=rates[i],
+                        validation_data=None if watched is None else _joined(watched),
+                        callbacks=[_Layer(model, i, settings[:i], histories[:]), *found],
+                        resume=resume if i == first else None, **given,
+                    )
+                )  # fmt: skip
+            if rbm is not rbms[-1]:
+                data = (rbm.machine(data[0]), data[1])
+                held = None if held is None else (rbm.machine(held[0]), held[1])
+    return histories
+
+
+def _joined(parts: tuple[Tensor, Tensor | None]) -> Tensor:
+    features, beside = parts
+    return features if beside is None else ops.concatenate([features, beside], 1)
+
+
+def checkpoint_layer(metadata: Mapping[str, Any]) -> int | None:
+    """Which RBM's fit a checkpoint is of, by its metadata; None for one of a model as a whole."""
+    training = metadata.get("training")
+    settings = training.get("settings") if isinstance(training, dict) else None
+    layer = settings.get("layer") if isinstance(settings, dict) else None
+    return layer if isinstance(layer, int) and not isinstance(layer, bool) else None
+
+
+def restore_finished(path: str | os.PathLike[str], model: Model, layers: int) -> list[History]:
+    """Give the model the parameters in a checkpoint of its pre-training; the histories of the finished layers.
+
+    The layer in whose fit it was written is left to that fit, which checks and restores the rest.
+
+    Raises
+    ------
+    ValueError
+        For a damaged file, or one of another model or of no pre-training.
+    """
+
+    def check(header: Header) -> None:
+        check_model(header, model)
+        layer = checkpoint_layer(header.metadata)
+        if layer is None or not 0 <= layer < layers:
+            raise ValueError("it is not a checkpoint of a pre-training")
+        for i in range(layer):
+            check_history(header, _prefix(i))
+
+    tensors, metadata = train.load_file(path, check)
+    model.parameters.assign(parameter_tensors(tensors))
+    return [stored_history(tensors, _prefix(i)) for i in range(checkpoint_layer(metadata) or 0)]
 
 
 def per_layer(value: Any, layers: int, name: str) -> list[Any]:

@@ -20,25 +20,42 @@ _PIECE = 10**8  # softplus in a native call: a tenth of a second, so that Ctrl-C
 _BLOCK = 12  # 2¹² states at a time bound the memory of exact sampling
 
 
+def enumerated_states(machine: Machine) -> int | None:
+    """States of the layer that has fewer, a softmax group's being as many as its units; None for Gaussian layers."""
+    visible: int | None = 1
+    for kind, begin, end, group in machine.units:
+        if kind == "gaussian":
+            visible = None
+            break
+        visible *= 2 ** (end - begin) if kind == "bernoulli" else group ** ((end - begin) // group)
+    hidden = 2**machine.n_hidden if machine.hidden == "bernoulli" else None
+    return min((x for x in (visible, hidden) if x is not None), default=None)
+
+
 def log_partition(machine: Machine) -> float:
-    """log Z = log Σ exp(−E(v, h)) over all states, by enumerating the smaller layer; in float64.
+    """log Z = log Σ exp(−E(v, h)) over all states, by enumerating the layer with fewer; in float64.
 
     Raises
     ------
     ValueError
-        If both layers have more than `MAX_ENUMERATED` units.
+        If both layers have more than 2 to the power `MAX_ENUMERATED` states.
     """
-    units, others = sorted((machine.n_visible, machine.n_hidden))
-    if units > MAX_ENUMERATED:
+    states = enumerated_states(machine)
+    assert states is not None
+    if states > 2**MAX_ENUMERATED:
+        smaller = min(machine.n_visible, machine.n_hidden)
         raise ValueError(
-            f"log_partition: the smaller layer has {units} units, exact summation is for at most {MAX_ENUMERATED}; "
+            f"log_partition: the smaller layer has {smaller} units, exact summation is for at most {MAX_ENUMERATED}; "
             "ais estimates larger ones"
         )
+    others = max(machine.n_visible, machine.n_hidden)
     # Pieces of a power of two, given by the shape, so that the bits are always the same.
-    piece = min(2**units, 2 ** max(12, (_PIECE // (4 * others)).bit_length()))
+    piece = min(states, 2 ** max(12, (_PIECE // (4 * others)).bit_length()))
     call = machine.weight.array.device.rbm_log_partition
     arrays = (machine.weight.array, machine.visible_bias.array, machine.hidden_bias.array)
-    sums = np.array([call(*arrays, first, piece) for first in range(0, 2**units, piece)])
+    sums = np.array(
+        [call(*arrays, first, min(piece, states - first), machine.native_units) for first in range(0, states, piece)]
+    )
     largest = float(sums.max())
     if not math.isfinite(largest):
         return float(sums.sum())  # NaN, or an infinity of the parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .. import ops, train
@@ -11,7 +11,7 @@ from ..ops import Generator
 from ..tensor import Tensor, as_tensor, tensor
 from ..train import Callback, History, register
 from .base import Array, Model, flag, not_negative, sizes
-from .contrastive import FIGURES, HELD_OUT_FIGURES, Momentum, Steps, check_steps, prepare, require_probabilities
+from .contrastive import FIGURES, HELD_OUT_FIGURES, Momentum, Steps, check_steps, prepare
 from .likelihood import Likelihoods
 from .machine import Machine
 
@@ -20,9 +20,10 @@ _SAMPLE_STREAM, _CHAIN_STREAM, _MONITOR_STREAM = 2**33 + 2, 2**33 + 3, 2**33 + 4
 
 @register
 class RBM(Likelihoods, Model):
-    """p(v, h) ∝ exp(b·v + c·h + v W h) over binary v and h, learned by contrastive divergence.
+    """p(v, h) ∝ exp(b·v + c·h + v W h), for binary v and h, learned by contrastive divergence.
 
-    Data may also be probabilities in [0, 1], such as grey values.
+    Data of Bernoulli units may also be probabilities in [0, 1], such as grey values. With other units the energy is
+    that of `dlcore.models.machine.Machine`: softmax groups take values that add to 1, Gaussian units any numbers.
 
     Parameters
     ----------
@@ -33,6 +34,9 @@ class RBM(Likelihoods, Model):
     weight_std : standard deviation >= 0 of the initial weights
     seed : int in [0, 2⁶⁴): decides the initial weights, the order of the cases and all samples
     dtype : "float32" or "float64"
+    visible : kinds of the visible units: "bernoulli", "gaussian", "softmax" (one group of all units) or "softmax:g"
+        (groups of g) for all; or a list of (kind, units), in order, such as [("bernoulli", 500), ("softmax", 10)]
+    hidden : "bernoulli", or "gaussian": real values of unit variance
 
     Attributes
     ----------
@@ -56,6 +60,8 @@ class RBM(Likelihoods, Model):
         weight_std: float = 0.01,
         seed: int = 0,
         dtype: str = "float32",
+        visible: str | Sequence[tuple[str, int]] = "bernoulli",
+        hidden: str = "bernoulli",
     ) -> None:
         who = type(self).__name__
         n_visible, n_hidden = sizes([n_visible, n_hidden], who, "(n_visible, n_hidden)", 2)
@@ -71,8 +77,10 @@ class RBM(Likelihoods, Model):
             "weight_std": weight_std,
             "seed": seed,
             "dtype": dtype,
+            "visible": visible if isinstance(visible, str) else [list(part) for part in visible],
+            "hidden": hidden,
         }
-        super().__init__(config, Machine(n_visible, n_hidden, weight_std), (n_visible,))
+        super().__init__(config, Machine(n_visible, n_hidden, weight_std, visible, hidden), (n_visible,))
         self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
         self.persistent = bool(persistent)
         self.chains: Tensor | None = None
@@ -257,12 +265,12 @@ class RBM(Likelihoods, Model):
 
     def _check(self, x: Any, who: str) -> Tensor:
         cases = self.as_cases(x, who)
-        require_probabilities(cases, who, "x")
+        self.machine.require_visible(cases, who, "x")
         return cases
 
     def _hidden(self, h: Any, who: str) -> Tensor:
         states = ops.cast(as_tensor(h, self.parameters.storage, f"{who}: h"), self.dtype)
         if states.ndim != 2 or states.shape[1] != self.n_hidden:
             raise ValueError(f"{who}: h has shape {states.shape}, expected (n, {self.n_hidden})")
-        require_probabilities(states, who, "h")
+        self.machine.require_hidden(states, who, "h")
         return states

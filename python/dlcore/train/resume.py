@@ -11,14 +11,26 @@ import numpy as np
 from .checkpoint import load_file, save_file
 from .header import Array, Header
 from .run import Run
-from .store import TRAINING, check_model, model_content, parameter_tensors, restore_generators, stored_history
+from .store import (
+    HISTORY,
+    TRAINING,
+    check_history,
+    check_model,
+    history_content,
+    model_content,
+    parameter_tensors,
+    restore_generators,
+    stored_history,
+)
 
 MAX_STEPS = 2**53  # of an optimizer: integers up to here are exact as the float64 that corrections of bias take
 
 
 def save_run(path: str | os.PathLike[str], run: Run) -> None:
     """Write the model and everything that the next epoch depends on; `dlcore.load` reads the same file as a model."""
-    tensors, metadata = model_content(run.model)
+    tensors, metadata = model_content(run.whole)
+    if run.whole is not run.model:  # whose own history is that of its newest fit as a whole
+        tensors |= history_content(run.history, TRAINING + HISTORY)
     optimizer = run.optimizer
     counts: dict[str, Any] = {}
     if optimizer is not None:
@@ -27,6 +39,8 @@ def save_run(path: str | os.PathLike[str], run: Run) -> None:
             tensors[f"{TRAINING}optimizer/{name}"] = array
     for name, tensor in run.state.items():
         tensors[f"{TRAINING}state/{name}"] = tensor.numpy()
+    for name, array in run.kept.items():
+        tensors[f"{TRAINING}{name}"] = array
     if run.is_changed_at_the_end():  # the file's model is what the fit leaves, more epochs go on from here
         tensors[f"{TRAINING}theta"] = run.last.numpy()
     callbacks: list[dict[str, Any]] = []
@@ -63,7 +77,8 @@ def restore_run(path: str | os.PathLike[str], run: Run) -> None:
     """
 
     def check(header: Header) -> None:
-        check_model(header, run.model)
+        check_model(header, run.whole)
+        check_history(header, TRAINING + HISTORY)
         saved = _training(header.metadata)
         if saved["epoch"] > run.epochs:
             raise ValueError(f"it has {saved['epoch']} epochs, the fit is to end with {run.epochs}")
@@ -107,7 +122,7 @@ def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> N
     _check_same("state", {name: (x.shape, x.dtype) for name, x in state.items()},
                 {name: (x.shape, x.dtype) for name, x in run.state.items()})  # fmt: skip
     matched = _match_callbacks(saved["callbacks"], tensors, run)
-    history = stored_history(tensors)
+    history = stored_history(tensors, HISTORY if run.whole is run.model else TRAINING + HISTORY)
     if len(history) != saved["epoch"]:
         raise ValueError(f"its history has {len(history)} epochs, expected {saved['epoch']}")
     last = tensors.get(f"{TRAINING}theta")
@@ -126,7 +141,7 @@ def _restore(tensors: dict[str, Array], metadata: dict[str, Any], run: Run) -> N
         raise
     # All checks are made; the rest is written.
     run.restored = [callback for callback, _ in matched]
-    run.model.parameters.assign(parameter_tensors(tensors))
+    run.whole.parameters.assign(parameter_tensors(tensors))
     if last is not None:
         theta.array.assign(theta.array.device.from_numpy(np.ascontiguousarray(last)))
     if run.optimizer is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..ops import Generator
 from ..ops.creation import is_integer
 from ..optim import Optimizer
@@ -40,6 +42,8 @@ class Run:
     stopped : the reason to end before `epochs`, or None
     restored : those of the callbacks whose state came from the checkpoint that the fit goes on from
     last : device copy of θ after the last step, once no more follow: callbacks may change θ at the end
+    whole : what a checkpoint's file holds: `model`, or the larger model that it is a part of, on whose vector it learns
+    kept : name -> array, what a checkpoint is to hold besides: of the other fits that a larger model consists of
     """
 
     def __init__(
@@ -55,12 +59,13 @@ class Run:
     ) -> None:
         if not is_integer(epochs) or epochs < 0:
             raise ValueError(f"fit: epochs is {epochs!r}, expected an integer >= 0")
-        self.model = model
+        self.model = self.whole = model
         self.label = type(model).__name__
         self.epochs = int(epochs)
         self.optimizer = optimizer
         self.generators = dict(generators or {})
         self.state = dict(state or {})
+        self.kept: dict[str, np.ndarray[Any, Any]] = {}
         self.batches = batches
         self.settings = dict(settings or {})
         self.figures = figures

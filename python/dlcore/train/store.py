@@ -14,7 +14,7 @@ from .. import __version__
 from ..nn import Parameters
 from ..ops import Generator
 from .checkpoint import load_file, save_file
-from .header import Array, Entry, Header
+from .header import Array, Header
 from .history import History
 
 TRAINING = "training/"  # begins the names of tensors that a fit needs and the model does not
@@ -59,7 +59,7 @@ def model_content(model: Storable) -> tuple[dict[str, Array], dict[str, Any]]:
     _require_small(len(json.dumps(model.config)), MAX_CONFIG, "bytes in its config")
     _require_small(len(model.history), MAX_EPOCHS, "epochs in its history")
     tensors = {name: tensor.numpy() for name, tensor in model.parameters.items()}
-    tensors |= {HISTORY + name: np.array(values) for name, values in model.history.to_dict().items()}
+    tensors |= history_content(model.history)
     metadata = {
         "dlcore_version": __version__,
         "model": type(model).__name__,
@@ -79,9 +79,14 @@ def parameter_tensors(tensors: Mapping[str, Value]) -> dict[str, Value]:
     return {name: value for name, value in tensors.items() if not name.startswith((TRAINING, HISTORY))}
 
 
-def stored_history(tensors: Mapping[str, Array]) -> History:
+def history_content(history: History, prefix: str = HISTORY) -> dict[str, Array]:
+    """A history as tensors, one a figure."""
+    return {prefix + name: np.array(values) for name, values in history.to_dict().items()}
+
+
+def stored_history(tensors: Mapping[str, Array], prefix: str = HISTORY) -> History:
     """The history in a file; a NaN stands for a figure that an epoch lacks."""
-    columns = {name[len(HISTORY) :]: values.tolist() for name, values in tensors.items() if name.startswith(HISTORY)}
+    columns = {name[len(prefix) :]: values.tolist() for name, values in tensors.items() if name.startswith(prefix)}
     epochs = len(next(iter(columns.values()), []))
     rows = ({name: values[i] for name, values in columns.items()} for i in range(epochs))
     return History({name: value for name, value in row.items() if not math.isnan(value)} for row in rows)
@@ -155,10 +160,17 @@ def check_model(header: Header, model: Storable) -> None:
     for entry in header.entries:
         if entry.name in expected and entry.dtype.name != model.config["dtype"]:
             raise ValueError(f"{entry.name!r} has dtype {entry.dtype.name}, expected {model.config['dtype']}")
-    _check_history([entry for entry in header.entries if entry.name.startswith(HISTORY)])
+    check_history(header)
 
 
-def _check_history(entries: list[Entry]) -> None:
+def check_history(header: Header, prefix: str = HISTORY) -> None:
+    """Refuse figures that are no columns of one history.
+
+    Raises
+    ------
+    ValueError
+    """
+    entries = [entry for entry in header.entries if entry.name.startswith(prefix)]
     epochs = entries[0].shape if entries else (0,)
     for entry in entries:
         if entry.dtype.name != "float64" or len(entry.shape) != 1 or entry.shape != epochs:

@@ -1,0 +1,74 @@
+"""A belief network unrolled into a deep autoencoder."""
+
+from __future__ import annotations
+
+from .. import ops
+from ..nn import Linear
+from .autoencoder import Autoencoder
+from .base import flag
+from .stack import Stack
+
+
+class Unrolling(Stack):
+    """The method of a DBN that makes an autoencoder of it; a part of `dlcore.models.DBN`."""
+
+    def unroll(self, loss: str | None = None, tied: bool = False) -> Autoencoder:
+        """A deep autoencoder that starts at this stack: up by its inference, down by its generative weights, mirrored.
+
+        Before it is trained it gives `reconstruct` of this model. Hidden layers are sigmoid ones; the code is linear
+        where the stack was made with ``code="gaussian"``, as in the paper, else sigmoid.
+
+        Parameters
+        ----------
+        loss : see `Autoencoder`; by default "binary_cross_entropy", or "squared_error" for Gaussian visible units
+        tied : whether the decoder uses the encoder's weights, transposed
+
+        Returns
+        -------
+        An `Autoencoder` with copies of the weights.
+
+        Raises
+        ------
+        ValueError
+            For a model with label units, whose code would depend on them; for a loss that does not fit the visible
+            units; for tied weights after `fit_up_down`, which has made the two directions' weights differ.
+
+        References
+        ----------
+        Hinton, Salakhutdinov (2006), Reducing the dimensionality of data with neural networks.
+        """
+        belief = self.belief
+        flag("unroll", tied=tied)
+        if belief.label_units:
+            raise ValueError("unroll: the top RBM has label units, expected a model without them")
+        fitting = {"bernoulli": "binary_cross_entropy", "gaussian": "squared_error"}[self.config["visible"]]
+        if loss not in (None, fitting):
+            raise ValueError(
+                f"unroll: loss is {loss!r}, expected {fitting!r} for {self.config['visible']} visible units"
+            )
+        *below, top = belief.machines
+        if tied and any(
+            (layer.weight.numpy() != machine.weight.numpy()).any()
+            for layer, machine in zip(belief.inference, below, strict=True)
+        ):
+            raise ValueError("unroll: tied is True, but fit_up_down has made inference and generation differ")
+        autoencoder = Autoencoder(
+            belief.widths,
+            activation="sigmoid",
+            code_activation="sigmoid" if self.config["code"] == "bernoulli" else "identity",
+            loss=fitting,
+            tied=tied,
+            seed=self.config["seed"],
+            dtype=self.config["dtype"],
+        )
+        coder = autoencoder.coder
+        up = [(layer.weight, layer.bias) for layer in belief.inference] + [(top.weight, top.hidden_bias)]
+        for layer, (weight, bias) in zip(coder.encoder.layers, up, strict=True):
+            assert isinstance(layer, Linear)
+            layer.weight.array.assign(weight.array)
+            layer.bias.array.assign(bias.array)
+        for layer, machine in zip(coder.decoder.layers, reversed(belief.machines), strict=True):
+            if isinstance(layer, Linear):
+                layer.weight.array.assign(ops.transpose(machine.weight).array)
+            layer.bias.array.assign(machine.visible_bias.array)
+        return autoencoder
