@@ -23,9 +23,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--data", type=path, metavar="FOLDER", help="MNIST's four files (by default $DLCORE_DATA)")
     parser.add_argument("--quick", action="store_true", help="a shortened run, of which figures are expected too")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument(
-        "--out", type=path, metavar="FOLDER", help=f"for checkpoints and result.json ({FOLDER}/NAME)"
-    )
+    parser.add_argument("--out", type=path, metavar="FOLDER", help=f"for checkpoints and result.json ({FOLDER}/NAME)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting")
     parser.add_argument("--seed", type=seed, default=1, metavar="S", help="decides everything random (1)")
     parser.add_argument("--table", type=path, metavar="FOLDER", help="print the table of a folder of results")

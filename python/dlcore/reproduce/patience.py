@@ -10,7 +10,9 @@ from ..train.callbacks import require_figure
 
 
 class PatienceInSteps(EarlyStopping):
-    """Stop after `steps` steps; a validation error below `threshold` times the best moves that to `increase` · steps done.
+    """Stop after `steps` steps; an error below `threshold` times the best one moves that to `increase` · steps done.
+
+    The error is that of the validation cases, looked at after each epoch.
 
     The fit ends with the parameters of the best epoch.
 

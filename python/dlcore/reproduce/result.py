@@ -126,7 +126,9 @@ def figure_rows(result: Mapping[str, Any]) -> list[list[str]]:
         unit = f" {figure['unit']}" if figure["unit"] else ""
         verdict = {True: "within", False: "OUTSIDE", None: ""}[figure["within"]]
         asked = f"{figure['asked']}{unit}" if figure["asked"] else ""
-        rows.append([figure["name"], number(figure["published"]) + unit, number(figure["value"]) + unit, asked, verdict])
+        rows.append(
+            [figure["name"], number(figure["published"]) + unit, number(figure["value"]) + unit, asked, verdict]
+        )
     return rows
 
 

@@ -96,7 +96,7 @@ def load_setting(name: str) -> Setting:
     files = _files()
     if name not in files:
         raise ValueError(f"reproduce: name is {name!r}, expected one of {', '.join(sorted(files))}")
-    text = resources.files(__package__).joinpath(_FOLDER, f"{name}.json").read_text(encoding="utf-8")
+    text = resources.files(__package__).joinpath(_FOLDER).joinpath(f"{name}.json").read_text(encoding="utf-8")
     content = json.loads(text)
     if set(content) != _KEYS:
         raise ValueError(f"reproduce: {name}.json has {sorted(content)}, expected {sorted(_KEYS)}")

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from ..session import Session
 from .classifier import classify
+from .coding import deep_autoencoder
+from .denoising import stacked_denoising
 from .digits import digits_features
 from .few_labels import few_labels
 from .likelihood import rbm_likelihood
@@ -13,8 +15,10 @@ from .stacked import pretrained_classifier
 
 PROCEDURES: dict[str, Callable[[Session], dict[str, float]]] = {
     "classifier": classify,
+    "deep-autoencoder": deep_autoencoder,
     "digits-features": digits_features,
     "few-labels": few_labels,
     "pretrained-classifier": pretrained_classifier,
     "rbm-likelihood": rbm_likelihood,
+    "stacked-denoising": stacked_denoising,
 }

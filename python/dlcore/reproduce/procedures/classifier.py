@@ -17,7 +17,8 @@ Pair = tuple[Any, Any]
 def classify(session: Session) -> dict[str, float]:
     """Fit ``settings["model"]`` and test it."""
     train, test = session.load_data()
-    found = fit_and_test(session, model := make(session), train, test)
+    model = make(session)
+    found = fit_and_test(session, model, train, test)
     batch = session.settings.get("whole_batches")
     if batch:
         found |= {"test error, whole batches": test_error(model, test.take(len(test) // batch * batch))}
@@ -33,7 +34,8 @@ def make(session: Session) -> Any:
 def fit_and_test(session: Session, model: Any, train: Dataset, test: Dataset, **others: Any) -> dict[str, float]:
     """Fit with ``settings["fit"]`` and ``settings["stopping"]``; the test error in per cent of what that leaves.
 
-    `others` are arguments of ``fit`` too. The last cases of the training set, ``settings["validation"]`` of them as a share, are for validation.
+    `others` are arguments of ``fit`` too. ``settings["validation"]`` is the share of the training set, its last cases,
+    that is for validation.
     """
     batch = session.settings.get("whole_batches", 1)
     kept, held = hold_out(train, session.settings["validation"], batch)

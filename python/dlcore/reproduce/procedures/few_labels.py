@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,10 @@ def few_labels(session: Session) -> dict[str, float]:
         means = {}
         for start, weights in (("pre-trained", rbm), ("random", None)):
             fit = settings["fit"][str(labels)][start]
-            values = [
-                session.measure(
-                    f"{labels} labels, {start}, draw {draw + 1}",
-                    lambda draw=draw: _accuracy(session, train, test, labels, draw, weights, fit),  # noqa: B023
-                )
-                for draw in range(settings["draws"])
-            ]
+            values = []
+            for draw in range(settings["draws"]):
+                task = partial(_accuracy, session, train, test, labels, draw, weights, fit)
+                values.append(session.measure(f"{labels} labels, {start}, draw {draw + 1}", task))
             means[start] = float(np.mean(values))
         found |= {f"{labels} labels, {start}": value for start, value in means.items()}
         found[f"{labels} labels, gain"] = means["pre-trained"] - means["random"]
