@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from .. import ops
 from ..nn import Linear, Module, Sequential, initializers
@@ -20,7 +21,9 @@ class Belief(Module):
     widths : units of each layer, from the visible one up
     classes : of the network's scores; 0 where there is no network
     weight_std : standard deviation of the machines' initial weights
-    label_units : whether the top machine's visible layer has a unit for each class behind the features
+    label_units : whether the top machine's visible layer has a softmax unit for each class behind the features
+    visible : kinds of the visible units, see `dlcore.models.units.visible_segments`
+    code : kind of the top layer's units, "bernoulli" or "gaussian"
 
     Attributes
     ----------
@@ -30,7 +33,13 @@ class Belief(Module):
     """
 
     def __init__(
-        self, widths: Sequence[int], classes: int, weight_std: float, label_units: bool = False, code: str = "bernoulli"
+        self,
+        widths: Sequence[int],
+        classes: int,
+        weight_std: float,
+        label_units: bool = False,
+        visible: Any = "bernoulli",
+        code: str = "bernoulli",
     ) -> None:
         super().__init__()
         pairs = list(pairwise(widths))
@@ -45,8 +54,11 @@ class Belief(Module):
                 last = "sigmoid" if code == "bernoulli" else "identity"
                 network += [Linear(inputs, hidden, last), Linear(hidden, classes)]
         self.recognition = Sequential(*network)
-        machines = [Machine(*pair, weight_std) for pair in below]
-        machines.append(Machine(inputs + classes * label_units, hidden, weight_std))
+        kinds: list[Any] = [visible, *["bernoulli"] * len(below)]
+        machines = [Machine(*pair, weight_std, kind) for pair, kind in zip(below, kinds, strict=False)]
+        if label_units:
+            kinds[-1], inputs = [("bernoulli", inputs), ("softmax", classes)], inputs + classes
+        machines.append(Machine(inputs, hidden, weight_std, kinds[-1], code))
         self.machines = tuple(machines)
         self.inference = tuple(Linear(*pair, "sigmoid", initializer=initializers.normal(weight_std)) for pair in below)
 
@@ -67,8 +79,7 @@ class Belief(Module):
     def tie(self) -> None:
         """Infer with the machines' own weights."""
         for layer, machine in zip(self.inference, self.machines, strict=False):
-            layer.weight.array.assign(machine.weight.array)
-            layer.bias.array.assign(machine.hidden_bias.array)
+            copy_machine(machine, layer)
 
     def teach(self) -> None:
         """Give the network the weights of the inference and of the top machine; a linear layer of scores stays."""
@@ -76,16 +87,12 @@ class Belief(Module):
         if not layers:
             return
         for layer, source in zip(layers, self.inference, strict=False):
-            assert isinstance(layer, Linear)
-            layer.weight.array.assign(source.weight.array)
-            layer.bias.array.assign(source.bias.array)
+            copy_layer(source, layer)
         top, layer = self.machines[-1], layers[len(self.inference)]
         if isinstance(layer, LabelUnits):
             layer.assign(top)
         else:
-            assert isinstance(layer, Linear)
-            layer.weight.array.assign(top.weight.array)
-            layer.bias.array.assign(top.hidden_bias.array)
+            copy_machine(top, layer)
 
     def below_top(self, v: Tensor) -> Tensor:
         """Means of the top machine's features, inferred layer by layer from v without sampling."""
@@ -112,3 +119,20 @@ class Belief(Module):
     def without_labels(self, v: Tensor) -> Tensor:
         """The features (n, width) in cases of the top machine's visible layer."""
         return ops.narrow(v, 1, 0, self.widths[-2]) if self.label_units else v
+
+
+def copy_layer(source: Linear, layer: Module) -> None:
+    """Give a layer the parameters of another."""
+    assert isinstance(layer, Linear)
+    layer.weight.array.assign(source.weight.array)
+    layer.bias.array.assign(source.bias.array)
+
+
+def copy_machine(machine: Machine, layer: Module) -> None:
+    """Make a layer's fields those of the machine's hidden units, c + (v / s) W."""
+    assert isinstance(layer, Linear)
+    weight = machine.weight
+    if machine.n_gaussian:
+        weight = ops.reshape(machine.precision(), (machine.n_visible, 1)) * weight
+    layer.weight.array.assign(weight.array)
+    layer.bias.array.assign(machine.hidden_bias.array)

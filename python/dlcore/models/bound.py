@@ -16,7 +16,7 @@ from .annealing import AISResult
 from .base import Array
 from .contrastive import check_steps
 from .label_units import given_label, label_scores, split_top
-from .likelihood import MAX_ENUMERATED, log_partition
+from .likelihood import MAX_ENUMERATED, enumerated_states, log_partition
 from .machine import Machine
 from .rbm import RBM
 from .stack import Stack
@@ -48,31 +48,26 @@ class Bounds(Stack):
     def top_log_partition(self, **ais: Any) -> tuple[float, float]:
         """log Z of the top RBM and its standard error.
 
-        Exact where one of its layers has at most 28 units; else by annealed importance sampling, with label units once
-        for each class: Z = Σ_y exp(d_y) Z_y, where Z_y is of the RBM that clamping the label leaves.
+        Exact where one of its layers has at most 2²⁸ states; else by annealed importance sampling, with label units
+        once for each class: Z = Σ_y exp(d_y) Z_y, where Z_y is of the RBM that clamping the label leaves.
 
         Parameters
         ----------
         ais : arguments of `RBM.ais` (``chains``, ``betas``, ``seed``); given, they are used in any case
         """
-        belief = self.belief
-        top = belief.machines[-1]
-        if not ais and min(top.n_hidden, belief.widths[-2]) <= MAX_ENUMERATED:
-            if not belief.label_units:
-                return log_partition(top), 0.0
-            found = [log_partition(machine) for machine in self._machines_of_labels(top)]
-            return self._mixed(top, np.array(found), np.zeros(len(found)))
+        belief, top = self.belief, self.belief.machines[-1]
+        states = enumerated_states(top)
+        if not ais and states is not None and states <= 2**MAX_ENUMERATED:
+            return log_partition(top), 0.0
         if not belief.label_units:
             result = self.rbms[-1].ais(**ais)
             return result.log_z, result.standard_error
         results = []
-        for machine in self._machines_of_labels(top):
-            rbm = RBM.of_machine(machine, self.sample_generator, self.sample_generator, dtype=self.config["dtype"])
+        for label in range(self.outputs):
+            machine = given_label(top, belief.widths[-2], label)
+            rbm = RBM.of_machine(machine, self.fit_generator, self.sample_generator, dtype=self.dtype)
             results.append(rbm.ais(**ais))
         return self._mixed(top, np.array([r.log_z for r in results]), np.array([r.standard_error for r in results]))
-
-    def _machines_of_labels(self, top: Machine) -> list[Machine]:
-        return [given_label(top, self.belief.widths[-2], label) for label in range(self.outputs)]
 
     def _mixed(self, top: Machine, log_z: Array, errors: Array) -> tuple[float, float]:
         """log Σ exp(d_y + log Z_y), and its standard error by the delta method."""
@@ -115,6 +110,7 @@ class Bounds(Stack):
         Salakhutdinov and Murray (2008), On the quantitative analysis of deep belief networks, section 4.2.
         """
         who = "log_likelihood_bound"
+        self._require_plain(who)
         cases = self._check(x, who)
         if cases.shape[0] == 0:
             raise ValueError(f"{who}: there are no cases")

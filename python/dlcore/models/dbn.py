@@ -15,6 +15,7 @@ from .contrastive import Momentum
 from .fitting import EarlyStoppingLike
 from .generation import Generation
 from .greedy import checkpoint_layer, learn_stack
+from .machine import Machine
 from .unrolling import Unrolling
 from .up_down_fit import UpDown
 
@@ -35,6 +36,8 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
     output : "softmax", or "svm": classes by margin, with the squared one-vs-rest hinge
     label_units : whether the top RBM learns features and labels together: one of `classes` softmax units stands beside
         its features. The network then ends in the exact p(y | features) of the top RBM by its free energies
+    visible : kinds of the visible units, see `RBM`: "bernoulli" for values in [0, 1], "gaussian" for standardised ones
+    code : kind of the top layer's units: "bernoulli", or "gaussian" for the linear code of an autoencoder
     weight_decay, l1 : λ >= 0 of the penalties ½ λ Σ W² and λ Σ |W| in `fit`
     weight_std : standard deviation >= 0 of the RBMs' initial weights
     seed : int in [0, 2⁶⁴): decides the initial weights, the order of the cases and all samples
@@ -60,7 +63,7 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
         *,
         epochs: int | Sequence[int] = 30,
         batch_size: int = 20,
-        lr: float | Sequence[float] = 0.1,
+        lr: float | Sequence[float] | None = None,
         momentum: Momentum = None,
         weight_decay: float = 2e-4,
         k: int = 1,
@@ -74,9 +77,10 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
 
         Parameters
         ----------
-        x : (n, visible units), values in [0, 1]
+        x : (n, visible units), values in [0, 1] of Bernoulli units
         y : labels (n,) in [0, classes), for a model with label units; others take none
-        epochs, lr : one for all layers, or one for each
+        epochs, lr : one for all layers, or one for each. The rate is 0.1 by default for "sgd", and what `RBM.fit` takes
+            for another optimizer and for layers with Gaussian units
         k, persistent, n_chains : see `RBM`
         validation_data : (m, visible units), cases held out; each RBM's history compares their features. For a model
             with label units a pair (x, y)
@@ -103,6 +107,8 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
         for i, rbm in enumerate(rbms):
             rbm.label = f"{type(self).__name__} layer {i + 1} ({rbm.n_visible} ↔ {rbm.n_hidden})"
         given = {"batch_size": batch_size, "momentum": momentum, "weight_decay": weight_decay, "progress": progress}
+        if lr is None:
+            lr = [0.1 if "optimizer" not in options and _is_binary(rbm.machine) else None for rbm in rbms]
         histories = learn_stack(self, rbms, data, held, epochs, lr, given | options)
         self.belief.tie()
         self.belief.teach()
@@ -134,7 +140,7 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
 
         Parameters
         ----------
-        x : (n, visible units), values in [0, 1]
+        x : (n, visible units), values in [0, 1] of Bernoulli units
         y : labels (n,) in [0, classes)
         pretrain : False for none; or arguments of `pretrain` by name
         callbacks, resume : a Checkpoint also serves the pre-training, and a fit goes on in what the file is of
@@ -199,3 +205,8 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
 
     def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
         return super()._pair(self._check(x, who), y, who)
+
+
+def _is_binary(machine: Machine) -> bool:
+    """Whether no units are Gaussian, which need smaller steps."""
+    return machine.hidden == "bernoulli" and not machine.n_gaussian

@@ -52,7 +52,7 @@ def learn_stack(
     data: tuple[Tensor, Tensor | None],
     held: tuple[Tensor, Tensor | None] | None,
     epochs: int | Sequence[int],
-    lr: float | Sequence[float],
+    lr: float | Sequence[float | None],
     arguments: Mapping[str, Any],
 ) -> list[History]:
     """Learn RBMs on a model's machines, each on the features of the one below; their histories.

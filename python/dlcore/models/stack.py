@@ -12,9 +12,9 @@ from ..tensor import Tensor
 from ..train import History
 from .base import Array, flag, not_negative, sizes
 from .belief import Belief
-from .contrastive import require_probabilities
 from .rbm import RBM
 from .supervised import Supervised
+from .units import is_plain, require_values, visible_segments
 
 _SAMPLE_STREAM = 2**33 + 2  # beyond the streams of Model
 
@@ -28,6 +28,8 @@ class Stack(Supervised):
         classes: int | None = None,
         output: str = "softmax",
         label_units: bool = False,
+        visible: Any = "bernoulli",
+        code: str = "bernoulli",
         weight_decay: float = 0.0,
         l1: float = 0.0,
         weight_std: float = 0.01,
@@ -43,19 +45,26 @@ class Stack(Supervised):
         flag(who, label_units=label_units)
         if label_units and (classes is None or output != "softmax"):
             raise ValueError(f"{who}: label_units are softmax units, expected classes and output 'softmax'")
+        self.units = visible_segments(visible, widths[0], who)
+        if code not in ("bernoulli", "gaussian"):
+            raise ValueError(f"{who}: code is {code!r}, expected 'bernoulli' or 'gaussian'")
+        if label_units and (code != "bernoulli" or (len(widths) == 2 and not is_plain(self.units))):
+            raise ValueError(f"{who}: label_units are for a top RBM of Bernoulli units, expected no others in it")
         not_negative(who, weight_std=weight_std)
         config = {
             "layer_sizes": widths,
             "classes": classes,
             "output": output,
             "label_units": label_units,
+            "visible": visible if isinstance(visible, str) else [list(part) for part in visible],
+            "code": code,
             "weight_decay": weight_decay,
             "l1": l1,
             "weight_std": weight_std,
             "seed": seed,
             "dtype": dtype,
         }
-        belief = Belief(widths, classes or 0, weight_std, bool(label_units))
+        belief = Belief(widths, classes or 0, weight_std, bool(label_units), visible, code)
         outputs = 2 if classes is None else classes  # of no network: Belief refuses to give scores
         super().__init__(config, belief, (widths[0],), outputs, output, weight_decay, l1)
         self.classes = classes
@@ -91,7 +100,9 @@ class Stack(Supervised):
     def _rbm(self, layer: int, **config: Any) -> RBM:
         seed = (self.config["seed"] + layer) % 2**64  # of its chains alone: it draws from this model's generator
         machine = self.belief.machines[layer]
-        return RBM.of_machine(machine, self.fit_generator, self.sample_generator, seed=seed, dtype=self.dtype, **config)
+        kinds = [(f"softmax:{s.group}" if s.kind == "softmax" else s.kind, s.end - s.begin) for s in machine.units]
+        config |= {"seed": seed, "dtype": self.dtype, "visible": kinds, "hidden": machine.hidden}
+        return RBM.of_machine(machine, self.fit_generator, self.sample_generator, **config)
 
     @property
     def rbms(self) -> list[RBM]:
@@ -118,6 +129,11 @@ class Stack(Supervised):
         x, y = given
         return self._with_labels(x, y, who)
 
+    def _require_plain(self, who: str) -> None:
+        """Raise a ValueError unless all visible units are Bernoulli."""
+        if not is_plain(self.units):
+            raise ValueError(f"{who}: the visible units are {self.config['visible']!r}, expected 'bernoulli'")
+
     def _one_hot(self, y: Any, n: int, who: str) -> Tensor:
         labels = self.head.targets(y, self.outputs, self.parameters.storage, who)
         if labels.shape[0] != n:
@@ -126,7 +142,7 @@ class Stack(Supervised):
 
     def _check(self, x: Any, who: str) -> Tensor:
         cases = self.as_cases(x, who)
-        require_probabilities(cases, who, "x")
+        require_values(cases, self.units, who, "x")
         return cases
 
     # --- using ---

@@ -6,6 +6,7 @@ from .. import ops
 from ..nn import Linear
 from .autoencoder import Autoencoder
 from .base import flag
+from .belief import copy_layer, copy_machine
 from .stack import Stack
 
 
@@ -41,17 +42,18 @@ class Unrolling(Stack):
         flag("unroll", tied=tied)
         if belief.label_units:
             raise ValueError("unroll: the top RBM has label units, expected a model without them")
-        fitting = {"bernoulli": "binary_cross_entropy", "gaussian": "squared_error"}[self.config["visible"]]
+        kinds = {segment.kind for segment in self.units}
+        if kinds not in ({"bernoulli"}, {"gaussian"}):
+            raise ValueError(f"unroll: the visible units are {self.config['visible']!r}, expected one kind of numbers")
+        fitting = "binary_cross_entropy" if kinds == {"bernoulli"} else "squared_error"
         if loss not in (None, fitting):
-            raise ValueError(
-                f"unroll: loss is {loss!r}, expected {fitting!r} for {self.config['visible']} visible units"
-            )
+            raise ValueError(f"unroll: loss is {loss!r}, expected {fitting!r} for these visible units")
         *below, top = belief.machines
         if tied and any(
-            (layer.weight.numpy() != machine.weight.numpy()).any()
+            layer.weight.numpy().tobytes() != machine.weight.numpy().tobytes()
             for layer, machine in zip(belief.inference, below, strict=True)
         ):
-            raise ValueError("unroll: tied is True, but fit_up_down has made inference and generation differ")
+            raise ValueError("unroll: tied is True, but the weights up and down differ, by fit_up_down or variances")
         autoencoder = Autoencoder(
             belief.widths,
             activation="sigmoid",
@@ -62,11 +64,10 @@ class Unrolling(Stack):
             dtype=self.config["dtype"],
         )
         coder = autoencoder.coder
-        up = [(layer.weight, layer.bias) for layer in belief.inference] + [(top.weight, top.hidden_bias)]
-        for layer, (weight, bias) in zip(coder.encoder.layers, up, strict=True):
-            assert isinstance(layer, Linear)
-            layer.weight.array.assign(weight.array)
-            layer.bias.array.assign(bias.array)
+        *lower, code = coder.encoder.layers
+        for layer, source in zip(lower, belief.inference, strict=True):
+            copy_layer(source, layer)
+        copy_machine(top, code)
         for layer, machine in zip(coder.decoder.layers, reversed(belief.machines), strict=True):
             if isinstance(layer, Linear):
                 layer.weight.array.assign(ops.transpose(machine.weight).array)

@@ -80,6 +80,7 @@ class UpDown(Stack):
         ----------
         Hinton, Osindero, Teh (2006), section 5 and appendix B.
         """
+        self._require_plain("fit_up_down")
         belief = self.belief
         cases, labels = self._with_labels(x, y, "fit_up_down")
         data = [cases] if labels is None else [cases, labels]
