@@ -17,7 +17,7 @@ def result(name="mlp-theano", value=1.7, within=True, **others):
     clock = {"all": 300.0, "fit": 300.0}
     return {
         "name": name, "quick": False, "figures": [figure], "seconds": clock, "processor_seconds": {"all": 90.0},
-        "epochs": {"fit": 60}, "machine": {"threads": 1}, "version": "1.2", "date": "2026-01-02",
+        "epochs": {"fit": [60]}, "machine": {"threads": 1}, "version": "1.2", "date": "2026-01-02",
     } | others  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def test_the_table_has_full_runs_first_in_the_order_of_the_settings():
     results = [
         result("logreg-theano", 9.0, within=False),
         result("rbm-exact", quick=True),
-        result("rbm-exact", epochs={"rbm": 5, "fit": 6}),
+        result("rbm-exact", epochs={"rbm": [5, 4], "fit": [6]}),
     ]
     lines = markdown_table(results, setting_names()).splitlines()
     assert lines[0].startswith("| name | figure | published | here | asked |")
@@ -35,7 +35,7 @@ def test_the_table_has_full_runs_first_in_the_order_of_the_settings():
         "`rbm-exact --quick`",
     ]
     assert lines[2] == (
-        "| `rbm-exact` | test error | 1.650 % | **1.700 %** | <= 1.75 % | 5 min (90.0 s) | 5 rbm, 6 fit | 1 |"
+        "| `rbm-exact` | test error | 1.650 % | **1.700 %** | <= 1.75 % | 5 min (90.0 s) | 5 + 4 rbm, 6 fit | 1 |"
         " 1.2, 2026-01-02 |"
     )
     assert "| 9.00 % (outside) |" in lines[3]

@@ -43,7 +43,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     resumed = run(tmp_path / "killed", resume=True)
     assert calls == [1, 2, 3, 4, 1, 1]  # the RBM's epochs, one of each regression
     assert figures(resumed) == figures(whole)
-    assert resumed["epochs"] == whole["epochs"] == {"rbm 1": 4, "features 1": 1, "pixels 1": 1}
+    assert resumed["epochs"] == whole["epochs"] == {"rbm 1": [4], "features 1": [1], "pixels 1": [1]}
     for name in ("rbm 1", "features 1", "pixels 1"):
         models = [dlcore.load(tmp_path / folder / f"{name}.checkpoint") for folder in ("whole", "killed")]
         first, second = (model.parameters.storage.numpy().tobytes() for model in models)
@@ -66,8 +66,9 @@ def test_seconds_and_epochs_of_a_fit_are_added_up_over_its_processes(tmp_path):
     x = np.eye(6)
     for epochs in (2, 5):
         session = Session(tmp_path, {}, 1, resume=True, progress=False)
-        rbm = session.fit("rbm", RBM(6, 3), x, epochs=epochs)
-        assert session.epochs == {"rbm": epochs}
+        rbm = RBM(6, 3)
+        session.fit("rbm", rbm.fit, x, epochs=epochs)
+        assert session.epochs == {"rbm": [epochs]}
         assert session.seconds["rbm"] == rbm.history.seconds and len(rbm.history) == epochs
         assert session.processor_seconds["rbm"] > 0
 

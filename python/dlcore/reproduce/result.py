@@ -139,8 +139,8 @@ def markdown_table(results: list[dict[str, Any]], order: list[str]) -> str:
     ranked = sorted(results, key=lambda r: (r["quick"], order.index(r["name"]) if r["name"] in order else len(order)))
     for result in ranked:
         title = f"{result['name']} --quick" if result["quick"] else result["name"]
-        epochs = ", ".join(f"{count} {phase}" if len(result["epochs"]) > 1 else str(count)
-                           for phase, count in result["epochs"].items())  # fmt: skip
+        counts = {phase: " + ".join(map(str, layers)) for phase, layers in result["epochs"].items()}
+        epochs = ", ".join(f"{count} {phase}" if len(counts) > 1 else count for phase, count in counts.items())
         passed, used = (duration(result[clock]["all"]) for clock in ("seconds", "processor_seconds"))
         tail = [f"{passed} ({used})", epochs, str(result["machine"]["threads"])]
         tail.append(f"{result['version']}, {result['date']}")

@@ -73,7 +73,7 @@ class Session:
         self.folder, self.settings, self.seed, self.progress = folder, dict(settings), seed, progress
         self.seconds: dict[str, float] = {}
         self.processor_seconds: dict[str, float] = {}
-        self.epochs: dict[str, int] = {}
+        self.epochs: dict[str, list[int]] = {}
         self._data = data
         self._file = folder / STATE
         self._state: dict[str, Any] = {"settings": self.settings, "seed": seed, "measured": {}}
@@ -104,18 +104,22 @@ class Session:
         if self.progress is not False and sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
 
-    def fit(self, phase: str, model: Any, *data: Any, **arguments: Any) -> Any:
-        """Fit a model, from this phase's checkpoint where there is one; its seconds are those of its epochs."""
+    def fit(self, phase: str, method: Callable[..., Any], *data: Any, **arguments: Any) -> None:
+        """Call a model's ``fit``, ``pretrain`` or ``fit_up_down``, from this phase's checkpoint where there is one.
+
+        The seconds are those of the epochs, in all processes that had a part in them.
+        """
         path = self.folder / f"{phase}.checkpoint"
         self.say(f"{phase}: {'goes on from its checkpoint' if path.exists() else 'begins'}")
         clock = ProcessorTime()
         callbacks = [clock, *arguments.pop("callbacks", ()), Checkpoint(path)]
-        history = model.fit(
+        found = method(
             *data, callbacks=callbacks, progress=self.progress, resume=path if path.exists() else None, **arguments
         )
-        self.seconds[phase], self.epochs[phase] = history.seconds, len(history)
+        histories = found if isinstance(found, list) else [found]  # a stack has one for each layer
+        self.seconds[phase] = sum(history.seconds for history in histories)
+        self.epochs[phase] = [len(history) for history in histories]
         self.processor_seconds[phase] = clock.seconds
-        return model
 
     def measure(self, phase: str, function: Callable[[], Any]) -> Any:
         """What `function` returns, in types that JSON holds; a run that goes on takes it from the run before."""

@@ -11,7 +11,7 @@ from .denoising import stacked_denoising
 from .digits import digits_features
 from .few_labels import few_labels
 from .likelihood import rbm_likelihood
-from .stacked import pretrained_classifier
+from .stacked import pretrained_classifier, up_down
 
 PROCEDURES: dict[str, Callable[[Session], dict[str, float]]] = {
     "classifier": classify,
@@ -21,4 +21,5 @@ PROCEDURES: dict[str, Callable[[Session], dict[str, float]]] = {
     "pretrained-classifier": pretrained_classifier,
     "rbm-likelihood": rbm_likelihood,
     "stacked-denoising": stacked_denoising,
+    "up-down": up_down,
 }

@@ -42,7 +42,7 @@ def fit_and_test(session: Session, model: Any, train: Dataset, test: Dataset, **
     arguments = dict(session.settings["fit"]) | others
     if held is not None:
         arguments["validation_data"] = held
-    session.fit("fit", model, *kept, callbacks=stopping(session.settings.get("stopping")), **arguments)
+    session.fit("fit", model.fit, *kept, callbacks=stopping(session.settings.get("stopping")), **arguments)
     return {"test error": test_error(model, test)}
 
 

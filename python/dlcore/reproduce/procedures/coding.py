@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...models import Autoencoder
+from ...models import DBN, Autoencoder
 from ..session import Session
-from .stacked import learn_rbms
 
 
 def deep_autoencoder(session: Session) -> dict[str, float]:
@@ -16,13 +15,13 @@ def deep_autoencoder(session: Session) -> dict[str, float]:
     settings = session.settings
     train, test = session.load_data()
     widths = settings["layers"]
-    rbms = learn_rbms(session, train.x, widths, settings["pretrain"])
-    layers = [(rbm.machine.weight, rbm.machine.hidden_bias, rbm.machine.visible_bias) for rbm in rbms]
-    deep = Autoencoder.from_layers(layers, activation="sigmoid", code_activation="identity", seed=session.seed)
+    dbn = DBN(widths, None, code="gaussian", seed=session.seed)
+    session.fit("pretraining", dbn.pretrain, train.x, **settings["pretrain"])
+    deep = dbn.unroll()
     before = _squared_error(deep, test.x)
-    session.fit("fine-tuning", deep, train.x, **settings["fit"])
+    session.fit("fine-tuning", deep.fit, train.x, **settings["fit"])
     shallow = Autoencoder([widths[0], widths[-1]], code_activation="identity", seed=session.seed)
-    session.fit("logistic PCA", shallow, train.x, **settings["logistic_pca"])
+    session.fit("logistic PCA", shallow.fit, train.x, **settings["logistic_pca"])
     return {
         "deep autoencoder": _squared_error(deep, test.x),
         "logistic PCA": _squared_error(shallow, test.x),

@@ -21,7 +21,7 @@ def stacked_denoising(session: Session) -> dict[str, float]:
         model = DenoisingAutoencoder(
             [inputs, units], "sigmoid", level=given.pop("corruption"), tied=True, seed=session.seed + i
         )
-        session.fit(f"autoencoder-{i + 1}", model, x, **given)
+        session.fit(f"autoencoder-{i + 1}", model.fit, x, **given)
         x = model.encode(x)
         layer = model.coder.encoder[0].parameters
         weights |= {f"layers.{i}.{name}": value.numpy() for name, value in layer.items()}

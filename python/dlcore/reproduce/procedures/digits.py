@@ -31,14 +31,14 @@ def _one_split(session: Session, data: Dataset, split: int) -> dict[str, float]:
     settings, seed = session.settings, session.seed + split
     train, test = data.split(0.2, seed=seed)
     rbm = RBM(train.x.shape[1], **settings["rbm"], seed=seed)
-    session.fit(f"rbm {split + 1}", rbm, train.x, **settings["pretrain"])
+    session.fit(f"rbm {split + 1}", rbm.fit, train.x, **settings["pretrain"])
     sets = {"features": (rbm.transform(train.x), rbm.transform(test.x)), "pixels": (train.x, test.x)}
     found = {}
     for name, (seen, unseen) in sets.items():
         given = dict(settings[name])
         decay = 1.0 / (given.pop("C") * len(train))
         model = SoftmaxRegression(seen.shape[1], 10, weight_decay=decay, seed=seed)
-        session.fit(f"{name} {split + 1}", model, seen, train.y, batch_size=len(train), shuffle=False, **given)
+        session.fit(f"{name} {split + 1}", model.fit, seen, train.y, batch_size=len(train), shuffle=False, **given)
         found[f"accuracy on {name}"] = float(model.score(unseen, test.y))
     return found
 

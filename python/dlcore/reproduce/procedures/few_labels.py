@@ -26,7 +26,7 @@ def few_labels(session: Session) -> dict[str, float]:
     settings = session.settings
     train, test = session.load_data()
     rbm = RBM(train.x.shape[1], **settings["rbm"], seed=session.seed)
-    session.fit("rbm", rbm, train.x, **settings["pretrain"])
+    session.fit("rbm", rbm.fit, train.x, **settings["pretrain"])
     found: dict[str, float] = {}
     for labels in settings["labels"]:
         means = {}

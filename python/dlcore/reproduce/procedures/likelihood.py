@@ -21,7 +21,7 @@ def rbm_likelihood(session: Session) -> dict[str, float]:
     rbm = RBM(seen.shape[1], **settings["rbm"], seed=session.seed)
     if settings.get("weights") == "glorot-4":
         draw_weights(rbm, session.seed)
-    session.fit("rbm", rbm, seen, **settings["fit"])
+    session.fit("rbm", rbm.fit, seen, **settings["fit"])
     given = dict(settings["likelihood"])
     if given.pop("method") == "exact":
         log_z = session.measure("log Z", rbm.log_partition)
