@@ -78,12 +78,55 @@ void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t ke
 //   CD:  h_0 ~ p(v_0), then k - 1 times v_i ~ p(v | h), h_i ~ p(h | v_i), then v_k. Steps step .. step + 2k - 1.
 //   PCD: the state kept between calls is h, `chains` (n_chains, n_hidden): k times v_i ~ p(v | h), h_i ~ p(h | v_i), of
 //        which the last h is the new state. It saves the product that would make h from a kept v. Same steps.
-// `gradient` is [W row-major, b, c, z]. CD returns the mean over the cases of sum_j (v_0 - E[v | h_0])^2; PCD, whose
-// chains have no case to reconstruct, returns 0. n >= 1; n_chains >= 1 unless chains is null. `chains` changes only at
-// the end.
+// `gradient` is [W row-major, b, c, z], with the terms of `more` added. CD returns the mean over the cases of sum_j
+// (v_0 - E[v | h_0])^2; PCD, whose chains have no case to reconstruct, returns 0. n >= 1; n_chains >= 1 unless chains
+// is null. `chains` and the terms' states change only at the end.
+//
+// Centring (Montavon and Mueller 2012; Melchior, Fischer and Wiskott 2016, d-d centring): the offsets mu of v and
+// lambda of h slide to the data's means, offset += rate (mean - offset), then the gradient becomes that of the
+// parameters of the centred machine, of units (v - mu) / s and h - lambda, as it moves W, b and c:
+//   dW -= (mu / s) dc^T + db lambda^T    db -= dW lambda    dc -= dW^T (mu / s)    (of the new dW)
+// Sparsity (Hinton 2010, section 11; Lee, Ekanadham and Ng 2008): q += (1 - decay) (mean of p(v_0) - q), then
+//   dc += cost (q - target)    dW += cost (mean of v_0 / s) (q - target)^T
+// which for one case and no decay is the gradient of cost times the cross-entropy -target log q - (1 - target) log(1 -
+// q). Weight decay comes last: dW += decay W.
+template <typename T> struct ContrastTerms {
+  T* offsets = nullptr;  // [mu, lambda], or null: not centred
+  double offset_rate = 0;
+  T* activity = nullptr;  // q (n_hidden,), or null: no target
+  double sparsity_target = 0, sparsity_cost = 0, sparsity_decay = 0;
+  double weight_decay = 0;
+  bool fixed_variance = false;  // dz = 0
+};
 template <typename T>
 double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, Index n_chains,
-              T* chains, T* gradient, const Interruption& interruption);
+              T* chains, T* gradient, const Interruption& interruption, const ContrastTerms<T>& terms = {});
+
+// Steps of contrastive divergence on batches of `batch_size` cases, of which the last may be short:
+//   g = rbm_cd of the batch, its draws 2 k steps after the last batch's;
+//   sgd (optimizer.h) of theta, with the step's own lr and momentum; then z = max(z, rbm_least_log_variance).
+// rbm's parameters are those of theta, [W, b, c, z]. Ends after a batch whose reconstruction error is not finite.
+// `done` counts the batches made, all of them whole: an interruption between two, or within a chain, leaves theta, the
+// velocity, the chains and the terms as they were after so many.
+inline constexpr double rbm_least_log_variance = -4.605170185988091;  // sigma >= 0.1
+template <typename T> struct ContrastEpoch {
+  Index cases, stored, batch_size;  // stored = cases where order is null
+  const T* data;                    // (stored, n_visible)
+  const std::int32_t* order;        // (cases,), which of the stored ones come, in order; null: all as they stand
+  Index k;
+  std::uint64_t key, step;
+  const double *lr, *momentum;  // of each batch
+  double dampening;
+  bool nesterov, first_step;
+  T *theta, *velocity;  // velocity may be null
+  Index n_chains;
+  T* chains;  // null: CD
+  std::int32_t* done;
+  double* errors;  // what rbm_cd returned for each batch
+};
+template <typename T>
+void rbm_epoch(const Rbm<T>& rbm, const ContrastEpoch<T>& epoch, const ContrastTerms<T>& terms,
+               const Interruption& interruption);
 
 // F(v) = -log sum_h exp(-E(v, h)) = sum_i e_i(v) - sum_j softplus(c + (v / s) W)_j, (n,); for Gaussian hidden units
 // the last sum is sum_j (field^2 + log 2 pi) / 2.

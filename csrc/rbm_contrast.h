@@ -8,6 +8,7 @@
 #include "parallel.h"
 #include "philox_vec.h"
 #include "random.h"
+#include "rbm_terms.h"
 #include "rbm_units.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -154,7 +155,7 @@ template <typename T> void hidden_of_scaled(const Rbm<T>& rbm, Index n, const T*
 // rbm_cd of the cases that stand at the head of work.visible.
 template <typename T>
 double contrast(const Rbm<T>& rbm, Contrast<T>& work, Index k, std::uint64_t key, std::uint64_t step, T* chains,
-                T* gradient, const Interruption& interruption) {
+                T* gradient, const Interruption& interruption, const ContrastTerms<T>& terms) {
   const Index visible = rbm.n_visible, hidden = rbm.n_hidden, n = work.n, n_chains = work.n_chains;
   const Index rows = n + n_chains;
   T* const v_data = work.visible.data();
@@ -227,6 +228,16 @@ double contrast(const Rbm<T>& rbm, Contrast<T>& work, Index k, std::uint64_t key
     add_difference_of_squares(rows, n, visible, segment.begin, segment.end, v_data, rbm.visible_bias,
                               work.precision.data(), data_weight, cases, to);
   });
+  if (terms.fixed_variance)
+    std::fill(visible_gradient + visible + hidden, visible_gradient + visible + hidden + rbm.n_gaussian, T(0));
+  if (terms.offsets || terms.activity || terms.weight_decay != 0) {
+    const Buffer<T> means(visible + hidden);
+    if (terms.offsets || terms.activity) {  // the data's hidden means stand there times -data_weight
+      difference_of_column_sums(n, 0, visible, v_data, 0.0, static_cast<double>(n), means.data());
+      difference_of_column_sums(n, 0, hidden, h_data, 0.0, -cases, means.data() + visible);
+    }
+    add_terms(rbm, terms, means.data(), means.data() + visible, work.precision.data(), gradient);
+  }
   if (chains) copy(h_size, h, chains);
   return error / static_cast<double>(n);
 }

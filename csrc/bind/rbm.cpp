@@ -5,6 +5,7 @@
 #include "../random.h"
 #include "../rbm.h"
 #include "random.h"
+#include "rbm_epoch.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -91,7 +92,8 @@ py::tuple gibbs(const Array& v, const Array& weight, const Array& visible_bias, 
 
 py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, const Array& hidden_bias,
              const py::handle& k, const py::handle& key, const py::handle& step, const std::optional<Array>& chains,
-             const std::optional<Array>& out, const py::handle& units) {
+             const std::optional<Array>& out, const py::handle& units, const Centring& centring,
+             const Sparsity& sparsity, double weight_decay, bool fixed_variance) {
   constexpr const char* op = "rbm_cd";
   const Parameters p = to_parameters(op, weight, &visible_bias, &hidden_bias, units);
   require_layer(op, "v", v, p, 0);
@@ -100,27 +102,30 @@ py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, con
   const Index steps = to_steps(op, k);
   const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
   require_values(op, "v", v, p.segments);
-  const std::pair<const char*, const Array&> inputs[] = {
-      {"v", v}, {"weight", weight}, {"visible_bias", visible_bias}, {"hidden_bias", hidden_bias}};
+  require_terms(op, p, centring, sparsity, weight_decay);
+  std::vector<Named> written,
+      read{{"v", v}, {"weight", weight}, {"visible_bias", visible_bias}, {"hidden_bias", hidden_bias}};
+  if (p.log_variance) read.emplace_back("log_variance", *p.log_variance);
   if (chains) {
-    require_layer(op, "chains", *chains, p, 1);
-    if (chains->shape(0) == 0)
-      value_error("rbm_cd: chains has shape " + text(chains->shape()) + ", expected at least one chain");
-    require_hidden(op, "chains", *chains, p);
-    for (const auto& [name, array] : inputs) require_no_overlap(op, "chains", *chains, name, array);
-    note_write(*chains);
+    require_chains(op, *chains, p);
+    written.emplace_back("chains", *chains);
   }
-  const Index size = weight.size() + p.n_visible() + p.n_hidden();
-  const Array gradient = output_or_new(op, out, {size}, v.dtype());
+  if (centring) written.emplace_back("offsets", centring->first);
+  if (sparsity) written.emplace_back("activity", std::get<0>(*sparsity));
+  const Index size = weight.size() + p.n_visible() + p.n_hidden() + p.n_gaussian;
   if (out) {
-    for (const auto& [name, array] : inputs) require_no_overlap(op, "out", *out, name, array);
-    if (chains) require_no_overlap(op, "out", *out, "chains", *chains);
+    require_dtype(op, "out", *out, v.dtype());
+    require_shape(op, "out", *out, {size});
+    written.emplace_back("out", *out);
   }
+  require_apart(op, written, read);
+  const Array gradient = out ? *out : new_array(op, {size}, v.dtype());
   double error = 0;
   dispatch_float(v.dtype(), [&]<typename T>(T) {
     without_gil(work(p, n) * (steps + 2), [&] {
       error = rbm_cd(to_rbm<T>(p), n, v.data<T>(), steps, key_, step_, chains ? chains->shape(0) : 0,
-                     chains ? chains->data<T>() : nullptr, gradient.data<T>(), signals_now_and_then());
+                     chains ? chains->data<T>() : nullptr, gradient.data<T>(), signals_now_and_then(),
+                     to_terms<T>(centring, sparsity, weight_decay, fixed_variance));
     });
   });
   return py::make_tuple(gradient, chains ? py::object(py::none()) : py::float_(error));
@@ -144,8 +149,11 @@ double log_partition(const Array& weight, const Array& visible_bias, const Array
   const Parameters p = to_parameters(op, weight, &visible_bias, &hidden_bias, units);
   const Index states =
       rbm_states(p.n_visible(), p.n_hidden(), p.segments.data(), static_cast<Index>(p.segments.size()), p.hidden);
+  if (states < 0 && p.segments.empty())
+    value_error(std::string(op) + ": the smaller layer has " + std::to_string(std::min(p.n_visible(), p.n_hidden())) +
+                " units, expected at most " + std::to_string(rbm_max_enumerated));
   if (states < 0)
-    value_error(std::string(op) + ": both layers have more than 2**" + std::to_string(rbm_max_enumerated) +
+    value_error(std::string(op) + ": no layer has at most 2**" + std::to_string(rbm_max_enumerated) +
                 " states; weight is " + text(weight.shape()));
   const Index first_ = static_cast<Index>(to_counter(op, "first", first, 62));
   if (first_ >= states)
@@ -228,7 +236,14 @@ void bind_rbm(py::module_& m) {
         py::arg("k"), py::arg("key"), py::arg("step"), py::arg("units") = py::none());
   m.def("rbm_cd", &cd, py::arg("v"), py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("k"),
         py::arg("key"), py::arg("step"), py::arg("chains") = py::none(), py::arg("out") = py::none(),
-        py::arg("units") = py::none());
+        py::arg("units") = py::none(), py::arg("centring") = py::none(), py::arg("sparsity") = py::none(),
+        py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false);
+  m.def("rbm_epoch", &epoch, py::arg("data"), py::arg("order"), py::arg("theta"), py::arg("n_hidden"),
+        py::arg("batch_size"), py::arg("k"), py::arg("key"), py::arg("step"), py::arg("lr"), py::arg("momentum"),
+        py::arg("done"), py::arg("errors"), py::arg("velocity") = py::none(), py::arg("chains") = py::none(),
+        py::arg("units") = py::none(), py::arg("centring") = py::none(), py::arg("sparsity") = py::none(),
+        py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false, py::arg("dampening") = 0.0,
+        py::arg("nesterov") = false, py::arg("first_step") = true);
   m.def("rbm_free_energy", &free_energy, py::arg("v"), py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("units") = py::none());
   m.def("rbm_log_partition", &log_partition, py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),

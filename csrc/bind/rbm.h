@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "../rbm.h"
+#include "optimizer_checks.h"
 #include "random.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
 struct Parameters {
-  const Array& weight;
+  Array weight;
   const Array* visible_bias;  // null where the function does not use it
   const Array* hidden_bias;
   std::vector<Segment> segments = {};  // empty: all visible units are Bernoulli
@@ -123,6 +124,13 @@ void require_hidden(const char* op, const char* argument, const Array& h, const 
   else require_values(op, argument, h, {{Unit::gaussian, 0, p.n_hidden(), 1}});
 }
 
+void require_chains(const char* op, const Array& chains, const Parameters& p) {
+  require_layer(op, "chains", chains, p, 1);
+  if (chains.shape(0) == 0)
+    value_error(std::string(op) + ": chains has shape " + text(chains.shape()) + ", expected at least one chain");
+  require_hidden(op, "chains", chains, p);
+}
+
 Index to_steps(const char* op, const py::handle& k) {
   const std::uint64_t steps = to_counter(op, "k", k, 31);
   if (steps == 0) value_error(std::string(op) + ": k is 0, expected an integer >= 1");
@@ -140,6 +148,64 @@ template <typename T> Rbm<T> to_rbm(const Parameters& p) {
   rbm.n_gaussian = p.n_gaussian;
   rbm.hidden = p.hidden;
   return rbm;
+}
+
+// What a contrastive gradient may have beside the statistics: (offsets, rate) and (q, target, cost, decay).
+using Centring = std::optional<std::pair<Array, double>>;
+using Sparsity = std::optional<std::tuple<Array, double, double, double>>;
+
+void require_share(const char* op, const char* option, double value) {
+  if (!(value >= 0 && value <= 1))
+    value_error(std::string(op) + ": " + option + " is " + text(value) + ", expected a number in [0, 1]");
+}
+
+void require_terms(const char* op, const Parameters& p, const Centring& centring, const Sparsity& sparsity,
+                   double weight_decay) {
+  if (centring) {
+    require_same_dtype(op, "offsets", centring->first, "weight", p.weight);
+    require_shape(op, "offsets", centring->first, {p.n_visible() + p.n_hidden()});
+    require_share(op, "offset rate", centring->second);
+  }
+  if (sparsity) {
+    const auto& [activity, target, cost, decay] = *sparsity;
+    if (p.hidden != Unit::bernoulli) value_error(std::string(op) + ": sparsity is for bernoulli hidden units");
+    require_same_dtype(op, "activity", activity, "weight", p.weight);
+    require_shape(op, "activity", activity, {p.n_hidden()});
+    require_share(op, "sparsity target", target);
+    require_not_negative(op, "sparsity cost", cost);
+    require_share(op, "sparsity decay", decay);
+  }
+  require_not_negative(op, "weight_decay", weight_decay);
+}
+
+template <typename T>
+ContrastTerms<T> to_terms(const Centring& centring, const Sparsity& sparsity, double weight_decay,
+                          bool fixed_variance) {
+  ContrastTerms<T> terms;
+  if (centring) {
+    terms.offsets = centring->first.data<T>();
+    terms.offset_rate = centring->second;
+  }
+  if (sparsity) {
+    terms.activity = std::get<0>(*sparsity).data<T>();
+    terms.sparsity_target = std::get<1>(*sparsity);
+    terms.sparsity_cost = std::get<2>(*sparsity);
+    terms.sparsity_decay = std::get<3>(*sparsity);
+  }
+  terms.weight_decay = weight_decay;
+  terms.fixed_variance = fixed_variance;
+  return terms;
+}
+
+using Named = std::pair<const char*, Array>;
+
+// `written`, which are noted, share memory neither with each other nor with what is `read`.
+void require_apart(const char* op, const std::vector<Named>& written, const std::vector<Named>& read) {
+  for (auto i = written.begin(); i != written.end(); ++i) {
+    for (const auto& [name, array] : read) require_no_overlap(op, i->first, i->second, name, array);
+    for (auto j = written.begin(); j != i; ++j) require_no_overlap(op, i->first, i->second, j->first, j->second);
+  }
+  for (const auto& [name, array] : written) note_write(array);
 }
 
 // Lets Ctrl-C through, every 50 ms: to ask for signals takes the GIL, for which a busy thread may let us wait.

@@ -213,7 +213,35 @@ def rbm_cd(
     chains: Array | None = None,
     out: Array | None = None,
     units: RbmUnits = None,
+    centring: tuple[Array, float] | None = None,
+    sparsity: tuple[Array, float, float, float] | None = None,
+    weight_decay: float = 0.0,
+    fixed_variance: bool = False,
 ) -> tuple[Array, float]: ...
+def rbm_epoch(
+    data: Array,
+    order: Array | None,
+    theta: Array,
+    n_hidden: int,
+    batch_size: int,
+    k: int,
+    key: int,
+    step: int,
+    lr: Array,
+    momentum: Array,
+    done: Array,
+    errors: Array,
+    velocity: Array | None = None,
+    chains: Array | None = None,
+    units: RbmUnits = None,
+    centring: tuple[Array, float] | None = None,
+    sparsity: tuple[Array, float, float, float] | None = None,
+    weight_decay: float = 0.0,
+    fixed_variance: bool = False,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    first_step: bool = True,
+) -> None: ...
 def rbm_free_energy(
     v: Array, weight: Array, visible_bias: Array, hidden_bias: Array, units: RbmUnits = None
 ) -> Array: ...

@@ -236,6 +236,13 @@ def share(who: str, **values: Any) -> None:
             raise ValueError(f"{who}: {name} is {value!r}, expected a number in [0, 1)")
 
 
+def check_share(who: str, **values: Any) -> None:
+    """Raise a ValueError unless each is a number in [0, 1]."""
+    for name, value in values.items():
+        if not is_number(value) or not 0 <= value <= 1:
+            raise ValueError(f"{who}: {name} is {value!r}, expected a number in [0, 1]")
+
+
 def flag(who: str, **values: Any) -> None:
     """Raise a ValueError unless each is True or False."""
     for name, value in values.items():

@@ -18,6 +18,8 @@ from ..tensor import Tensor, tensor
 from ..train import Run
 from .base import Model, not_negative
 from .machine import Machine
+from .native_epoch import is_native, walk
+from .terms import Terms
 from .units import Segment, require_values
 
 Momentum = float | Sequence[float] | None
@@ -133,7 +135,7 @@ class Steps:
     machine : what learns
     data : (n, n_visible), checked
     held : (m, n_visible), checked, cases that are only watched
-    k, chains : see `Machine.contrast`
+    k, chains, terms : see `Machine.contrast`
     generator : draws the order of the cases and all samples that are learned from
     monitor : gives each epoch a generator for the samples of the figures, so that watching changes nothing
     ramp : momentum for `RAMP_EPOCHS` epochs and after, where the optimizer is SGD
@@ -148,6 +150,7 @@ class Steps:
     optimizer: Optimizer
     k: int
     chains: Tensor | None
+    terms: Terms
     generator: Generator
     monitor: Generator
     ramp: tuple[float, float] | None
@@ -157,27 +160,20 @@ class Steps:
 
     def __call__(self, run: Run) -> dict[str, float]:
         """Do the steps; the figures are `FIGURES` and, with held-out cases, `HELD_OUT_FIGURES`."""
-        optimizer, weight = self.optimizer, self.machine.weight.array
+        optimizer = self.optimizer
         if self.biased_start and run.epoch == 0:
             initialize_visible_bias(self.machine, self.data)
         if self.ramp is not None and isinstance(optimizer, SGD):
             optimizer.momentum = self.ramp[0] if run.epoch < RAMP_EPOCHS else self.ramp[1]
-        hooks: list[Callable[[Run], None]] = train.batch_hooks(run)
-        order = self.generator if self.shuffle else None
-        total = 0.0
-        for count, (v,) in train.batches([self.data], self.batch_size, order):
-            gradient, error = self.machine.contrast(v, self.k, self.generator, self.chains)
-            if self.weight_decay:
-                weight.device.axpy(self.weight_decay, weight, gradient.array.view(0, weight.shape))
-            optimizer.step(gradient)
-            run.batch += 1
-            if error is not None:
-                if not math.isfinite(error):
-                    raise FloatingPointError(f"the reconstruction error is {error} at batch {run.batch}")
-                total += error * count
-                run.batch_loss = error
-            for hook in hooks:
-                hook(run)
+        if is_native(optimizer, self.machine, run):
+            assert isinstance(optimizer, SGD)
+            order = ops.permutation(self.generator, self.data.shape[0]) if self.shuffle else None
+            total = walk(
+                run, self.machine, optimizer, self.data, order, self.batch_size, self.k, self.chains, self.generator,
+                self.weight_decay, self.terms,
+            )  # fmt: skip
+        else:
+            total = self._step_by_step(run)
         if self.chains is not None:  # they reconstruct nothing, so the error takes a pass of its own
             error = reconstruction_error(self.machine, self.data, self.monitor.split(2 * run.epoch))
         else:
@@ -186,6 +182,28 @@ class Steps:
             return dict(zip(FIGURES, (error,), strict=True))
         watched = held_out_figures(self.machine, self.data, self.held, self.monitor.split(2 * run.epoch + 1))
         return dict(zip((*FIGURES, *HELD_OUT_FIGURES), (error, *watched), strict=True))
+
+    def _step_by_step(self, run: Run) -> float:
+        """As `walk`, for any optimizer and callbacks."""
+        weight = self.machine.weight.array
+        hooks: list[Callable[[Run], None]] = train.batch_hooks(run)
+        order = self.generator if self.shuffle else None
+        total = 0.0
+        for count, (v,) in train.batches([self.data], self.batch_size, order):
+            gradient, error = self.machine.contrast(v, self.k, self.generator, self.chains, self.terms)
+            if self.weight_decay:
+                weight.device.axpy(self.weight_decay, weight, gradient.array.view(0, weight.shape))
+            self.optimizer.step(gradient)
+            self.machine.bound_variances()
+            run.batch += 1
+            if error is not None:
+                if not math.isfinite(error):
+                    raise FloatingPointError(f"the reconstruction error is {error} at batch {run.batch}")
+                total += error * count
+                run.batch_loss = error
+            for hook in hooks:
+                hook(run)
+        return total
 
 
 def reconstruction_error(machine: Machine, data: Tensor, generator: Generator) -> float:

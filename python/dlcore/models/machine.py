@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,19 @@ from .. import ops
 from ..nn import Module, initializers
 from ..ops import Generator
 from ..tensor import Tensor, tensor
+from .terms import Terms
 from .units import Segment, is_plain, require_hidden, require_values, visible_segments
 
 GIBBS_WORK = 10**8  # weights times cases in a native call of Gibbs steps: a tenth of a second, also on a slow processor
+LEAST_LOG_VARIANCE = -4.605170185988091  # σ >= 0.1; as in csrc/rbm.h
 _DRAW, _CALL = 50, 10**4  # what a unit's draw, and a step of the smallest machine, take in the same measure
+
+
+def gibbs_steps_at_once(machine: Machine, cases: int) -> int:
+    """Gibbs steps of so many cases that one native call may do, at least 1."""
+    units = machine.n_visible + machine.n_hidden
+    work = cases * (machine.n_visible * machine.n_hidden + _DRAW * units) + _CALL
+    return max(GIBBS_WORK // work, 1)
 
 
 class Machine(Module):
@@ -26,9 +36,10 @@ class Machine(Module):
     Parameters
     ----------
     n_visible, n_hidden : int, units of the two layers
-    weight_std : standard deviation of the initial weights; biases and z start at 0
+    weight_std : standard deviation of the initial weights; biases start at 0
     visible : kinds of the visible units, see `dlcore.models.units.visible_segments`
     hidden : "bernoulli" or "gaussian"
+    sigma : number > 0, σ of the Gaussian visible units to begin with
 
     Attributes
     ----------
@@ -56,6 +67,7 @@ class Machine(Module):
         weight_std: float = 0.01,
         visible: Any = "bernoulli",
         hidden: str = "bernoulli",
+        sigma: float = 1.0,
     ) -> None:
         super().__init__()
         who = "RBM"
@@ -67,7 +79,7 @@ class Machine(Module):
         self.declare("visible_bias", (n_visible,), initializers.zeros)
         self.declare("hidden_bias", (n_hidden,), initializers.zeros)
         if self.n_gaussian:
-            self.declare("log_variance", (self.n_gaussian,), initializers.zeros)
+            self.declare("log_variance", (self.n_gaussian,), initializers.constant(2 * math.log(sigma)))
 
     @property
     def is_plain(self) -> bool:
@@ -114,7 +126,7 @@ class Machine(Module):
         return ops.linear(self._scaled(v), self.weight, self.hidden_bias, kind)
 
     def visible(self, h: Tensor) -> Tensor:
-        """E[v | h], (n, n_visible), of the fields b + h Wᵀ: the sigmoid, the softmax of a group, or the field itself."""
+        """E[v | h], (n, n_visible), of the fields b + h Wᵀ: sigmoid, softmax of a group, or the field itself."""
         call = h.array.device.rbm_visible
         return Tensor(call(h.array, self.weight.array, self.visible_bias.array, self.native_units))
 
@@ -141,9 +153,7 @@ class Machine(Module):
 
         The native calls are of so many steps that Ctrl-C is answered between them soon; they have the bits of one call.
         """
-        units = self.n_visible + self.n_hidden
-        work = v.shape[0] * (self.n_visible * self.n_hidden + _DRAW * units) + _CALL
-        at_once = min(max(GIBBS_WORK // work, 1), k)
+        at_once = min(gibbs_steps_at_once(self, v.shape[0]), k)
         samples, probabilities, done = v.array, v.array, 0
         while done < k:
             count = min(at_once, k - done)
@@ -156,13 +166,14 @@ class Machine(Module):
         return Tensor(samples), Tensor(probabilities)
 
     def contrast(
-        self, v: Tensor, k: int, generator: Generator, chains: Tensor | None = None
+        self, v: Tensor, k: int, generator: Generator, chains: Tensor | None = None, terms: Terms | None = None
     ) -> tuple[Tensor, float | None]:
         """The CD-k estimate of the gradient of the mean of −log p(v), with θ's layout; PCD-k where chains are given.
 
         Parameters
         ----------
         chains : (n_chains, n_hidden), hidden states of the persistent chains, moved on by k steps in place
+        terms : centring and sparsity, whose states are moved on in place
 
         Returns
         -------
@@ -171,9 +182,19 @@ class Machine(Module):
         gradient, error = v.array.device.rbm_cd(
             v.array, self.weight.array, self.visible_bias.array, self.hidden_bias.array, k, generator.key,
             generator.step, None if chains is None else chains.array, None, self.native_units,
+            **(terms.arguments() if terms is not None else {}),
         )  # fmt: skip
         generator.take(2 * k)
         return Tensor(gradient), error
+
+    def bound_variances(self) -> None:
+        """z = max(z, `LEAST_LOG_VARIANCE`), which each step of a fit ends with.
+
+        Where the data leave a unit hardly any noise, its precision, and with it the steps, would grow without bound.
+        """
+        if self.n_gaussian:
+            z = self.log_variance.array
+            z.assign(z.device.clamp(z, LEAST_LOG_VARIANCE, math.inf))
 
     def free_energy(self, v: Tensor) -> Tensor:
         """F(v) = Σ e_i(v) − Σ softplus(c + (v / s) W), (n,); p(v) = exp(−F(v)) / Z.

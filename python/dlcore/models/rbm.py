@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import ops, train
 from ..ops import Generator
+from ..ops.creation import is_number
 from ..tensor import Tensor, as_tensor, tensor
 from ..train import Callback, History, register
-from .base import Array, Model, flag, not_negative, sizes
+from .base import Array, Model, check_share, flag, not_negative, sizes
 from .contrastive import FIGURES, HELD_OUT_FIGURES, Momentum, Steps, check_steps, prepare
 from .likelihood import Likelihoods
 from .machine import Machine
+from .terms import Terms
 
 _SAMPLE_STREAM, _CHAIN_STREAM, _MONITOR_STREAM = 2**33 + 2, 2**33 + 3, 2**33 + 4  # beyond the streams of Model
 
@@ -37,6 +42,12 @@ class RBM(Likelihoods, Model):
     visible : kinds of the visible units: "bernoulli", "gaussian", "softmax" (one group of all units) or "softmax:g"
         (groups of g) for all; or a list of (kind, units), in order, such as [("bernoulli", 500), ("softmax", 10)]
     hidden : "bernoulli", or "gaussian": real values of unit variance
+    sigma : "learned", from 1 and not below 0.1, or a number > 0 that stays: the Gaussian visible units' σ
+    centered : whether gradients are centred
+    offset_rate : in [0, 1]: by how much a gradient moves the offsets of the centred units to its cases' means
+    sparsity_target : in [0, 1]: the mean that Bernoulli hidden units are drawn to, or None
+    sparsity_cost : >= 0, how strongly
+    sparsity_decay : in [0, 1], share of the running mean that each gradient keeps
 
     Attributes
     ----------
@@ -47,7 +58,9 @@ class RBM(Likelihoods, Model):
     ----------
     Hinton (2002), Training products of experts by minimizing contrastive divergence; Tieleman (2008), Training
     restricted Boltzmann machines using approximations to the likelihood gradient; Hinton (2010), A practical guide to
-    training restricted Boltzmann machines.
+    training restricted Boltzmann machines; Cho, Ilin, Raiko (2011), Improved learning of Gaussian-Bernoulli restricted
+    Boltzmann machines; Melchior, Fischer, Wiskott (2016), How to center deep Boltzmann machines; Lee, Ekanadham, Ng
+    (2008), Sparse deep belief net model for visual area V2.
     """
 
     def __init__(
@@ -62,12 +75,25 @@ class RBM(Likelihoods, Model):
         dtype: str = "float32",
         visible: str | Sequence[tuple[str, int]] = "bernoulli",
         hidden: str = "bernoulli",
+        sigma: str | float = "learned",
+        centered: bool = False,
+        offset_rate: float = 0.01,
+        sparsity_target: float | None = None,
+        sparsity_cost: float = 0.1,
+        sparsity_decay: float = 0.9,
     ) -> None:
         who = type(self).__name__
         n_visible, n_hidden = sizes([n_visible, n_hidden], who, "(n_visible, n_hidden)", 2)
         k, n_chains = check_steps(k, f"{who}: k"), check_steps(n_chains, f"{who}: n_chains")
-        flag(who, persistent=persistent)
-        not_negative(who, weight_std=weight_std)
+        flag(who, persistent=persistent, centered=centered)
+        not_negative(who, weight_std=weight_std, sparsity_cost=sparsity_cost)
+        check_share(who, offset_rate=offset_rate, sparsity_decay=sparsity_decay)
+        if sparsity_target is not None:
+            check_share(who, sparsity_target=sparsity_target)
+            if hidden != "bernoulli":
+                raise ValueError(f"{who}: sparsity_target is given for {hidden} hidden units, expected bernoulli ones")
+        if sigma != "learned" and (isinstance(sigma, str) or not is_number(sigma) or not 0 < sigma < math.inf):
+            raise ValueError(f"{who}: sigma is {sigma!r}, expected 'learned' or a finite number above 0")
         config = {
             "n_visible": n_visible,
             "n_hidden": n_hidden,
@@ -79,11 +105,25 @@ class RBM(Likelihoods, Model):
             "dtype": dtype,
             "visible": visible if isinstance(visible, str) else [list(part) for part in visible],
             "hidden": hidden,
+            "sigma": sigma,
+            "centered": centered,
+            "offset_rate": offset_rate,
+            "sparsity_target": sparsity_target,
+            "sparsity_cost": sparsity_cost,
+            "sparsity_decay": sparsity_decay,
         }
-        super().__init__(config, Machine(n_visible, n_hidden, weight_std, visible, hidden), (n_visible,))
+        first = 1.0 if isinstance(sigma, str) else float(sigma)
+        super().__init__(config, Machine(n_visible, n_hidden, weight_std, visible, hidden, first), (n_visible,))
         self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
         self.persistent = bool(persistent)
         self.chains: Tensor | None = None
+        self.terms = Terms(
+            offset_rate=float(offset_rate),
+            sparsity_target=0.0 if sparsity_target is None else float(sparsity_target),
+            sparsity_cost=float(sparsity_cost),
+            sparsity_decay=float(sparsity_decay),
+            fixed_variance=sigma != "learned",
+        )
         self.sample_generator = Generator(seed).split(_SAMPLE_STREAM)
         self.label = who  # what a fit's progress is called
 
@@ -106,12 +146,14 @@ class RBM(Likelihoods, Model):
         return super().generators | {"sample": self.sample_generator}
 
     def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"chains": None if self.chains is None else self.chains.numpy()}
+        kept = {"chains": self.chains, "offsets": self.terms.offsets, "activity": self.terms.activity}
+        return super().__getstate__() | {name: None if x is None else x.numpy() for name, x in kept.items()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        chains = state.get("chains")
-        self.chains = None if chains is None else tensor(chains)
+        kept = {name: state.get(name) for name in ("chains", "offsets", "activity")}
+        found = {name: None if x is None else tensor(x) for name, x in kept.items()}
+        self.chains, self.terms.offsets, self.terms.activity = found["chains"], found["offsets"], found["activity"]
 
     # --- learning ---
 
@@ -128,7 +170,19 @@ class RBM(Likelihoods, Model):
         cases = self._check(v, "cd_gradient")
         if cases.shape[0] == 0:
             raise ValueError("cd_gradient: there are no cases")
-        return self.machine.contrast(cases, self.k, self.fit_generator, self._chains())[0]
+        return self.machine.contrast(cases, self.k, self.fit_generator, self._chains(), self._terms(cases))[0]
+
+    def _terms(self, data: Tensor) -> Terms:
+        """The terms of the gradient; their state begins at the data's means, λ at that of unbiased units, q at its
+        target."""
+        terms = self.terms
+        if self.config["centered"] and terms.offsets is None:
+            mean = ops.sum(data, 0).numpy().astype(np.float64) / data.shape[0]
+            hidden = np.full(self.n_hidden, 0.5 if self.machine.hidden == "bernoulli" else 0.0)
+            terms.offsets = tensor(np.concatenate([mean, hidden]), self.dtype)
+        if self.config["sparsity_target"] is not None and terms.activity is None:
+            terms.activity = ops.full((self.n_hidden,), terms.sparsity_target, self.dtype)
+        return terms
 
     def _chains(self) -> Tensor | None:
         if self.persistent and self.chains is None:
@@ -198,9 +252,10 @@ class RBM(Likelihoods, Model):
         run.label, run.figures = self.label, [*FIGURES, *(HELD_OUT_FIGURES if held is not None else ()), "seconds"]
         chains, optimizer_of_run = self._chains(), run.optimizer
         assert optimizer_of_run is not None
-        run.state = {} if chains is None else {"chains": chains}
+        terms = self._terms(data)
+        run.state = terms.state | ({} if chains is None else {"chains": chains})
         steps = Steps(
-            self.machine, data, held, batch_size, optimizer_of_run, self.k, chains, self.fit_generator,
+            self.machine, data, held, batch_size, optimizer_of_run, self.k, chains, terms, self.fit_generator,
             Generator(self.config["seed"]).split(_MONITOR_STREAM), ramp, float(weight_decay), shuffle,
             bool(init_visible_bias) and not self.machine.visible_bias.numpy().any(),
         )  # fmt: skip

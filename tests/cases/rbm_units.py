@@ -1,0 +1,375 @@
+"""Machines of several kinds of units, their terms and their epochs against the same chains in NumPy."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from case import Case
+
+from cases.random import box_muller, unit_samples
+from cases.rbm import STEP, sigmoid
+
+NORMAL_STREAM = 0x9E3779B97F4A7C15
+LEAST = np.log(0.01)
+Layers = tuple[tuple[str, int, int], ...]
+
+LABELS: Layers = (("bernoulli", 9, 1), ("softmax", 6, 3), ("bernoulli", 2, 1))
+GAUSSIAN: Layers = (("gaussian", 13, 1),)
+MIXED: Layers = (("gaussian", 3, 1), ("softmax", 4, 4), ("bernoulli", 5, 1), ("gaussian", 1, 1), ("softmax", 6, 2))
+TALL: Layers = (("bernoulli", 50, 1), ("softmax", 40, 20), ("gaussian", 30, 1))
+
+
+@dataclass
+class Chain:
+    """A machine that draws as the kernels do, and remembers how near a draw came to hanging on a rounding error."""
+
+    layers: Layers
+    hidden: str
+    dtype: str
+    key: int
+    w: np.ndarray
+    b: np.ndarray
+    c: np.ndarray
+    z: np.ndarray
+    step: int = STEP
+    margin: float = 1.0
+    kinds: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.kinds = np.concatenate([np.full(n, kind) for kind, n, _ in self.layers])
+
+    @property
+    def gaussian(self) -> np.ndarray:
+        return self.kinds == "gaussian"
+
+    @property
+    def s(self) -> np.ndarray:
+        s = np.ones(len(self.kinds))
+        s[self.gaussian] = np.exp(self.z)
+        return s
+
+    def groups(self) -> list[tuple[int, int]]:
+        found, first = [], 0
+        for kind, n, group in self.layers:
+            if kind == "softmax":
+                found += [(i, i + group) for i in range(first, first + n, group)]
+            first += n
+        return found
+
+    def hidden_mean(self, v: np.ndarray) -> np.ndarray:
+        x = self.c + (v / self.s) @ self.w
+        return sigmoid(x) if self.hidden == "bernoulli" else x
+
+    def visible_mean(self, h: np.ndarray) -> np.ndarray:
+        x = self.b + h @ self.w.T
+        mean = np.where(self.gaussian, x, sigmoid(x))
+        for first, last in self.groups():
+            e = np.exp(x[:, first:last] - x[:, first:last].max(axis=1, keepdims=True))
+            mean[:, first:last] = e / e.sum(axis=1, keepdims=True)
+        return mean
+
+    def _uniform(self, mean: np.ndarray) -> np.ndarray:
+        return unit_samples(self.key, self.step, mean.size, self.dtype).reshape(mean.shape)
+
+    def _normal(self, shape: tuple[int, int]) -> np.ndarray:
+        n = shape[0] * shape[1]
+        return box_muller(self.key ^ NORMAL_STREAM, self.step, n, self.dtype)[0].reshape(shape)
+
+    def _near(self, distance: np.ndarray) -> None:
+        if distance.size:
+            self.margin = min(self.margin, float(np.abs(distance).min()))
+
+    def draw_hidden(self, mean: np.ndarray) -> np.ndarray:
+        if self.hidden == "gaussian":
+            h = mean + self._normal((len(mean), mean.shape[1]))
+        else:
+            u = self._uniform(mean)
+            self._near(u - mean)
+            h = (u < mean).astype(float)
+        self.step = (self.step + 1) % 2**64
+        return h
+
+    def draw_visible(self, mean: np.ndarray) -> np.ndarray:
+        u, v = self._uniform(mean), mean.copy()
+        binary = self.kinds == "bernoulli"
+        self._near((u - mean)[:, binary])
+        v[:, binary] = (u < mean)[:, binary]
+        for first, last in self.groups():
+            sums = np.cumsum(mean[:, first:last], axis=1)
+            self._near((u[:, [first]] - sums)[:, :-1])
+            v[:, first:last] = np.eye(last - first)[np.minimum((u[:, [first]] >= sums).sum(axis=1), last - first - 1)]
+        count = int(self.gaussian.sum())
+        v[:, self.gaussian] += np.exp(self.z / 2) * self._normal((len(mean), count))
+        self.step = (self.step + 1) % 2**64
+        return v
+
+    def statistics(self, v: np.ndarray, p: np.ndarray) -> np.ndarray:
+        scaled = v / self.s
+        z = ((v - self.b) ** 2 / (2 * self.s) - scaled * (p @ self.w.T))[:, self.gaussian]
+        parts = [(scaled.T @ p).reshape(-1), scaled.sum(axis=0), p.sum(axis=0), z.sum(axis=0)]
+        return np.concatenate(parts) / len(v)
+
+    def contrast(self, v: np.ndarray, k: int, chains: np.ndarray | None) -> tuple[np.ndarray, float, Any]:
+        h = self.draw_hidden(self.hidden_mean(v)) if chains is None else chains
+        error = 0.0
+        for i in range(k):
+            mean = self.visible_mean(h)
+            if i == 0 and chains is None:
+                error = float(((v - mean) ** 2).sum() / len(v))
+            end = self.draw_visible(mean)
+            if i + 1 < k or chains is not None:
+                h = self.draw_hidden(self.hidden_mean(end))
+        difference = self.statistics(end, self.hidden_mean(end)) - self.statistics(v, self.hidden_mean(v))
+        return difference, error, h
+
+    def with_terms(self, g: np.ndarray, v: np.ndarray, terms: Any) -> np.ndarray:
+        """The gradient with centring, sparsity and weight decay, whose states move."""
+        n, m = self.w.shape
+        w, b, c, z = np.split(g, [n * m, n * m + n, n * m + n + m])
+        w = w.reshape(n, m)
+        if "offsets" in terms:
+            data = np.concatenate([v.mean(axis=0), self.hidden_mean(v).mean(axis=0)])
+            terms["offsets"] = terms["offsets"] + terms["rate"] * (data - terms["offsets"])
+            mu, lam = terms["offsets"][:n] / self.s, terms["offsets"][n:]
+            w = w - np.outer(mu, c) - np.outer(b, lam)
+            b, c = b - w @ lam, c - w.T @ mu
+        if "activity" in terms:
+            q = terms["activity"]
+            terms["activity"] = q = q + (1 - terms["decay"]) * (self.hidden_mean(v).mean(axis=0) - q)
+            excess = terms["cost"] * (q - terms["target"])
+            w, c = w + np.outer((v / self.s).mean(axis=0), excess), c + excess
+        w = w + terms.get("weight_decay", 0.0) * self.w
+        return np.concatenate([w.reshape(-1), b, c, 0 * z if terms.get("fixed") else z])
+
+    def free_energy(self, v: np.ndarray) -> np.ndarray:
+        x = self.c + (v / self.s) @ self.w
+        own = np.where(self.gaussian, (v - self.b) ** 2 / (2 * self.s), -self.b * v).sum(axis=1)
+        if self.hidden == "bernoulli":
+            return own - np.logaddexp(0, x).sum(axis=1)
+        return own - 0.5 * (x**2 + np.log(2 * np.pi)).sum(axis=1)
+
+    def log_z(self) -> float:
+        """By the hidden states, or the visible ones where the hidden units are Gaussian."""
+        if self.hidden == "gaussian":
+            axes: list[Any] = []
+            for kind, n, group in self.layers:
+                axes += [np.eye(group)] * (n // group) if kind == "softmax" else [np.array([[0.0], [1.0]])] * n
+            v = np.array([np.concatenate(parts) for parts in itertools.product(*axes)])
+            return float(np.logaddexp.reduce(-self.free_energy(v)))
+        h = np.array(list(itertools.product([0.0, 1.0], repeat=len(self.c)))).reshape(-1, len(self.c))
+        x = self.b + h @ self.w.T
+        binary, g, s = self.kinds == "bernoulli", self.gaussian, self.s
+        total = h @ self.c + np.logaddexp(0, x[:, binary]).sum(axis=1)
+        for first, last in self.groups():
+            total += np.logaddexp.reduce(x[:, first:last], axis=1)
+        total += ((x[:, g] ** 2 - self.b[g] ** 2) / (2 * s[g]) + 0.5 * np.log(2 * np.pi * s[g])).sum(axis=1)
+        return float(np.logaddexp.reduce(total))
+
+
+def parameters(rng: np.random.Generator, layers: Layers, n: int, hidden: int) -> list[np.ndarray]:
+    """v, w, b, c, z."""
+    columns = []
+    for kind, count, group in layers:
+        if kind == "softmax":
+            columns.append(rng.dirichlet(np.ones(group), (n, count // group)).reshape(n, count))
+        else:
+            columns.append(rng.standard_normal((n, count)) if kind == "gaussian" else rng.random((n, count)).round(1))
+    v = np.concatenate(columns, axis=1)
+    gaussian = sum(count for kind, count, _ in layers if kind == "gaussian")
+    size = v.shape[1]
+    w = rng.standard_normal((size, hidden)) * 0.3
+    return [v, w, rng.standard_normal(size), rng.standard_normal(hidden), 0.4 * rng.standard_normal(gaussian)]
+
+
+def native_units(layers: Layers, z: Any, hidden: str) -> Any:
+    return layers, z if z.shape[0] else None, hidden
+
+
+def plain(name: str, layers: Layers, n: int, hidden: int, kind: str = "bernoulli") -> Case:
+    """What is not random."""
+    few = hidden <= 10 if kind == "bernoulli" else sum(count for _, count, _ in layers) <= 12
+
+    def inputs(rng: np.random.Generator) -> list[Any]:
+        h = (rng.random((n, hidden)) < 0.5).astype(float) if kind == "bernoulli" else rng.standard_normal((n, hidden))
+        return [*parameters(rng, layers, n, hidden), h]
+
+    def call(device: Any, v: Any, w: Any, b: Any, c: Any, z: Any, h: Any) -> Any:
+        units = native_units(layers, z, kind)
+        found = [device.rbm_hidden(v, w, c, units), device.rbm_visible(h, w, b, units)]
+        found.append(device.rbm_free_energy(v, w, b, c, units))
+        return (*found, device.rbm_log_partition(w, b, c, units=units) if few else 0.0)
+
+    def reference(v: Any, w: Any, b: Any, c: Any, z: Any, h: Any) -> Any:
+        chain = Chain(layers, kind, "float64", 0, w, b, c, z)
+        return chain.hidden_mean(v), chain.visible_mean(h), chain.free_energy(v), chain.log_z() if few else 0.0
+
+    def scale(v: Any, w: Any, b: Any, c: Any, z: Any, h: Any) -> Any:
+        chain = Chain(layers, kind, "float64", 0, w, b, c, z)
+        up = np.abs(v / chain.s) @ np.abs(w) + np.abs(c)
+        down = np.abs(h) @ np.abs(w.T) + np.abs(b)
+        own = np.where(chain.gaussian, (v - b) ** 2 / (2 * chain.s), np.abs(b * v)).sum(axis=1)
+        terms = (1 + up + up**2 * (kind == "gaussian")).sum(axis=1)
+        return up, down, own + terms, 30.0
+
+    return Case(
+        name=f"kinds of units: {name}",
+        functions=("rbm_hidden", "rbm_visible", "rbm_free_energy", "rbm_log_partition"),
+        inputs=inputs,
+        call=call,
+        reference=reference,
+        tolerance=32.0,
+        scale=scale,
+    )
+
+
+def chains(
+    name: str,
+    layers: Layers,
+    n: int,
+    hidden: int,
+    k: int = 1,
+    kind: str = "bernoulli",
+    n_chains: int = 0,
+    batch: int = 0,
+    terms: Any = None,
+) -> list[Case]:
+    """rbm_cd with its terms, or rbm_epoch where `batch` is given, else draws and Gibbs steps of the same machine."""
+    function = "rbm_epoch" if batch else "rbm_cd" if terms is not None else "rbm_gibbs"
+    lr, momentum, options = (0.05, 0.02, 0.1), (0.0, 0.5, 0.9), {"dampening": 0.25}
+
+    def made(dtype: str) -> Case:
+        def state(rng: np.random.Generator) -> list[np.ndarray]:
+            size = sum(count for _, count, _ in layers)
+            return [0.3 + 0.4 * rng.random(size + hidden), rng.random(hidden)]
+
+        def run(key: int, v: Any, w: Any, b: Any, c: Any, z: Any, offsets: Any, activity: Any, h: Any) -> Any:
+            chain = Chain(layers, kind, dtype, key, w, b, c, z)
+            if function == "rbm_gibbs":
+                mean = chain.hidden_mean(v)
+                drawn = chain.draw_hidden(mean)
+                below = chain.visible_mean(drawn)
+                found = [mean, drawn, below, chain.draw_visible(below)]
+                chain.step = STEP
+                for _ in range(k):
+                    below = chain.visible_mean(chain.draw_hidden(chain.hidden_mean(v)))
+                    v = chain.draw_visible(below)
+                return (*found, v, below), chain
+            live = dict(terms)
+            if "rate" in live:
+                live["offsets"] = offsets
+            if "cost" in live:
+                live["activity"] = activity
+            states = h if n_chains else None
+            if function == "rbm_cd":
+                g, error, states = chain.contrast(v, k, states)
+                found = [chain.with_terms(g, v, live), error]
+            else:
+                order = np.arange(len(v))[::-1]
+                theta = np.concatenate([w.reshape(-1), b, c, z])
+                velocity, errors = np.zeros_like(theta), []
+                for i, first in enumerate(range(0, len(v), batch)):
+                    part = v[order[first : first + batch]]
+                    g, error, moved = chain.contrast(part, k, states)
+                    states = moved if n_chains else None
+                    g = chain.with_terms(g, part, live)
+                    velocity = g if i == 0 else momentum[i] * velocity + (1 - options["dampening"]) * g
+                    theta = theta - lr[i] * velocity
+                    w, b, c, z = np.split(theta, np.cumsum([chain.w.size, len(b), len(c)]))
+                    z = np.maximum(z, LEAST)
+                    theta = np.concatenate([w, b, c, z])
+                    chain.w, chain.b, chain.c, chain.z = w.reshape(chain.w.shape), b, c, z
+                    errors.append(error)
+                found = [theta, velocity, np.array(errors), float(len(errors))]
+            found += [live.get("offsets", offsets), live.get("activity", activity), states if n_chains else h]
+            return tuple(found), chain
+
+        def inputs(rng: np.random.Generator) -> list[Any]:
+            arrays = [*parameters(rng, layers, n, hidden), *state(rng)]
+            shape = (max(n_chains, 1), hidden)
+            arrays.append(
+                (rng.random(shape) < 0.5).astype(float) if kind == "bernoulli" else rng.standard_normal(shape)
+            )
+            for key in range(500):
+                if run(key, *arrays)[1].margin > 1e-5:
+                    return [key, *arrays]
+            raise AssertionError("no key keeps every sample away from its probability")
+
+        def call(
+            device: Any, key: int, v: Any, w: Any, b: Any, c: Any, z: Any, offsets: Any, activity: Any, h: Any
+        ) -> Any:
+            units = native_units(layers, z, kind)
+            if function == "rbm_gibbs":
+                up = device.rbm_sample_hidden(v, w, c, key, STEP, units)
+                down = device.rbm_sample_visible(up[1], w, b, key, (STEP + 1) % 2**64, units)
+                return (*up, *down, *device.rbm_gibbs(v, w, b, c, k, key, STEP, units))
+            given: dict[str, Any] = {"units": units, "chains": h if n_chains else None}
+            given |= {"weight_decay": terms.get("weight_decay", 0.0), "fixed_variance": terms.get("fixed", False)}
+            if "rate" in terms:
+                given["centring"] = (offsets, terms["rate"])
+            if "cost" in terms:
+                given["sparsity"] = (activity, terms["target"], terms["cost"], terms["decay"])
+            if function == "rbm_cd":
+                g, error = device.rbm_cd(v, w, b, c, k, key, STEP, **given)
+                return g, 0.0 if error is None else error, offsets, activity, h
+            parts = [x.reshape((x.size,)) for x in (w, b, c, z)]
+            theta = device.concatenate(parts, 0)
+            if z.size:
+                given["units"] = native_units(layers, theta.view(theta.size - z.size, (z.size,)), kind)
+            batches = -(-n // batch)
+            order = device.from_numpy(np.arange(n, dtype=np.int32)[::-1].copy())
+            rates = [device.from_numpy(np.array(x[:batches])) for x in (lr, momentum)]
+            done, errors = device.full((1,), 0.0, "int32"), device.full((batches,), -1.0, "float64")
+            velocity = device.full((theta.size,), 0.0, v.dtype)
+            device.rbm_epoch(
+                v, order, theta, hidden, batch, k, key, STEP, *rates, done, errors, velocity, **options, **given
+            )
+            return theta, velocity, errors, float(done.numpy()[0]), offsets, activity, h
+
+        def scale(key: int, v: Any, w: Any, b: Any, c: Any, z: Any, *rest: Any) -> Any:
+            depth = 1 + np.abs(w).sum(axis=0).max() + np.abs(b).max() + np.abs(c).max() + 2 * (v**2).max(initial=0)
+            return tuple(depth * np.maximum(np.abs(r), 1) for r in run(key, v, w, b, c, z, *rest)[0])
+
+        functions = {"rbm_gibbs": ("rbm_sample_hidden", "rbm_sample_visible", "rbm_gibbs")}.get(function, (function,))
+        return Case(
+            name=f"{function}: {name}",
+            functions=functions,
+            inputs=inputs,
+            call=call,
+            reference=lambda *arguments: run(*arguments)[0],
+            tolerance=16.0,
+            scale=scale,
+            dtypes=(dtype,),
+        )
+
+    return [made("float32"), made("float64")]
+
+
+CENTRED = {"rate": 0.25}
+SPARSE = {"target": 0.1, "cost": 0.7, "decay": 0.6}
+BERNOULLI: Layers = (("bernoulli", 13, 1),)
+
+CASES = [
+    plain("labels", LABELS, 7, 5),
+    plain("gaussian", GAUSSIAN, 7, 5),
+    plain("mixed", MIXED, 9, 6),
+    plain("gaussian hidden units", (("bernoulli", 3, 1), ("softmax", 6, 3)), 8, 5, "gaussian"),
+    plain("many rows", TALL, 1500, 40),
+    *chains("labels", LABELS, 7, 5, k=3),
+    *chains("gaussian", GAUSSIAN, 7, 5, k=2),
+    *chains("mixed", MIXED, 9, 6, k=2),
+    *chains("gaussian hidden units", LABELS, 5, 4, kind="gaussian", k=2),
+    *chains("labels", LABELS, 7, 5, k=2, terms={}),
+    *chains("labels, persistent", LABELS, 7, 5, k=2, n_chains=9, terms={"weight_decay": 0.1}),
+    *chains("gaussian", GAUSSIAN, 7, 5, terms={}),
+    *chains("mixed, centred, sparse", MIXED, 9, 6, terms=CENTRED | SPARSE),
+    *chains("mixed, persistent, centred", MIXED, 9, 6, n_chains=5, k=2, terms=CENTRED | {"fixed": True}),
+    *chains("gaussian hidden units", LABELS, 8, 4, kind="gaussian", terms=CENTRED),
+    *chains("centred, sparse", BERNOULLI, 12, 5, terms=CENTRED | SPARSE | {"weight_decay": 0.01}),
+    *chains("mixed", MIXED, 8, 6, batch=3, terms={}),
+    *chains("persistent, centred", LABELS, 8, 6, batch=3, k=2, n_chains=4, terms=CENTRED | {"weight_decay": 0.01}),
+    *chains("sparse", BERNOULLI, 7, 6, batch=7, terms=SPARSE),
+    *chains("training shape", (("bernoulli", 90, 1),), 130, 40, batch=60, terms={"weight_decay": 0.01}),
+]
