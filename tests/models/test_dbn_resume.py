@@ -18,6 +18,7 @@ LAYERS = [*SIZES, 5]
 SETTINGS = [
     {"epochs": (3, 4, 2), "lr": (0.1, 0.05, 0.1), "batch_size": 20, "k": 2},
     {"epochs": 3, "batch_size": 20, "persistent": True, "n_chains": 7, "optimizer": "adam", "lr": 0.01},
+    {"epochs": 3, "batch_size": 20, "centered": True, "offset_rate": 0.1, "sparsity_target": 0.2},
 ]
 
 
@@ -35,7 +36,7 @@ class End(Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=["cd", "pcd"])
+@pytest.mark.parametrize("settings", SETTINGS, ids=["cd", "pcd", "centred and sparse"])
 @pytest.mark.parametrize("batch", [15, 30, 31, 55, 75, 89])  # 10 an epoch
 def test_resumed_bits_equal_undisturbed_bits(tmp_path, settings, batch):
     x, y = labelled()
@@ -157,6 +158,7 @@ def test_a_checkpoint_of_another_pretraining_is_refused(tmp_path):
     refused(path, r"its layers below was", epochs=(4, 4, 2))
     refused(path, r"its lr was 0.05, this fit's is 0.2", lr=(0.1, 0.2, 0.1))
     refused(path, r"its optimizer is SGD, this fit's is Adam", optimizer="adam")
+    refused(path, r'its RBM was {"n_visible": 10', k=3)
     refused(path, r"it has 1 epochs, the fit is to end with 0", epochs=(3, 0, 0))
     x, y = labelled()
     dbn = DBN(LAYERS, 2, seed=3)

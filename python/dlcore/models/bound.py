@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops, train
-from ..ops.creation import is_number
+from ..ops.creation import is_integer, is_number
 from ..tensor import Tensor
 from .annealing import AISResult
 from .base import Array
@@ -119,6 +119,8 @@ class Bounds(Stack):
         if y is not None and not belief.label_units:
             raise ValueError(f"{who}: y is given, but the model has no label units: make it with label_units=True")
         labels = None if y is None else self._one_hot(y, cases.shape[0], who)
+        if not is_integer(batch_size) or batch_size < 1:
+            raise ValueError(f"{who}: batch_size is {batch_size!r}, expected a positive integer")
         if log_z is None:
             z, z_error = self.top_log_partition(**dict(ais or {}))
         elif isinstance(log_z, AISResult):

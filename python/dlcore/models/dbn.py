@@ -19,6 +19,8 @@ from .machine import Machine
 from .unrolling import Unrolling
 from .up_down_fit import UpDown
 
+_OF_RBM = ("centered", "offset_rate", "sparsity_target", "sparsity_cost", "sparsity_decay")
+
 
 @register
 class DBN(UpDown, Generation, Bounds, Unrolling):
@@ -84,9 +86,10 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
         k, persistent, n_chains : see `RBM`
         validation_data : (m, visible units), cases held out; each RBM's history compares their features. For a model
             with label units a pair (x, y)
-        batch_size, momentum, weight_decay, progress, options : see `RBM.fit`. A Checkpoint among the callbacks writes
-            files of the whole model, of which ``resume=`` goes on in any layer, to the bits of an undisturbed call with
-            the same arguments and data
+        batch_size, momentum, weight_decay, progress, options : see `RBM.fit`; among the options may be `RBM`'s own
+            ``centered``, ``offset_rate``, ``sparsity_target``, ``sparsity_cost`` and ``sparsity_decay``. A Checkpoint
+            among the callbacks writes files of the whole model, of which ``resume=`` goes on in any layer, to the bits
+            of an undisturbed call with the same arguments and data
 
         Returns
         -------
@@ -103,13 +106,18 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
         held = None
         if validation_data is not None:
             held = self._watched_pair(validation_data, "pretrain: validation_data")
-        rbms = [self._rbm(i, k=k, persistent=persistent, n_chains=n_chains) for i in range(len(self.belief.machines))]
+        own = {name: options.pop(name) for name in _OF_RBM if name in options}
+        own |= {"k": k, "persistent": persistent, "n_chains": n_chains}
+        rbms = [self._rbm(i, **own) for i in range(len(self.belief.machines))]
         for i, rbm in enumerate(rbms):
             rbm.label = f"{type(self).__name__} layer {i + 1} ({rbm.n_visible} ↔ {rbm.n_hidden})"
         given = {"batch_size": batch_size, "momentum": momentum, "weight_decay": weight_decay, "progress": progress}
-        if lr is None:
-            lr = [0.1 if "optimizer" not in options and _is_binary(rbm.machine) else None for rbm in rbms]
-        histories = learn_stack(self, rbms, data, held, epochs, lr, given | options)
+        rates: float | Sequence[float | None]
+        if lr is not None:
+            rates = lr
+        else:
+            rates = [0.1 if "optimizer" not in options and _is_binary(rbm.machine) else None for rbm in rbms]
+        histories = learn_stack(self, rbms, data, held, epochs, rates, given | options)
         self.belief.tie()
         self.belief.teach()
         self.pretrain_history = histories

@@ -28,12 +28,16 @@ class _Layer(Callback):
     Parameters
     ----------
     layer : int, which RBM this is
+    rbm : its arguments
     below : the settings of each finished layer: a resumed stack must have learned them in the same way
     finished : the histories of the finished layers
     """
 
-    def __init__(self, model: Model, layer: int, below: list[dict[str, Any]], finished: list[History]) -> None:
-        self.model, self.settings, self.finished = model, {"layer": layer, "layers below": below}, finished
+    def __init__(
+        self, model: Model, layer: int, rbm: dict[str, Any], below: list[dict[str, Any]], finished: list[History]
+    ) -> None:
+        self.model, self.finished = model, finished
+        self.settings = {"layer": layer, "RBM": rbm, "layers below": below}
 
     def check(self, run: Run) -> None:
         run.whole = self.model
@@ -84,7 +88,7 @@ def learn_stack(
     settings = []
     for i, rbm in enumerate(rbms):
         run, *_ = prepare(rbm, data[0].shape[0], passes[i], lr=rates[i], options=options, **steps)
-        settings.append(run.settings | {"epochs": run.epochs})
+        settings.append(run.settings | {"epochs": run.epochs, "RBM": rbm.config})
     resume = arguments.get("resume")
     with all_or_nothing(model):
         histories = [] if resume is None else restore_finished(resume, model, len(rbms))
@@ -97,7 +101,7 @@ def learn_stack(
                     rbm.fit(
                         _joined(beside), epochs=passes[i], lr=rates[i],
                         validation_data=None if watched is None else _joined(watched),
-                        callbacks=[_Layer(model, i, settings[:i], histories[:]), *found],
+                        callbacks=[_Layer(model, i, rbm.config, settings[:i], histories[:]), *found],
                         resume=resume if i == first else None, **given,
                     )
                 )  # fmt: skip
