@@ -132,6 +132,18 @@ def figure_rows(result: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
+def _durations(result: Mapping[str, Any]) -> str:
+    used = result.get("processor_seconds")  # results from before it was measured lack it
+    passed = duration(result["seconds"]["all"])
+    return f"{passed} ({duration(used['all'])})" if used else passed
+
+
+def _epochs(counts: Mapping[str, list[int]]) -> str:
+    """The layers' epochs of each phase; phases that differ in a number at the end, which are repeated, once."""
+    texts = {phase.rstrip("0123456789- "): " + ".join(map(str, layers)) for phase, layers in counts.items()}
+    return ", ".join(f"{text} {phase}" if len(texts) > 1 else text for phase, text in texts.items())
+
+
 def markdown_table(results: list[dict[str, Any]], order: list[str]) -> str:
     """The table of the page of results: full runs, then quick ones."""
     head = ["name", "figure", "published", "here", "asked", "time (processor)", "epochs", "threads", "version, date"]
@@ -139,10 +151,7 @@ def markdown_table(results: list[dict[str, Any]], order: list[str]) -> str:
     ranked = sorted(results, key=lambda r: (r["quick"], order.index(r["name"]) if r["name"] in order else len(order)))
     for result in ranked:
         title = f"{result['name']} --quick" if result["quick"] else result["name"]
-        counts = {phase: " + ".join(map(str, layers)) for phase, layers in result["epochs"].items()}
-        epochs = ", ".join(f"{count} {phase}" if len(counts) > 1 else count for phase, count in counts.items())
-        passed, used = (duration(result[clock]["all"]) for clock in ("seconds", "processor_seconds"))
-        tail = [f"{passed} ({used})", epochs, str(result["machine"]["threads"])]
+        tail = [_durations(result), _epochs(result["epochs"]), str(result["machine"]["threads"])]
         tail.append(f"{result['version']}, {result['date']}")
         for i, row in enumerate(figure_rows(result)[1:]):
             name, published, here, asked, verdict = row
