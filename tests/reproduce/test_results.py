@@ -44,12 +44,12 @@ def test_the_table_has_full_runs_first_in_the_order_of_the_settings():
 def test_figures_without_a_range_or_a_source():
     plain = result(within=None)
     plain["figures"][0] |= {"published": None, "asked": "", "unit": ""}
-    assert figure_rows(plain)[1] == ["test error", "—", "1.700", "", ""]
-    assert "| — | 1.700 |  |" in markdown_table([plain], [])
+    assert figure_rows(plain)[1] == ["test error", "", "1.700", "", ""]
+    assert "|  | 1.700 |  |" in markdown_table([plain], [])
 
 
 def test_numbers():
-    assert [number(v) for v in (None, 0.935, -84.857, 1.999, 2.0)] == ["—", "0.935", "-84.86", "1.999", "2.00"]
+    assert [number(v) for v in (None, 0.935, -84.857, 1.999, 2.0)] == ["", "0.935", "-84.86", "1.999", "2.00"]
     assert [duration(v) for v in (3.14, 119.96, 120.0, 5400.0)] == ["3.1 s", "120.0 s", "2 min", "90 min"]
 
 

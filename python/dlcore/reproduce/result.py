@@ -24,7 +24,9 @@ def make_result(
     """A run as JSON holds it."""
     asked = {figure.name: figure for figure in (setting.quick_figures if quick else setting.figures)}
     figures = []
-    for name, value in values.items():
+    order = [*(figure.name for figure in setting.figures if figure.name in values), *values]
+    for name in dict.fromkeys(order):
+        value = values[name]
         figure = Figure(name) if changed else asked.get(name, Figure(name))
         published = next((known.published for known in setting.figures if known.name == name), None)
         figures.append(
@@ -108,9 +110,9 @@ def is_reproduced(result: Mapping[str, Any]) -> bool:
 
 
 def number(value: float | None) -> str:
-    """A figure as text: four significant digits or so; an em dash for none."""
+    """A figure as text: four significant digits or so; nothing for none."""
     if value is None:
-        return "—"
+        return ""
     return f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}"
 
 
@@ -124,11 +126,12 @@ def figure_rows(result: Mapping[str, Any]) -> list[list[str]]:
     rows = [["figure", "published", "here", "asked", ""]]
     for figure in result["figures"]:
         unit = f" {figure['unit']}" if figure["unit"] else ""
+        texts = [
+            f"{text}{unit}" if text else ""
+            for text in (number(figure["published"]), number(figure["value"]), figure["asked"])
+        ]
         verdict = {True: "within", False: "OUTSIDE", None: ""}[figure["within"]]
-        asked = f"{figure['asked']}{unit}" if figure["asked"] else ""
-        rows.append(
-            [figure["name"], number(figure["published"]) + unit, number(figure["value"]) + unit, asked, verdict]
-        )
+        rows.append([figure["name"], *texts, verdict])
     return rows
 
 
