@@ -89,7 +89,9 @@ void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t ke
 // Sparsity (Hinton 2010, section 11; Lee, Ekanadham and Ng 2008): q += (1 - decay) (mean of p(v_0) - q), then
 //   dc += cost (q - target)    dW += cost (mean of v_0 / s) (q - target)^T
 // which for one case and no decay is the gradient of cost times the cross-entropy -target log q - (1 - target) log(1 -
-// q). Weight decay comes last: dW += decay W.
+// q). Scaled steps: the rows of dW and db of Gaussian units are multiplied by s, before dW enters the last two of
+// centring: the steps of the parameters W / sigma and b / sigma of the standardised v / sigma, which do not grow as
+// sigma falls. Weight decay comes last: dW += decay W.
 template <typename T> struct ContrastTerms {
   T* offsets = nullptr;  // [mu, lambda], or null: not centred
   double offset_rate = 0;
@@ -97,6 +99,7 @@ template <typename T> struct ContrastTerms {
   double sparsity_target = 0, sparsity_cost = 0, sparsity_decay = 0;
   double weight_decay = 0;
   bool fixed_variance = false;  // dz = 0
+  bool scaled_steps = false;
 };
 template <typename T>
 double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, Index n_chains,

@@ -230,7 +230,7 @@ double contrast(const Rbm<T>& rbm, Contrast<T>& work, Index k, std::uint64_t key
   });
   if (terms.fixed_variance)
     std::fill(visible_gradient + visible + hidden, visible_gradient + visible + hidden + rbm.n_gaussian, T(0));
-  if (terms.offsets || terms.activity || terms.weight_decay != 0) {
+  if (terms.offsets || terms.activity || terms.weight_decay != 0 || (terms.scaled_steps && gaussian)) {
     const Buffer<T> means(visible + hidden);
     if (terms.offsets || terms.activity) {  // the data's hidden means stand there times -data_weight
       difference_of_column_sums(n, 0, visible, v_data, 0.0, static_cast<double>(n), means.data());

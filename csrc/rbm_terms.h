@@ -18,8 +18,22 @@ template <typename T> void slide(Index n, double rate, const T* mean, const T* a
   map_vectors(n, to, [=](Vec<T> a, Vec<T> m) { return a + take * (m - a); }, average, mean);
 }
 
-// The gradient [W, b, c] in the centred machine's parameters, and back; `mu` is scaled as v is in W's statistics.
-template <typename T> void centre(Index visible, Index hidden, const T* mu, const T* lambda, T* gradient) {
+// x_i *= scale_i of rows of W, and of b.
+template <typename T> void scale_rows(Index visible, Index hidden, const T* scale, T* gradient) {
+  parallel_for(visible, std::max<Index>(1, elementwise_grain / (hidden + 1)), [=](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      T* const row = gradient + i * hidden;
+      const Vec<T> by = splat(scale[i]);
+      map_vectors(hidden, row, [=](Vec<T> w) { return by * w; }, row);
+      gradient[visible * hidden + i] *= scale[i];
+    }
+  });
+}
+
+// The gradient [W, b, c] in the centred machine's parameters, and the step that it makes of W, b and c; `mu` is scaled
+// as v is in W's statistics. Where `variance` is not null the rows of that gradient are multiplied by it.
+template <typename T>
+void centre(Index visible, Index hidden, const T* mu, const T* lambda, const T* variance, T* gradient) {
   T* const b = gradient + visible * hidden;
   T* const c = b + visible;
   parallel_for(visible, std::max<Index>(1, elementwise_grain / (hidden + 1)), [=](Index begin, Index end) {
@@ -27,9 +41,10 @@ template <typename T> void centre(Index visible, Index hidden, const T* mu, cons
       T* const row = gradient + i * hidden;
       const Vec<T> m = splat(mu[i]), d = splat(b[i]);
       map_vectors(hidden, row, [=](Vec<T> w, Vec<T> dc, Vec<T> l) { return w - m * dc - d * l; }, row, c, lambda);
-      b[i] -= static_cast<T>(sum_of_products<T>(hidden, row, lambda));
     }
   });
+  if (variance) scale_rows(visible, hidden, variance, gradient);
+  matmul(false, true, 1, visible, hidden, T(-1), lambda, gradient, T(1), b);
   matmul(false, false, 1, hidden, visible, T(-1), mu, gradient, T(1), c);
 }
 
@@ -51,6 +66,7 @@ template <typename T> void add_outer(Index visible, Index hidden, const T* v, co
 template <typename T>
 void add_terms(const Rbm<T>& rbm, const ContrastTerms<T>& terms, const T* visible_mean, const T* hidden_mean,
                const T* precision, T* gradient) {
+  const Buffer<T> variance = terms.scaled_steps ? powers_of_variance(rbm, 1) : Buffer<T>();
   const Index visible = rbm.n_visible, hidden = rbm.n_hidden, units = visible + hidden;
   const Buffer<T> scaled_(visible), offsets_(terms.offsets ? units : 0), activity_(terms.activity ? 2 * hidden : 0);
   T* const offsets = offsets_.data();
@@ -63,7 +79,9 @@ void add_terms(const Rbm<T>& rbm, const ContrastTerms<T>& terms, const T* visibl
   if (terms.offsets) {
     slide(visible, terms.offset_rate, visible_mean, terms.offsets, offsets);
     slide(hidden, terms.offset_rate, hidden_mean, terms.offsets + visible, offsets + visible);
-    centre(visible, hidden, scaled(offsets), offsets + visible, gradient);
+    centre(visible, hidden, scaled(offsets), offsets + visible, variance.data(), gradient);
+  } else if (variance.data()) {
+    scale_rows(visible, hidden, variance.data(), gradient);
   }
   if (terms.activity) {
     T* const excess = activity + hidden;
@@ -71,7 +89,7 @@ void add_terms(const Rbm<T>& rbm, const ContrastTerms<T>& terms, const T* visibl
     const Vec<T> cost = splat(static_cast<T>(terms.sparsity_cost)),
                  target = splat(static_cast<T>(terms.sparsity_target));
     map_vectors(hidden, excess, [=](Vec<T> q) { return cost * (q - target); }, activity);
-    add_outer(visible, hidden, scaled(visible_mean), excess, gradient);
+    add_outer(visible, hidden, variance.data() ? visible_mean : scaled(visible_mean), excess, gradient);
   }
   if (terms.weight_decay != 0) axpy(visible * hidden, static_cast<T>(terms.weight_decay), rbm.weight, gradient);
   if (terms.offsets) std::copy(offsets, offsets + units, terms.offsets);

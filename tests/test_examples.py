@@ -29,11 +29,13 @@ def test_every_example_is_tested():
         "calculus.py",
         "rbm_samples.py",
         "dbn_digits.py",
+        "dbn_label_units.py",
         "training_loop.py",
         "optimizer_paths.py",
         "correntropy.py",
         "loss_curves.py",
         "minimize_paths.py",
+        "autoencoders.py",
     }
 
 
@@ -54,6 +56,17 @@ def test_dbn_digits(tmp_path):
     softmax, svm = percentages(run("dbn_digits.py", tmp_path))
     assert softmax <= 4 and svm <= 4
     assert [path.name for path in tmp_path.iterdir()] == ["digits.dlcore"]
+
+
+def test_dbn_label_units(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("dbn_label_units.py", tmp_path)
+    greedy, tuned = percentages(text.replace(" of 359", ""))
+    assert tuned < greedy < 20 and tuned < 10
+    assert -30 < float(re.findall(r">= (\S+) nats", text)[0]) < -20
+    parts = ("classes.png", "filters.png", "pretraining.dlcore", "reconstructions.png", "samples.png", "up-down.dlcore")
+    assert {path.name for path in tmp_path.iterdir()} == {"dbn-digits.dlcore", *(f"dbn-digits-{p}" for p in parts)}
+    assert run("dbn_label_units.py", tmp_path) == text  # from the checkpoints
 
 
 def test_training_loop(tmp_path):
@@ -102,3 +115,21 @@ def test_minimize_paths(tmp_path):
     for (function, method), value in values.items():
         assert value < (0.1 if method == "gradient-descent" else 1e-8) if function == "rosenbrock" else value == -0.25
     assert {path.name for path in tmp_path.iterdir()} == {"minimize-paths.png", "minimize-convergence.png"}
+
+
+def test_autoencoders(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("autoencoders.py", tmp_path)
+    plain, denoising = (float(line.split()[-1]) for line in text.splitlines() if "from noisy" in line)
+    assert denoising < plain
+    zeros = next(line for line in text.splitlines() if line.startswith("exact zero"))
+    sparse, _, fewer, early = percentages(zeros)
+    assert sparse > fewer + 25 and sparse > early + 25
+    norms = [float(value) for value in re.findall(r"Jacobian ([\d.]+)", text)]
+    assert norms == sorted(norms, reverse=True) and len(norms) == 3
+    random, stacked = percentages(text)[-4:-2]
+    assert stacked < random
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"autoencoder-{what}.png"
+        for what in ("denoising", "filters", "sparsity", "sparse-filters", "contractive", "convolutional")
+    }

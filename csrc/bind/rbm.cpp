@@ -5,6 +5,7 @@
 #include "../random.h"
 #include "../rbm.h"
 #include "random.h"
+#include "rbm_chains.h"
 #include "rbm_epoch.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -93,7 +94,7 @@ py::tuple gibbs(const Array& v, const Array& weight, const Array& visible_bias, 
 py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, const Array& hidden_bias,
              const py::handle& k, const py::handle& key, const py::handle& step, const std::optional<Array>& chains,
              const std::optional<Array>& out, const py::handle& units, const Centring& centring,
-             const Sparsity& sparsity, double weight_decay, bool fixed_variance) {
+             const Sparsity& sparsity, double weight_decay, bool fixed_variance, bool scaled_steps) {
   constexpr const char* op = "rbm_cd";
   const Parameters p = to_parameters(op, weight, &visible_bias, &hidden_bias, units);
   require_layer(op, "v", v, p, 0);
@@ -125,7 +126,7 @@ py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, con
     without_gil(work(p, n) * (steps + 2), [&] {
       error = rbm_cd(to_rbm<T>(p), n, v.data<T>(), steps, key_, step_, chains ? chains->shape(0) : 0,
                      chains ? chains->data<T>() : nullptr, gradient.data<T>(), signals_now_and_then(),
-                     to_terms<T>(centring, sparsity, weight_decay, fixed_variance));
+                     to_terms<T>(centring, sparsity, weight_decay, fixed_variance, scaled_steps));
     });
   });
   return py::make_tuple(gradient, chains ? py::object(py::none()) : py::float_(error));
@@ -237,13 +238,13 @@ void bind_rbm(py::module_& m) {
   m.def("rbm_cd", &cd, py::arg("v"), py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("k"),
         py::arg("key"), py::arg("step"), py::arg("chains") = py::none(), py::arg("out") = py::none(),
         py::arg("units") = py::none(), py::arg("centring") = py::none(), py::arg("sparsity") = py::none(),
-        py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false);
+        py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false, py::arg("scaled_steps") = false);
   m.def("rbm_epoch", &epoch, py::arg("data"), py::arg("order"), py::arg("theta"), py::arg("n_hidden"),
         py::arg("batch_size"), py::arg("k"), py::arg("key"), py::arg("step"), py::arg("lr"), py::arg("momentum"),
         py::arg("done"), py::arg("errors"), py::arg("velocity") = py::none(), py::arg("chains") = py::none(),
         py::arg("units") = py::none(), py::arg("centring") = py::none(), py::arg("sparsity") = py::none(),
-        py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false, py::arg("dampening") = 0.0,
-        py::arg("nesterov") = false, py::arg("first_step") = true);
+        py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false, py::arg("scaled_steps") = false,
+        py::arg("dampening") = 0.0, py::arg("nesterov") = false, py::arg("first_step") = true);
   m.def("rbm_free_energy", &free_energy, py::arg("v"), py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("units") = py::none());
   m.def("rbm_log_partition", &log_partition, py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),
@@ -252,6 +253,7 @@ void bind_rbm(py::module_& m) {
         py::arg("base_bias"), py::arg("betas"), py::arg("key"), py::arg("step"), py::arg("log_weights"));
   m.def("rbm_pseudo_log_likelihood", &pseudo_log_likelihood, py::arg("v"), py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"));
+  bind_rbm_chains(m);
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

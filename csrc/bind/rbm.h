@@ -179,8 +179,8 @@ void require_terms(const char* op, const Parameters& p, const Centring& centring
 }
 
 template <typename T>
-ContrastTerms<T> to_terms(const Centring& centring, const Sparsity& sparsity, double weight_decay,
-                          bool fixed_variance) {
+ContrastTerms<T> to_terms(const Centring& centring, const Sparsity& sparsity, double weight_decay, bool fixed_variance,
+                          bool scaled_steps) {
   ContrastTerms<T> terms;
   if (centring) {
     terms.offsets = centring->first.data<T>();
@@ -194,6 +194,7 @@ ContrastTerms<T> to_terms(const Centring& centring, const Sparsity& sparsity, do
   }
   terms.weight_decay = weight_decay;
   terms.fixed_variance = fixed_variance;
+  terms.scaled_steps = scaled_steps;
   return terms;
 }
 

@@ -39,7 +39,7 @@ void epoch(const Array& data, const std::optional<Array>& order, const Array& th
            const Array& lr, const Array& momentum, const Array& done, const Array& errors,
            const std::optional<Array>& velocity, const std::optional<Array>& chains, const py::handle& units,
            const Centring& centring, const Sparsity& sparsity, double weight_decay, bool fixed_variance,
-           double dampening, bool nesterov, bool first_step) {
+           bool scaled_steps, double dampening, bool nesterov, bool first_step) {
   constexpr const char* op = "rbm_epoch";
   require_float(op, "theta", theta);
   require_ndim(op, "theta", theta, 1);
@@ -110,7 +110,7 @@ void epoch(const Array& data, const std::optional<Array>& order, const Array& th
                                  done.data<std::int32_t>(),
                                  errors.data<double>()};
     without_gil(work(p, cases) * (steps + 2), [&] {
-      rbm_epoch(to_rbm<T>(p), given, to_terms<T>(centring, sparsity, weight_decay, fixed_variance),
+      rbm_epoch(to_rbm<T>(p), given, to_terms<T>(centring, sparsity, weight_decay, fixed_variance, scaled_steps),
                 signals_now_and_then());
     });
   });

@@ -26,6 +26,7 @@ class Array:
     def item(self) -> float | int: ...
     def reshape(self, shape: Sequence[int]) -> Array: ...
     def view(self, offset: int, shape: Sequence[int]) -> Array: ...
+    def views(self, layout: list[tuple[int, tuple[int, ...]]]) -> list[Array]: ...
     def copy(self) -> Array: ...
     def assign(self, source: Array) -> None: ...
     def dlpack(self) -> object: ...
@@ -88,6 +89,7 @@ def concatenate(arrays: Sequence[Array], axis: int) -> Array: ...
 def narrow(x: Array, axis: int, start: int, length: int) -> Array: ...
 def embed(x: Array, axis: int, start: int, length: int) -> Array: ...
 def gather(x: Array, indices: Array) -> Array: ...
+def gather_csr(data: Array, indices: Array, indptr: Array, columns: int, rows: Array) -> Array: ...
 def scatter_add(x: Array, indices: Array, rows: Array) -> Array: ...
 def one_hot(labels: Array, classes: int, dtype: str) -> Array: ...
 
@@ -217,6 +219,7 @@ def rbm_cd(
     sparsity: tuple[Array, float, float, float] | None = None,
     weight_decay: float = 0.0,
     fixed_variance: bool = False,
+    scaled_steps: bool = False,
 ) -> tuple[Array, float]: ...
 def rbm_epoch(
     data: Array,
@@ -238,6 +241,7 @@ def rbm_epoch(
     sparsity: tuple[Array, float, float, float] | None = None,
     weight_decay: float = 0.0,
     fixed_variance: bool = False,
+    scaled_steps: bool = False,
     dampening: float = 0.0,
     nesterov: bool = False,
     first_step: bool = True,
@@ -265,6 +269,44 @@ def rbm_ais(
     log_weights: Array,
 ) -> None: ...
 def rbm_pseudo_log_likelihood(v: Array, weight: Array, visible_bias: Array, hidden_bias: Array) -> Array: ...
+def rbm_temper(
+    replicas: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    base_bias: Array,
+    betas: Array,
+    k: int,
+    key: int,
+    step: int,
+    accepted: Array,
+    units: RbmUnits = None,
+) -> Array: ...
+def rbm_clamped_gibbs(
+    given: Array,
+    state: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    k: int,
+    key: int,
+    step: int,
+    units: RbmUnits = None,
+) -> tuple[Array, Array]: ...
+def rbm_statistics(
+    v: Array,
+    row_weights: Array,
+    weight: Array,
+    visible_bias: Array,
+    hidden_bias: Array,
+    units: RbmUnits = None,
+    data: int = 0,
+    centring: tuple[Array, float] | None = None,
+    sparsity: tuple[Array, float, float, float] | None = None,
+    weight_decay: float = 0.0,
+    fixed_variance: bool = False,
+    scaled_steps: bool = False,
+) -> Array: ...
 
 # optimizer
 def sgd(

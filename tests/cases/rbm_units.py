@@ -130,17 +130,20 @@ class Chain:
         n, m = self.w.shape
         w, b, c, z = np.split(g, [n * m, n * m + n, n * m + n + m])
         w = w.reshape(n, m)
+        scale = self.s if terms.get("scaled") else np.ones(n)
         if "offsets" in terms:
             data = np.concatenate([v.mean(axis=0), self.hidden_mean(v).mean(axis=0)])
             terms["offsets"] = terms["offsets"] + terms["rate"] * (data - terms["offsets"])
             mu, lam = terms["offsets"][:n] / self.s, terms["offsets"][n:]
-            w = w - np.outer(mu, c) - np.outer(b, lam)
-            b, c = b - w @ lam, c - w.T @ mu
+            w = scale[:, None] * (w - np.outer(mu, c) - np.outer(b, lam))
+            b, c = scale * b - w @ lam, c - w.T @ mu
+        else:
+            w, b = scale[:, None] * w, scale * b
         if "activity" in terms:
             q = terms["activity"]
             terms["activity"] = q = q + (1 - terms["decay"]) * (self.hidden_mean(v).mean(axis=0) - q)
             excess = terms["cost"] * (q - terms["target"])
-            w, c = w + np.outer((v / self.s).mean(axis=0), excess), c + excess
+            w, c = w + np.outer((v * scale / self.s).mean(axis=0), excess), c + excess
         w = w + terms.get("weight_decay", 0.0) * self.w
         return np.concatenate([w.reshape(-1), b, c, 0 * z if terms.get("fixed") else z])
 
@@ -307,6 +310,7 @@ def chains(
                 return (*up, *down, *device.rbm_gibbs(v, w, b, c, k, key, STEP, units))
             given: dict[str, Any] = {"units": units, "chains": h if n_chains else None}
             given |= {"weight_decay": terms.get("weight_decay", 0.0), "fixed_variance": terms.get("fixed", False)}
+            given["scaled_steps"] = terms.get("scaled", False)
             if "rate" in terms:
                 given["centring"] = (offsets, terms["rate"])
             if "cost" in terms:
@@ -368,7 +372,8 @@ CASES = [
     *chains("mixed, persistent, centred", MIXED, 9, 6, n_chains=5, k=2, terms=CENTRED | {"fixed": True}),
     *chains("gaussian hidden units", LABELS, 8, 4, kind="gaussian", terms=CENTRED),
     *chains("centred, sparse", BERNOULLI, 12, 5, terms=CENTRED | SPARSE | {"weight_decay": 0.01}),
-    *chains("mixed", MIXED, 8, 6, batch=3, terms={}),
+    *chains("mixed, scaled, centred, sparse", MIXED, 9, 6, terms=CENTRED | SPARSE | {"scaled": True}),
+    *chains("mixed, scaled", MIXED, 8, 6, batch=3, terms={"scaled": True}),
     *chains("persistent, centred", LABELS, 8, 6, batch=3, k=2, n_chains=4, terms=CENTRED | {"weight_decay": 0.01}),
     *chains("sparse", BERNOULLI, 7, 6, batch=7, terms=SPARSE),
     *chains("training shape", (("bernoulli", 90, 1),), 130, 40, batch=60, terms={"weight_decay": 0.01}),

@@ -291,7 +291,7 @@ ERRORS = [
                 "theta shares memory with data",
                 ValueError,
                 {"data": None, "n_hidden": 8, "batch_size": 17, "order": None, "same": ("data", "theta", (17, 1))}
-                | {name: ((1,), "float64") for name in ("lr", "momentum", "errors")},
+                | dict.fromkeys(("lr", "momentum", "errors"), ((1,), "float64")),
             ),
         ]
     ),

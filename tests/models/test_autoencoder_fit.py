@@ -8,6 +8,7 @@ from dlcore.models import (
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
+    StackedAutoencoder,
 )
 from dlcore.models.composition import conv, dense, dropout
 from dlcore.train import Checkpoint
@@ -27,9 +28,10 @@ VARIANTS = {
     "convolutional": lambda **o: ConvolutionalAutoencoder(
         (1, 2, 3), [conv(2, 2), dropout(0.2), dense(3)], "tanh", corruption="masking", **o
     ),
+    "stacked": lambda **o: StackedAutoencoder([6, 5, 3], **o),
     "contractive, deep": lambda **o: ContractiveAutoencoder([6, 5, 3], **o),
 }
-NOISY = ("masking", "salt-and-pepper", "gaussian", "convolutional")
+NOISY = ("masking", "salt-and-pepper", "gaussian", "convolutional", "stacked")
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "cg"])
@@ -59,6 +61,22 @@ def test_a_weight_of_two_is_a_case_twice(name):
     two.fit(np.repeat(X, weight, axis=0), **arguments)
     found, expected = one.parameters.storage.numpy(), two.parameters.storage.numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["denoising", "contractive", "convolutional"])
+def test_the_bits_do_not_depend_on_the_threads(kind, device):
+    x = RNG.uniform(0, 1, (300, 196))
+    found = []
+    for threads in (1, 2, 4):
+        device.set_num_threads(threads)
+        model = {
+            "denoising": lambda: DenoisingAutoencoder([196, 300], corruption="salt-and-pepper"),
+            "contractive": lambda: ContractiveAutoencoder([196, 100, 8]),
+            "convolutional": lambda: ConvolutionalAutoencoder((1, 14, 14), corruption="gaussian", loss="squared_error"),
+        }[kind]()
+        model.fit(x, epochs=1, batch_size=150)
+        found.append(model.parameters.storage.numpy().tobytes())
+    assert len(set(found)) == 1
 
 
 def test_partial_fit_is_a_fit_of_one_epoch():

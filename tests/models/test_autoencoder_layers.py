@@ -5,7 +5,7 @@ import itertools
 import dlcore
 import numpy as np
 import pytest
-from dlcore.models import RBM, Autoencoder
+from dlcore.models import RBM, Autoencoder, StackedAutoencoder
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0, 1, (9, 6))
@@ -45,6 +45,13 @@ def test_the_weights_of_a_machine_give_its_reconstructions():
     model = Autoencoder.from_layers([(machine.weight, machine.hidden_bias, machine.visible_bias)], activation="sigmoid")
     assert model.dtype == "float32"
     assert np.allclose(model.reconstruct(X), rbm.reconstruct(X), atol=1e-6)
+
+
+def test_a_stack_from_layers():
+    given = layers(6, 5, 2)
+    stack = StackedAutoencoder.from_layers(given, corruption=None)
+    deep = Autoencoder.from_layers(given, activation="sigmoid")
+    assert np.allclose(stack.reconstruct(X), deep.reconstruct(X), rtol=1e-12)
 
 
 def test_given_layers_are_copied():

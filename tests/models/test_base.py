@@ -16,6 +16,7 @@ from dlcore.models import (
     LinearSVM,
     SoftmaxRegression,
     SparseAutoencoder,
+    StackedAutoencoder,
 )
 from dlcore.models.composition import conv
 from dlcore.train import Callback, EarlyStopping, History
@@ -37,6 +38,7 @@ MODELS = {
     "ConvolutionalAutoencoder": lambda: ConvolutionalAutoencoder(
         (1, 2, 3), [conv(2, 2)], corruption="gaussian", seed=5
     ),
+    "StackedAutoencoder": lambda: StackedAutoencoder([6, 5, 4], level=(0.1, 0.3), seed=4),
     "ContractiveAutoencoder": lambda: ContractiveAutoencoder([6, 5, 3], contraction=0.3, dtype="float64"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,18 +58,9 @@ def compose(
     ValueError
         For an unknown layer or option, or a layer that does not fit the shape before it, naming the layer.
     """
-    built = list(build_layers(input_shape, layers, activation, who))
-    modules = [module for _, added, _ in built for module in added]
-    added, _ = _build_dense(built[-1][2] if built else input_shape, outputs, "identity")
-    return Sequential(*modules, *added)
-
-
-def build_layers(
-    input_shape: Shape, layers: Sequence[Mapping[str, Any]], activation: str, who: str
-) -> Iterator[tuple[Spec, list[Module], Shape]]:
-    """Each layer's description, its modules and the shape of its output; errors as of `compose`."""
     if isinstance(layers, (str, bytes, Mapping)) or not isinstance(layers, Sequence):
         raise ValueError(f"{who}: layers is a {type(layers).__name__}, expected a list of layer descriptions")
+    modules: list[Module] = []
     shape = input_shape
     for i, spec in enumerate(layers):
         name = spec.get("layer") if isinstance(spec, Mapping) else None
@@ -83,7 +74,9 @@ def build_layers(
             added, shape = _BUILDERS[name](shape, **options)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{place}: {str(error).removeprefix('_').replace('_build_', '')}") from None
-        yield {"layer": name, **options}, added, shape
+        modules += added
+    added, _ = _build_dense(shape, outputs, "identity")
+    return Sequential(*modules, *added)
 
 
 def _paired(value: Any) -> Any:

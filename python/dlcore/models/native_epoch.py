@@ -116,7 +116,7 @@ def _steps(
             rows, index, theta, machine.n_hidden, batch_size, k, generator.key, generator.step, rates.array,
             momenta.array, done, errors.array, velocity, None if chains is None else chains.array, machine.native_units,
             weight_decay=weight_decay, dampening=float(dampening), nesterov=optimizer.nesterov and velocity is not None,
-            first_step=group.steps == 0, **terms.arguments(),
+            first_step=group.steps == 0, **terms.arguments(scaled_steps=True),
         )  # fmt: skip
     finally:
         made = int(done.numpy()[0])

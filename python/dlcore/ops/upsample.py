@@ -7,7 +7,7 @@ from .activation import activation as activate
 from .activation import parameter_of
 from .broadcast import broadcast_to
 from .conv import Pair, input_gradient, pair
-from .movement import embed, reshape
+from .movement import embed, reshape, transpose
 
 
 def conv_transpose2d(
@@ -92,5 +92,10 @@ def upsample_nearest2d(x: Tensor, factor: Pair) -> Tensor:
     if min(down, across) < 1:
         raise ValueError(f"upsample_nearest2d: factor is {factor!r}, expected at least 1")
     n, channels, height, width = x.shape
-    spread = broadcast_to(reshape(x, (n, channels, height, 1, width, 1)), (n, channels, height, down, width, across))
-    return reshape(spread, (n, channels, height * down, width * across))
+    # In two copies of long runs, since one broadcast along both axes would move element by element.
+    if across > 1:
+        x = transpose(broadcast_to(reshape(x, (1, x.size)), (across, x.size)), (1, 0))
+    if down > 1:
+        rows = n * channels * height
+        x = broadcast_to(reshape(x, (rows, 1, width * across)), (rows, down, width * across))
+    return reshape(x, (n, channels, height * down, width * across))

@@ -7,6 +7,7 @@ from .denoising import DenoisingAutoencoder
 from .dense import Autoencoder, Mirrored
 from .sparse import SparseAutoencoder
 from .sparsity import SparsityReport, sparsity_report, sparsity_table
+from .stacked import StackedAutoencoder
 
 __all__ = [
     "Autoencoder",
@@ -18,6 +19,7 @@ __all__ = [
     "Mirrored",
     "SparseAutoencoder",
     "SparsityReport",
+    "StackedAutoencoder",
     "sparsity_report",
     "sparsity_table",
 ]

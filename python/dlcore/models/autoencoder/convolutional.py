@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...nn import Conv2d, ConvTranspose2d, Corruption, Linear, Module, Reshape, Sequential, Upsample2d
+from ...nn import (
+    AvgPool2d,
+    Conv2d,
+    ConvTranspose2d,
+    Corruption,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    Module,
+    Reshape,
+    Sequential,
+    Upsample2d,
+)
 from ...nn.corruption import require_level
 from ...train import register
 from ..base import sizes
-from ..composition import Shape, Spec, build_layers, conv, dense, dropout, pool
+from ..composition import Shape, compose, conv, dense, dropout, pool
 from .coding import Coder, CodingModel, arguments
 
 DECODERS = ("transpose", "nearest")
@@ -89,30 +102,45 @@ def _mirrored(
     shape: Shape, layers: Sequence[Mapping[str, Any]], activation: str, decoder: str, who: str
 ) -> tuple[list[Module], list[Module], Shape]:
     """The modules of the encoder, those of the decoder, and the shape of the code."""
-    forward: list[Module] = []
+    forward = list(compose(shape, layers, 1, activation, who).layers[:-1])  # without its map to scores
+    if forward and isinstance(forward[-1], Flatten):
+        forward.pop()
     back: list[Module] = []
     before = "identity"  # the activation that made what the layer sees
-    for i, (spec, modules, after) in enumerate(build_layers(shape, layers, activation, who)):
-        if spec["layer"] not in _BACK:
-            raise ValueError(f"{who}: layer {i} ({spec['layer']}) has no mirror image, expected {', '.join(_BACK)}")
-        try:
-            back = _BACK[spec["layer"]](spec, modules, shape, after, before, decoder) + back
-        except ValueError as error:
-            raise ValueError(f"{who}: layer {i} ({spec['layer']}): {error}") from None
-        forward += modules
-        shape, before = after, getattr(modules[-1], "activation", before)
+    for module in forward:
+        if isinstance(module, Conv2d):
+            after = _convolved(module, shape)
+            added = _back_conv(module, shape, after, before, decoder, who)
+        elif isinstance(module, (MaxPool2d, AvgPool2d)):
+            after, added = _back_pool(module, shape, who)
+        elif isinstance(module, Linear):
+            after, added = (module.outputs,), [Linear(module.outputs, module.inputs, before)]
+        elif isinstance(module, Flatten):
+            after, added = (math.prod(shape),), [Reshape(*shape)]
+        elif isinstance(module, Dropout):
+            after, added = shape, []
+        else:
+            raise ValueError(f"{who}: {module.describe()} has no mirror image")
+        back = added + back
+        shape, before = after, getattr(module, "activation", before)
     if not any(isinstance(module, (Linear, Conv2d)) for module in forward):
         raise ValueError(f"{who}: layers has neither a convolution nor a dense layer")
     return forward, back, shape
 
 
-def _back_conv(
-    spec: Spec, modules: Sequence[Module], before: Shape, after: Shape, activation: str, decoder: str
-) -> list[Module]:
-    layer = modules[-1]
-    assert isinstance(layer, Conv2d)
+def _extents(layer: Conv2d) -> list[int]:
+    """How far the kernel reaches, in height and width."""
+    return [d * (k - 1) + 1 for d, k in zip(layer.geometry["dilation"], layer.kernel_size, strict=True)]
+
+
+def _convolved(layer: Conv2d, shape: Shape) -> Shape:
+    sizes = zip(shape[1:], _extents(layer), layer.geometry["stride"], layer.geometry["padding"], strict=True)
+    return layer.out_channels, *((size + 2 * p - extent) // s + 1 for size, extent, s, p in sizes)
+
+
+def _back_conv(layer: Conv2d, before: Shape, after: Shape, activation: str, decoder: str, who: str) -> list[Module]:
     stride, padding, dilation, groups = (layer.geometry[name] for name in ("stride", "padding", "dilation", "groups"))
-    extents = [d * (k - 1) + 1 for d, k in zip(dilation, layer.kernel_size, strict=True)]
+    extents = _extents(layer)
     channels = (after[0], before[0])
     if decoder == "transpose":
         more = tuple(before[1 + i] - ((after[1 + i] - 1) * stride[i] - 2 * padding[i] + extents[i]) for i in range(2))
@@ -122,45 +150,21 @@ def _back_conv(
         missing = before[1 + i] - after[1 + i] * stride[i] + extents[i] - 1
         if missing < 0 or missing % 2:
             raise ValueError(
-                f"decoder 'nearest' cannot restore {before[1:]} from {after[1:]}: {after[1 + i]} repeated {stride[i]} "
-                f"times and a kernel that spans {extents[i]} give no {before[1 + i]} with equal padding on both sides; "
-                "use decoder 'transpose'"
+                f"{who}: decoder 'nearest' cannot mirror {layer.describe()}: {after[1 + i]} repeated {stride[i]} times "
+                f"and a kernel that spans {extents[i]} give no {before[1 + i]} with equal padding on both sides; use "
+                "decoder 'transpose'"
             )
         around.append(missing // 2)
     larger: list[Module] = [Upsample2d(stride)] if stride != (1, 1) else []
     return [*larger, Conv2d(*channels, layer.kernel_size, 1, tuple(around), dilation, groups, activation)]
 
 
-def _back_pool(
-    spec: Spec, modules: Sequence[Module], before: Shape, after: Shape, activation: str, decoder: str
-) -> list[Module]:
-    factor = tuple(b // a for b, a in zip(before[1:], after[1:], strict=True))
-    pooled: Any = modules[-1]
-    if pooled.stride != pooled.kernel_size or tuple(pooled.padding) != (0, 0) or factor != pooled.kernel_size or any(
-        b % a for b, a in zip(before[1:], after[1:], strict=True)
-    ):  # fmt: skip
+def _back_pool(layer: MaxPool2d | AvgPool2d, before: Shape, who: str) -> tuple[Shape, list[Module]]:
+    down, across = layer.kernel_size
+    side_by_side = layer.stride == layer.kernel_size and tuple(layer.padding) == (0, 0)
+    if not side_by_side or before[1] % down or before[2] % across:
         raise ValueError(
-            f"a pool that is mirrored has windows side by side that cover {before[1:]} exactly, without padding"
+            f"{who}: {layer.describe()} has no mirror image: its windows must stand side by side, without padding, and "
+            f"cover {before[1:]} exactly"
         )
-    return [Upsample2d((factor[0], factor[1]))]
-
-
-def _back_dense(
-    spec: Spec, modules: Sequence[Module], before: Shape, after: Shape, activation: str, decoder: str
-) -> list[Module]:
-    shaped: list[Module] = [Reshape(*before)] if len(before) > 1 else []
-    return [Linear(after[0], math.prod(before), activation), *shaped]
-
-
-def _back_dropout(
-    spec: Spec, modules: Sequence[Module], before: Shape, after: Shape, activation: str, decoder: str
-) -> list[Module]:
-    return []
-
-
-_BACK: dict[str, Callable[[Spec, Sequence[Module], Shape, Shape, str, str], list[Module]]] = {
-    "conv": _back_conv,
-    "pool": _back_pool,
-    "dense": _back_dense,
-    "dropout": _back_dropout,
-}
+    return (before[0], before[1] // down, before[2] // across), [Upsample2d((down, across))]

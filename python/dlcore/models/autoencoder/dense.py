@@ -13,6 +13,7 @@ from ...ops.activation import PARAMETERS
 from ...tensor import Tensor
 from ...train import register
 from ..base import flag, sizes
+from ..mlp import MLP
 from .coding import Coder, CodingModel, arguments
 
 Self = TypeVar("Self", bound="Autoencoder")
@@ -34,6 +35,11 @@ class Mirrored(Module):
 
     def describe(self) -> str:
         return f"Mirrored({self.mirrored.outputs} → {self.mirrored.inputs}, {self.activation})"
+
+
+def way_back(layer: Linear, activation: str, tied: bool) -> Module:
+    """The decoder's layer that undoes one of the encoder's."""
+    return Mirrored(layer, activation) if tied else Linear(layer.outputs, layer.inputs, activation)
 
 
 @register
@@ -68,7 +74,8 @@ class Autoencoder(CodingModel):
     ) -> None:
         self._set_up(arguments(locals()))
 
-    def _set_up(self, config: Mapping[str, Any], corruption: Corruption | None = None) -> None:
+    def _set_up(self, config: Mapping[str, Any], noise: Corruption | None = None) -> None:
+        self._noise = noise
         who = type(self).__name__
         widths = sizes(config["layer_sizes"], who, "layer_sizes", 2)
         flag(who, tied=config["tied"])
@@ -77,11 +84,14 @@ class Autoencoder(CodingModel):
         names = [activation] * (len(widths) - 2) + [code_activation]
         pairs = zip(widths[:-1], widths[1:], names, strict=True)
         forward = [Linear(inputs, outputs, name) for inputs, outputs, name in pairs]
-        back: list[Module] = []
-        for layer, name in zip(forward[::-1], [activation] * (len(forward) - 1) + ["identity"], strict=True):
-            back.append(Mirrored(layer, name) if config["tied"] else Linear(layer.outputs, layer.inputs, name))
-        coder = Coder(Sequential(*forward), Sequential(*back), corruption)
+        coder = self._join(forward, activation, bool(config["tied"]))
         super().__init__({**config, "layer_sizes": widths}, coder, (widths[0],), (widths[-1],))
+
+    def _join(self, forward: list[Linear], activation: str, tied: bool) -> Coder:
+        """The network of an encoder's layers: they and their mirror images."""
+        names = ["identity"] + [activation] * (len(forward) - 1)
+        back = [way_back(layer, name, tied) for layer, name in zip(forward, names, strict=True)]
+        return Coder(Sequential(*forward), Sequential(*back[::-1]), self._noise)
 
     @classmethod
     def from_layers(cls: type[Self], layers: Sequence[Sequence[Any]], **config: Any) -> Self:
@@ -113,17 +123,48 @@ class Autoencoder(CodingModel):
             widths.append(weight.shape[1])
         config = {"dtype": found[0][0].dtype.name if found[0][0].dtype.kind == "f" else "float32"} | config
         model = cls(widths, **config)
-        values: dict[str, Any] = {}
+        tied = model.config["tied"]
         for i, (weight, bias, back_bias, *own) in enumerate(found):
-            back = f"decoder.layers.{len(found) - 1 - i}"
-            values |= {f"encoder.layers.{i}.weight": weight, f"encoder.layers.{i}.bias": bias}
-            values[f"{back}.bias"] = back_bias
-            if not model.config["tied"]:
-                values[f"{back}.weight"] = own[0] if own else weight.T
-            elif own:
+            if own and tied:
                 raise ValueError(f"{who}: layer {i} has a decoder's weight of its own, but tied is True")
-        model.parameters.assign(values)
+            layer, back = model.layer_pair(i)
+            layer.weight, layer.bias, back.bias = weight, bias, back_bias
+            if not tied:
+                back.weight = own[0] if own else weight.T
         return model
+
+    def layer_pair(self, i: int) -> tuple[Any, Any]:
+        """The encoder's layer i, from the inputs, and the decoder's that undoes it."""
+        coder = self.coder
+        return coder.encoder.layers[i], coder.decoder.layers[-1 - i]
+
+    def classifier(self, classes: int, output: str = "softmax", **config: Any) -> MLP:
+        """A perceptron whose hidden layers start at the encoder, with scores on top, to be fine-tuned on labels.
+
+        Parameters
+        ----------
+        classes : int, number of scores
+        output : "softmax", "svm", "sigmoid" or "identity"
+        config : the other arguments of `MLP`, such as ``dropout`` and ``weight_decay``; seed and dtype are this
+            model's where they are not given
+
+        Raises
+        ------
+        ValueError
+            Where the code has another activation than the hidden layers, which a perceptron does not know.
+        """
+        names = [layer.activation for layer in self.coder.encoder.layers if isinstance(layer, Linear)]
+        if len(set(names)) > 1:
+            raise ValueError(
+                f"classifier: the code's activation is {names[-1]!r}, the hidden layers' {names[0]!r}, "
+                "expected the same"
+            )
+        given = {"seed": self.config["seed"], "dtype": self.dtype} | config
+        mlp = MLP([*self.config["layer_sizes"], classes], names[0], output, **given)
+        hidden = [layer for layer in mlp.stages() if isinstance(layer, Linear)][:-1]
+        for layer, start in zip(hidden, self.coder.encoder.layers, strict=True):
+            layer.weight, layer.bias = start.weight, start.bias
+        return mlp
 
 
 def _layer(layer: Sequence[Any], i: int, who: str) -> list[np.ndarray[Any, Any]]:
