@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from command import FAST, run
 from dlcore.cli import options, recipes
-from dlcore.data import load_digits, write_idx
+from dlcore.data import load_digits
+from small_mnist import mnist_folder
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn", "dbn"])
@@ -112,17 +113,6 @@ def test_model_options_reach_the_model(capfd, tmp_path):
     assert config["output"] == "svm" and config["layer_sizes"] == [64, 12, 8]
     run(capfd, "train", "mlp", *FAST, "--threads", 3)
     assert dlcore.get_num_threads() == 3
-
-
-def mnist_folder(path):
-    """A hundred of the bundled digits as a set of 28×28 images."""
-    digits = load_digits()
-    images = np.zeros((100, 28, 28), np.uint8)
-    images[:, 2:26, 2:26] = np.kron(digits.images[:100, 0], np.ones((3, 3))) * 255
-    for part in ("train", "t10k"):
-        write_idx(path / f"{part}-images-idx3-ubyte", images)
-        write_idx(path / f"{part}-labels-idx1-ubyte.gz", digits.y[:100].astype(np.uint8))
-    return path
 
 
 @pytest.mark.parametrize("how", ["folder", "name"])

@@ -1,4 +1,4 @@
-"""The command line: ``dlcore train | demo | sample | robustness | info``; ``python -m dlcore.cli`` is the same."""
+"""The command line: ``dlcore train | demo | sample | reproduce | robustness | info``; ``python -m dlcore.cli`` is the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import demo, info, robustness, sample, train
+from . import demo, info, reproduce, robustness, sample, train
 
 __all__ = ["main"]
 
@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dlcore", description="Train classical deep models with native speed.")
     parser.add_argument("--version", action="version", version=f"dlcore {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (train, demo, sample, robustness, info):
+    for command in (train, demo, sample, reproduce, robustness, info):
         command.add_parser(commands)
     return parser
 
