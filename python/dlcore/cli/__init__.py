@@ -1,4 +1,4 @@
-"""The command line: ``dlcore train | demo | sample | reproduce | robustness | info``; ``python -m dlcore.cli`` is the same."""
+"""The command line, ``dlcore COMMAND`` or ``python -m dlcore.cli COMMAND``."""
 
 from __future__ import annotations
 
