@@ -155,7 +155,8 @@ def warn_of_scale(machine: Machine, data: Tensor) -> None:
         if len(odd):
             warnings.warn(
                 f"fit: the data of the gaussian unit {begin + odd[0]} have the standard deviation "
-                f"{spread[odd[0]]:.3g}; standardise them (mean 0, standard deviation 1), for which the default steps are made",
+                f"{spread[odd[0]]:.3g}; standardise them (mean 0, standard deviation 1), for which the default steps "
+                "are made",
                 stacklevel=3,
             )
             return

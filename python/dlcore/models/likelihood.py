@@ -42,6 +42,10 @@ def log_partition(machine: Machine) -> float:
     """
     states = enumerated_states(machine)
     assert states is not None
+    if states > 2**MAX_ENUMERATED and not machine.is_plain:
+        raise ValueError(
+            f"log_partition: both layers have more than 2**{MAX_ENUMERATED} states, at most as many are summed"
+        )
     if states > 2**MAX_ENUMERATED:
         smaller = min(machine.n_visible, machine.n_hidden)
         raise ValueError(
@@ -62,6 +66,13 @@ def log_partition(machine: Machine) -> float:
     return largest + math.log(float(np.exp(sums - largest).sum()))
 
 
+def require_bernoulli(machine: Machine, who: str) -> None:
+    """Raise a ValueError unless all units are Bernoulli."""
+    if not machine.is_plain:
+        kinds = ", ".join(dict.fromkeys(s.kind for s in machine.units))
+        raise ValueError(f"{who}: visible units are {kinds}, hidden ones {machine.hidden}; it is for bernoulli units")
+
+
 def exact_samples(machine: Machine, n: int, generator: Generator) -> Tensor:
     """n independent v (n, n_visible) from p(v) itself, by the probabilities of all states of the smaller layer.
 
@@ -70,6 +81,7 @@ def exact_samples(machine: Machine, n: int, generator: Generator) -> Tensor:
     ValueError
         If both layers have more than `MAX_SAMPLED` units.
     """
+    require_bernoulli(machine, "exact_samples")
     units = min(machine.n_visible, machine.n_hidden)
     if units > MAX_SAMPLED:
         raise ValueError(f"exact_samples: the smaller layer has {units} units, expected at most {MAX_SAMPLED}")
@@ -96,6 +108,7 @@ def _states(index: Array, units: int) -> Array:
 
 def pseudo_log_likelihood(machine: Machine, cases: Tensor) -> Array:
     """Σ_i log p(v_i | v without i) of each case, (n,) float64."""
+    require_bernoulli(machine, "pseudo_log_likelihood")
     piece = max(1, _PIECE // (8 * machine.n_visible * machine.n_hidden))
     found = []
     for first in range(0, cases.shape[0], piece):
@@ -128,7 +141,7 @@ class Likelihoods:
         Raises
         ------
         ValueError
-            If both layers have more than 28 units.
+            If both layers have more than 28 units, or 2²⁸ states where some are not Bernoulli.
         """
         return log_partition(self.machine)
 
@@ -254,6 +267,7 @@ class Likelihoods:
     ) -> tuple[Machine, Array, Tensor, Generator]:
         """The arguments that `ais` and `reverse_ais` share, checked; the generator is a copy."""
         machine = self.machine
+        require_bernoulli(machine, who)
         if not isinstance(chains, (int, np.integer)) or isinstance(chains, bool) or not 2 <= chains < 2**31:
             raise ValueError(f"{who}: chains is {chains!r}, expected an integer from 2 to 2**31 - 1")
         rising, bias = check_betas(betas, who), base_bias(machine, base, who)
