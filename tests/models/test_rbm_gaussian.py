@@ -158,6 +158,17 @@ def test_likelihoods_that_are_for_bernoulli_units():
         large.log_partition()
 
 
+def test_binary_machines_have_the_parameters_and_files_they_had():
+    plain, mixed = RBM(4, 2), RBM(4, 2, visible=[("bernoulli", 3), ("gaussian", 1)], centered=True)
+    assert list(plain.config) == ["n_visible", "n_hidden", "k", "persistent", "n_chains", "weight_std", "seed", "dtype"]
+    assert list(plain.parameters) == ["weight", "visible_bias", "hidden_bias"]
+    assert {name: mixed.config[name] for name in set(mixed.config) - set(plain.config)} == {
+        "visible": [["bernoulli", 3], ["gaussian", 1]],
+        "centered": True,
+    }
+    assert list(mixed.parameters) == ["weight", "visible_bias", "hidden_bias", "log_variance"]
+
+
 @pytest.mark.parametrize("copy", ["file", "clone"])
 def test_files_and_copies_keep_the_units(tmp_path, copy):
     import dlcore
