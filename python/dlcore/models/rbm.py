@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Sequence
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -106,22 +105,18 @@ class RBM(Likelihoods, Model):
             "weight_std": weight_std,
             "seed": seed,
             "dtype": dtype,
-        }
-        newer = {
             "visible": visible if isinstance(visible, str) else [list(part) for part in visible],
             "hidden": hidden,
             "sigma": sigma,
-            "centered": bool(centered),
+            "centered": centered,
             "offset_rate": offset_rate,
             "sparsity_target": sparsity_target,
             "sparsity_cost": sparsity_cost,
             "sparsity_decay": sparsity_decay,
         }
-        # Files of binary machines learned without these are as they were before there were such arguments.
-        config |= {name: value for name, value in newer.items() if value != signature(RBM).parameters[name].default}
         super().__init__(config, machine, (n_visible,))
         self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
-        self.persistent, self.centered, self.sparsity_target = bool(persistent), bool(centered), sparsity_target
+        self.persistent = bool(persistent)
         self.chains: Tensor | None = None
         self.terms = Terms(
             offset_rate=float(offset_rate),
@@ -182,11 +177,11 @@ class RBM(Likelihoods, Model):
         """The terms of the gradient; their state begins at the data's means, λ at that of unbiased units, q at its
         target."""
         terms = self.terms
-        if self.centered and terms.offsets is None:
+        if self.config["centered"] and terms.offsets is None:
             mean = ops.sum(data, 0).numpy().astype(np.float64) / data.shape[0]
             hidden = np.full(self.n_hidden, 0.5 if self.machine.hidden == "bernoulli" else 0.0)
             terms.offsets = tensor(np.concatenate([mean, hidden]), self.dtype)
-        if self.sparsity_target is not None and terms.activity is None:
+        if self.config["sparsity_target"] is not None and terms.activity is None:
             terms.activity = ops.full((self.n_hidden,), terms.sparsity_target, self.dtype)
         return terms
 
