@@ -49,14 +49,14 @@ class Reference:
             self.s[self.gaussian] = np.exp(self.p["log_variance"])
         self.v = np.array([np.concatenate(parts) for parts in itertools.product(*axes)])
         self.measure = np.prod(np.array(list(itertools.product(*weights))), axis=1)
-        if rbm.config["hidden"] == "bernoulli":
+        if rbm.machine.hidden == "bernoulli":
             self.h = np.array(list(itertools.product([0.0, 1.0], repeat=rbm.n_hidden)))
             self.h_measure = 1.0
         else:
             grid = np.linspace(-10, 10, 61)
             self.h = np.array(list(itertools.product(grid, repeat=rbm.n_hidden)))
             self.h_measure = (grid[1] - grid[0]) ** rbm.n_hidden
-        self.hidden_kind = rbm.config["hidden"]
+        self.hidden_kind = rbm.machine.hidden
 
     def energy(self, v, h):
         """(rows of v, rows of h)."""

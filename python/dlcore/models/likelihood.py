@@ -42,6 +42,10 @@ def log_partition(machine: Machine) -> float:
     """
     states = enumerated_states(machine)
     assert states is not None
+    if states > 2**MAX_ENUMERATED and not machine.is_plain:
+        raise ValueError(
+            f"log_partition: both layers have more than 2**{MAX_ENUMERATED} states, at most as many are summed"
+        )
     if states > 2**MAX_ENUMERATED:
         smaller = min(machine.n_visible, machine.n_hidden)
         raise ValueError(
@@ -108,6 +112,7 @@ def _states(index: Array, units: int) -> Array:
 
 def pseudo_log_likelihood(machine: Machine, cases: Tensor) -> Array:
     """Σ_i log p(v_i | v without i) of each case, (n,) float64."""
+    require_bernoulli(machine, "pseudo_log_likelihood")
     piece = max(1, _PIECE // (8 * machine.n_visible * machine.n_hidden))
     found = []
     for first in range(0, cases.shape[0], piece):
@@ -140,7 +145,7 @@ class Likelihoods:
         Raises
         ------
         ValueError
-            If both layers have more than 28 units.
+            If both layers have more than 28 units, or 2²⁸ states where some are not Bernoulli.
         """
         return log_partition(self.machine)
 
