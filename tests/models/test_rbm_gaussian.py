@@ -142,6 +142,22 @@ def test_values_that_units_cannot_have(row, message):
         rbm.transform([[0.5, 0.5, 0.5, -3.0], row])
 
 
+def test_likelihoods_that_are_for_bernoulli_units():
+    rbm = RBM(4, 2, visible=[("bernoulli", 2), ("softmax", 2)])
+    x = [[0, 1, 0, 1]]
+    for name, call in {
+        "pseudo_log_likelihood": lambda: rbm.pseudo_log_likelihood(x),
+        "ais": lambda: rbm.ais(2, 2),
+        "reverse_ais": lambda: rbm.reverse_ais(2, 2),
+    }.items():
+        message = f"{name}: visible units are bernoulli, softmax, hidden ones bernoulli; it is for bernoulli units"
+        with pytest.raises(ValueError, match=message):
+            call()
+    large = RBM(60, 30, visible="softmax:2", hidden="gaussian")
+    with pytest.raises(ValueError, match=r"log_partition: both layers have more than 2\*\*28 states"):
+        large.log_partition()
+
+
 @pytest.mark.parametrize("copy", ["file", "clone"])
 def test_files_and_copies_keep_the_units(tmp_path, copy):
     import dlcore
