@@ -67,14 +67,10 @@ def log_partition(machine: Machine) -> float:
 
 
 def require_bernoulli(machine: Machine, who: str) -> None:
-    """Raise a ValueError unless all units of both layers are Bernoulli."""
-    if machine.is_plain:
-        return
-    kinds = list(dict.fromkeys([*(segment.kind for segment in machine.units), machine.hidden]))
-    raise ValueError(
-        f"{who}: the machine has {' and '.join(kinds)} units, expected Bernoulli units in both layers; log_partition "
-        "is exact for other units where one layer has few states"
-    )
+    """Raise a ValueError unless all units are Bernoulli."""
+    if not machine.is_plain:
+        kinds = ", ".join(dict.fromkeys(s.kind for s in machine.units))
+        raise ValueError(f"{who}: visible units are {kinds}, hidden ones {machine.hidden}; it is for bernoulli units")
 
 
 def exact_samples(machine: Machine, n: int, generator: Generator) -> Tensor:
@@ -83,7 +79,7 @@ def exact_samples(machine: Machine, n: int, generator: Generator) -> Tensor:
     Raises
     ------
     ValueError
-        If both layers have more than `MAX_SAMPLED` units, or others than Bernoulli ones.
+        If both layers have more than `MAX_SAMPLED` units.
     """
     require_bernoulli(machine, "exact_samples")
     units = min(machine.n_visible, machine.n_hidden)
@@ -185,7 +181,6 @@ class Likelihoods:
         ----------
         Besag (1975), Statistical analysis of non-lattice data.
         """
-        require_bernoulli(self.machine, "pseudo_log_likelihood")
         return float(pseudo_log_likelihood(self.machine, self._cases(x, "pseudo_log_likelihood")).mean())
 
     def ais(
