@@ -208,6 +208,24 @@ void scatter_add(Index n, Index y_rows, Index columns, const std::int32_t* indic
   });
 }
 
+template <typename T>
+void gather_csr(Index n, Index x_rows, Index columns, Index stored, const T* data, const std::int32_t* indices,
+                const std::int32_t* indptr, const std::int32_t* rows, T* y) {
+  if (columns == 0) return;
+  parallel_for(n, std::max<Index>(1, elementwise_grain / columns), [=](Index begin, Index end) {
+    std::fill_n(y + begin * columns, (end - begin) * columns, T{0});
+    for (Index i = begin; i < end; ++i) {
+      const Index row = index_within(x_rows, rows + i);
+      if (row < 0) continue;
+      const Index first = index_within(stored + 1, indptr + row), last = index_within(stored + 1, indptr + row + 1);
+      for (Index p = std::max<Index>(first, 0); p < last; ++p) {
+        const Index column = index_within(columns, indices + p);
+        if (column >= 0) y[i * columns + column] += data[p];
+      }
+    }
+  });
+}
+
 template <typename T> void one_hot(Index n, Index classes, const std::int32_t* labels, T* y) {
   if (classes == 0) return;
   parallel_for(n, std::max<Index>(1, elementwise_grain / classes), [&](Index begin, Index end) {
@@ -230,6 +248,10 @@ DLCORE_INSTANTIATE(std::uint64_t)
 
 template void scatter_add(Index, Index, Index, const std::int32_t*, const float*, float*);
 template void scatter_add(Index, Index, Index, const std::int32_t*, const double*, double*);
+template void gather_csr(Index, Index, Index, Index, const float*, const std::int32_t*, const std::int32_t*,
+                         const std::int32_t*, float*);
+template void gather_csr(Index, Index, Index, Index, const double*, const std::int32_t*, const std::int32_t*,
+                         const std::int32_t*, double*);
 template void one_hot(Index, Index, const std::int32_t*, float*);
 template void one_hot(Index, Index, const std::int32_t*, double*);
 template void one_hot(Index, Index, const std::int32_t*, std::int32_t*);

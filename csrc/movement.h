@@ -1,5 +1,6 @@
 // Copies that reorder, repeat, cut or join arrays. Movement does not look at the elements: it is written for 4-byte
-// (std::uint32_t) and 8-byte (std::uint64_t) words. Only scatter_add computes.
+// (std::uint32_t) and 8-byte (std::uint64_t) words. Only scatter_add and gather_csr
+// compute.
 #pragma once
 
 #include <algorithm>
@@ -47,6 +48,12 @@ void gather(Index n, Index x_rows, Index columns, const Word* x, const std::int3
 // y[indices[i]] += rows[i], for i in ascending order, into y (y_rows, columns); T is float or double.
 template <typename T>
 void scatter_add(Index n, Index y_rows, Index columns, const std::int32_t* indices, const T* rows, T* y);
+
+// y[i] = row rows[i] of a sparse matrix of x_rows rows in compressed rows: zeros to which data[p] is added at
+// indices[p], p from indptr[row] to indptr[row + 1] of `stored` entries. T is float or double.
+template <typename T>
+void gather_csr(Index n, Index x_rows, Index columns, Index stored, const T* data, const std::int32_t* indices,
+                const std::int32_t* indptr, const std::int32_t* rows, T* y);
 
 // y (n, classes); T is float, double or std::int32_t.
 template <typename T> void one_hot(Index n, Index classes, const std::int32_t* labels, T* y);

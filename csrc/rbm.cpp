@@ -9,10 +9,12 @@
 #include "memory.h"
 #include "parallel.h"
 #include "random.h"
+#include "rbm_clamp.h"
 #include "rbm_contrast.h"
 #include "rbm_epoch.h"
 #include "rbm_likelihood.h"
 #include "rbm_partition.h"
+#include "rbm_temper.h"
 #include "rbm_units.h"
 
 namespace dlcore::DLCORE_DEVICE {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +72,7 @@ def methods(module: ModuleType) -> dict[str, str]:
     found = {}
     for name, value in vars(module.Array).items():
         if not name.startswith("_") and name not in ("device", "device_name"):
-            found[name] = "property" if isinstance(value, property) else signature(value, module)
+            found[name] = "property" if inspect.isdatadescriptor(value) else signature(value, module)
     return found
 
 

@@ -35,6 +35,7 @@ def test_every_example_is_tested():
         "correntropy.py",
         "loss_curves.py",
         "minimize_paths.py",
+        "autoencoders.py",
     }
 
 
@@ -114,3 +115,21 @@ def test_minimize_paths(tmp_path):
     for (function, method), value in values.items():
         assert value < (0.1 if method == "gradient-descent" else 1e-8) if function == "rosenbrock" else value == -0.25
     assert {path.name for path in tmp_path.iterdir()} == {"minimize-paths.png", "minimize-convergence.png"}
+
+
+def test_autoencoders(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("autoencoders.py", tmp_path)
+    plain, denoising = (float(line.split()[-1]) for line in text.splitlines() if "from noisy" in line)
+    assert denoising < plain
+    zeros = next(line for line in text.splitlines() if line.startswith("exact zero"))
+    sparse, _, fewer, early = percentages(zeros)
+    assert sparse > fewer + 25 and sparse > early + 25
+    norms = [float(value) for value in re.findall(r"Jacobian ([\d.]+)", text)]
+    assert norms == sorted(norms, reverse=True) and len(norms) == 3
+    random, stacked = percentages(text)[-4:-2]
+    assert stacked < random
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"autoencoder-{what}.png"
+        for what in ("denoising", "filters", "sparsity", "sparse-filters", "contractive", "convolutional")
+    }

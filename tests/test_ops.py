@@ -203,6 +203,14 @@ for kind in ("tanh", "relu", "elu"):
 for geometry in ({}, {"stride": 2, "padding": 1, "dilation": 2}, {"groups": 2}):
     shapes = ((2, 2, 6), (2, 2 // geometry.get("groups", 1), 3), (2,))
     add("conv1d", lambda x, w, b, g=geometry: ops.conv1d(x, w, b, **g), normal(*shapes), str(geometry))
+for label, shapes, geometry in [
+    ("plain", ((2, 2, 3, 4), (2, 3, 3, 2), (3,)), {}),
+    ("strided", ((2, 2, 3, 2), (2, 3, 3, 2), (3,)), {"stride": (2, 3), "padding": 1, "output_padding": (1, 2)}),
+    ("dilated", ((1, 2, 3, 3), (2, 1, 2, 2), (1,)), {"dilation": 3, "padding": (1, 0), "output_padding": 2}),
+    ("grouped", ((1, 4, 3, 3), (4, 2, 2, 2), (4,)), {"groups": 2, "stride": 2, "activation": "tanh"}),
+]:
+    add("conv_transpose2d", lambda x, w, b, g=geometry: ops.conv_transpose2d(x, w, b, **g), normal(*shapes), label)
+add("upsample_nearest2d", lambda x: ops.upsample_nearest2d(x, (2, 3)), normal((2, 2, 3, 2)))
 for kernel, stride, padding in [(2, None, 0), ((3, 2), (2, 1), (1, 1)), (3, 1, 1)]:
     options = (kernel, stride, padding)
     add("max_pool2d", lambda x, o=options: ops.max_pool2d(x, *o), distinct((1, 2, 5, 4)), str(options))

@@ -84,6 +84,23 @@ def test_the_jacobian_norm_of_a_deep_code(rng: Rng) -> None:
     assert penalties.jacobian_norm(code, tensor(x)).item() == pytest.approx(total / 3, rel=1e-8)
 
 
+def test_the_contractive_penalty_of_layers(rng: Rng) -> None:
+    """The Jacobian multiplied out, against the one walked out, and its first and second derivatives."""
+    x, w, v = rng.standard_normal((3, 6)), rng.standard_normal((6, 4)), rng.standard_normal((4, 2))
+
+    def deep(w: Tensor, v: Tensor) -> Tensor:
+        below = ops.tanh(tensor(x) @ w)
+        return penalties.contractive_deep([below, ops.sigmoid(below @ v)], [w, v], ["tanh", "sigmoid"])
+
+    def walked(w: Any, v: Any) -> Tensor:
+        return penalties.jacobian_norm(lambda z: ops.sigmoid(ops.tanh(z @ w) @ v), tensor(x))
+
+    assert deep(tensor(w), tensor(v)).item() == pytest.approx(walked(tensor(w), tensor(v)).item(), rel=1e-12)
+    case = Derivative((), deep, lambda rng: [w, v])
+    check_first(case, rng)
+    check_second(case, rng)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_proximal_l1(dtype: str) -> None:
     x = np.array([2.0, -2.0, 0.5, -0.5, 0.25, 0.0, -0.0, np.inf, np.nan], dtype)
@@ -218,14 +235,24 @@ SGD = optim.SGD(NET.parameters)
         ),
         (lambda: penalties.kl_sparsity(W, 1.0), ValueError, "^kl_sparsity: rho is 1.0, expected a finite number > 0"),
         (
-            lambda: penalties.contractive(W, W, "relu"),
+            lambda: penalties.contractive(W, W, "softmax"),
             ValueError,
-            "^contractive: activation is 'relu', expected one of",
+            "^contractive: activation is 'softmax', expected one of",
         ),
         (
             lambda: penalties.contractive(W, tensor([[1.0]])),
             ValueError,
             r"^contractive: code is \(2, 2\), weight is \(1, 1\), expected \(n, units\) and \(inputs, units\)",
+        ),
+        (
+            lambda: penalties.contractive_deep([W], [W, W], ["tanh"]),
+            ValueError,
+            "^contractive_deep: 1 outputs, 2 weights, 1 activations, expected one of each for each layer",
+        ),
+        (
+            lambda: penalties.contractive_deep([W, W], [W, tensor([[1.0, 2.0]])], ["tanh", "tanh"]),
+            ValueError,
+            r"^contractive_deep: layer 1 does not fit on output 0, \(2, 2\)",
         ),
         (
             lambda: penalties.jacobian_norm(ops.sum, W),

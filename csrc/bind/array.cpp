@@ -11,12 +11,6 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-py::tuple to_tuple(const Shape& shape) {
-  py::tuple result(shape.ndim);
-  for (int i = 0; i < shape.ndim; ++i) result[static_cast<std::size_t>(i)] = py::int_(shape[i]);
-  return result;
-}
-
 py::dtype numpy_dtype(DType dtype) {
   switch (dtype) {
     case DType::float32: return py::dtype::of<float>();
@@ -76,6 +70,20 @@ Array view(const Array& a, Index offset, const py::handle& sizes) {
     value_error("view: " + text(shape) + " at offset " + std::to_string(offset) + " does not lie within " +
                 std::to_string(a.size()) + " elements");
   return a.view(offset, shape);
+}
+
+// A view for each (offset, shape) of a list.
+py::list views(const Array& a, const py::list& layout) {
+  py::list result(layout.size());
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    const py::handle piece = PyList_GET_ITEM(layout.ptr(), static_cast<Py_ssize_t>(i));
+    if (!PyTuple_Check(piece.ptr()) || PyTuple_GET_SIZE(piece.ptr()) != 2 ||
+        !PyLong_Check(PyTuple_GET_ITEM(piece.ptr(), 0)))
+      type_error("views: layout has " + std::string(py::repr(piece)) + ", expected pairs (offset, shape)");
+    const Index offset = py::handle(PyTuple_GET_ITEM(piece.ptr(), 0)).cast<Index>();
+    result[i] = view(a, offset, PyTuple_GET_ITEM(piece.ptr(), 1));
+  }
+  return result;
 }
 
 Array copy(const Array& a) {
@@ -234,6 +242,11 @@ Array from_dlpack(const py::capsule& capsule) {
   return Array::adopt(storage, shape, dtype);
 }
 
+template <typename F, typename... Extra>
+void add_method(const py::object& type, const char* name, F&& function, const Extra&... extra) {
+  type.attr(name) = py::cpp_function(std::forward<F>(function), py::name(name), py::is_method(type), extra...);
+}
+
 }  // namespace
 
 void note_write(const Array& a) {
@@ -247,19 +260,15 @@ void note_write(const Array& a) {
 }
 
 void bind_array(py::module_& m) {
-  py::class_<Array>(m, "Array", py::module_local())
-      .def_property_readonly("shape", [](const Array& a) { return to_tuple(a.shape()); })
-      .def_property_readonly("ndim", &Array::ndim)
-      .def_property_readonly("size", &Array::size)
-      .def_property_readonly("nbytes", &Array::bytes)
-      .def_property_readonly("dtype", [](const Array& a) { return name(a.dtype()); })
-      .def("numpy", &to_numpy)
-      .def("item", &item)
-      .def("reshape", &reshape, py::arg("shape"))
-      .def("view", &view, py::arg("offset"), py::arg("shape"))
-      .def("copy", &copy)
-      .def("assign", &assign, py::arg("source"))
-      .def("dlpack", &to_dlpack);
+  const py::object type = bind_array_type(m);
+  add_method(type, "numpy", &to_numpy);
+  add_method(type, "item", &item);
+  add_method(type, "reshape", &reshape, py::arg("shape"));
+  add_method(type, "view", &view, py::arg("offset"), py::arg("shape"));
+  add_method(type, "views", &views, py::arg("layout"));
+  add_method(type, "copy", &copy);
+  add_method(type, "assign", &assign, py::arg("source"));
+  add_method(type, "dlpack", &to_dlpack);
   m.def("from_numpy", &from_numpy, py::arg("source"));
   m.def("from_dlpack", &from_dlpack, py::arg("capsule"));
   m.def(

@@ -11,6 +11,7 @@
 
 #include "../activation.h"
 #include "../array.h"
+#include "array_type.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -81,6 +82,9 @@ template <typename F> void without_gil(Index work, F&& f) {
   const py::gil_scoped_release release;
   f();
 }
+
+// The type and its attributes; bind_array adds the methods.
+py::object bind_array_type(py::module_& m);
 
 // One of these per family, called by module.cpp.
 void bind_array(py::module_& m);

@@ -83,10 +83,10 @@ Array bind_broadcast_to(const Array& x, const py::handle& sizes) {
 Array bind_concatenate(const py::sequence& sequence, Index given_axis) {
   std::vector<Array> arrays;  // `sequence` may make its items as they are asked for
   for (const py::object item : sequence) {
-    if (!py::isinstance<Array>(item))
+    if (!is_array(item))
       type_error("concatenate: arrays[" + std::to_string(arrays.size()) + "] is a " +
                  std::string(py::str(py::type::of(item).attr("__name__"))) + ", expected an Array");
-    arrays.push_back(item.cast<const Array&>());
+    arrays.push_back(as_array(item));
   }
   if (arrays.empty()) value_error("concatenate: no arrays were given");
   const Array& first = arrays[0];
@@ -212,6 +212,46 @@ Array bind_scatter_add(const Array& x, const Array& indices, const Array& rows) 
   return y;
 }
 
+// Only the rows asked for are looked at: a batch of a large matrix costs what the batch has.
+void require_csr_rows(const Array& data, const Array& indices, const Array& indptr, Index columns, const Array& rows) {
+  const std::int32_t* starts = indptr.data<std::int32_t>();
+  for (Index i = 0; i < rows.size(); ++i) {
+    const Index row = rows.data<std::int32_t>()[i], first = starts[row], last = starts[row + 1];
+    if (first < 0 || last < first || last > data.size())
+      value_error("gather_csr: row " + std::to_string(row) + " is from " + std::to_string(first) + " to " +
+                  std::to_string(last) + " of " + std::to_string(data.size()) + " entries");
+    const BadIndex bad = first_out_of_range(last - first, indices.data<std::int32_t>() + first, columns);
+    if (bad.position < last - first)
+      value_error("gather_csr: indices[" + std::to_string(first + bad.position) + "] is " + std::to_string(bad.value) +
+                  ", expected 0 <= index < " + std::to_string(columns));
+  }
+}
+
+Array bind_gather_csr(const Array& data, const Array& indices, const Array& indptr, Index columns, const Array& rows) {
+  constexpr const char* op = "gather_csr";
+  require_float(op, "data", data);
+  require_ndim(op, "data", data, 1);
+  require_dtype(op, "indices", indices, DType::int32);
+  require_shape(op, "indices", indices, data.shape());
+  require_dtype(op, "indptr", indptr, DType::int32);
+  require_ndim(op, "indptr", indptr, 1);
+  if (indptr.size() == 0) value_error("gather_csr: indptr has shape (0,), expected (n + 1,)");
+  if (columns < 0) value_error("gather_csr: columns is " + std::to_string(columns) + ", expected at least 0");
+  require_ndim(op, "rows", rows, 1);
+  const Index x_rows = indptr.size() - 1;
+  require_indices(op, "rows", rows, x_rows);
+  require_csr_rows(data, indices, indptr, columns, rows);
+  Array y = new_array(op, {rows.size(), columns}, data.dtype());
+  dispatch_float(data.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    without_gil(y.size(), [&] {
+      gather_csr(rows.size(), x_rows, columns, data.size(), data.data<T>(), indices.data<std::int32_t>(),
+                 indptr.data<std::int32_t>(), rows.data<std::int32_t>(), y.data<T>());
+    });
+  });
+  return y;
+}
+
 Array bind_one_hot(const Array& labels, Index classes, const std::string& dtype_name) {
   const DType dtype = to_dtype("one_hot", dtype_name);
   if (classes < 0) value_error("one_hot: classes is " + std::to_string(classes) + ", expected at least 0");
@@ -241,6 +281,8 @@ void bind_movement(py::module_& m) {
   m.def("embed", &bind_embed, py::arg("x"), py::arg("axis"), py::arg("start"), py::arg("length"));
   m.def("gather", &bind_gather, py::arg("x"), py::arg("indices"));
   m.def("scatter_add", &bind_scatter_add, py::arg("x"), py::arg("indices"), py::arg("rows"));
+  m.def("gather_csr", &bind_gather_csr, py::arg("data"), py::arg("indices"), py::arg("indptr"), py::arg("columns"),
+        py::arg("rows"));
   m.def("one_hot", &bind_one_hot, py::arg("labels"), py::arg("classes"), py::arg("dtype"));
 }
 

@@ -5,6 +5,7 @@
 #include "../random.h"
 #include "../rbm.h"
 #include "random.h"
+#include "rbm_chains.h"
 #include "rbm_epoch.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -252,6 +253,7 @@ void bind_rbm(py::module_& m) {
         py::arg("base_bias"), py::arg("betas"), py::arg("key"), py::arg("step"), py::arg("log_weights"));
   m.def("rbm_pseudo_log_likelihood", &pseudo_log_likelihood, py::arg("v"), py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"));
+  bind_rbm_chains(m);
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .tensor import Tensor, as_tensor
@@ -42,17 +42,18 @@ class Tape:
             return -1
         return x._index if x._tape is self else self.leaves.get(id(x), -1)
 
-    def record(self, y: Tensor, inputs: Sequence[Any], gradients: Iterable[Gradient]) -> None:
-        """Append the entry of y, unless all its inputs are constants."""
+    def record(self, result: tuple[Any, ...], inputs: Sequence[Any]) -> None:
+        """Append the entry of ``(y, gradient, ...)``, unless all inputs of y are constants."""
         parents = []
         leaves = self.leaves
-        for x, gradient in zip(inputs, gradients, strict=False):  # inputs go on with arguments that are no tensors
+        for x, gradient in zip(inputs, result[1:], strict=False):  # inputs go on with arguments that are no tensors
             if x is None:
                 continue
             index = x._index if x._tape is self else leaves.get(id(x), -1)
             if index >= 0:
                 parents.append((index, gradient))
         if parents:
+            y = result[0]
             y._tape = self
             y._index = len(self.entries)
             self.entries.append(parents)
@@ -167,11 +168,11 @@ def differentiable(arity: int, saves: bool = True) -> Callable[[Callable[..., tu
                 if type(x) is not Tensor and not (x is None and takes_none):
                     inputs = _convert(inputs, arity, forward.__name__, takes_none)
                     break
-            y, *gradients = forward(*inputs, **options)
+            result = forward(*inputs, **options)
             tape = state.tape
             if tape is not None:
-                tape.record(y, inputs, gradients)
-            return y  # type: ignore[no-any-return]
+                tape.record(result, inputs)
+            return result[0]  # type: ignore[no-any-return]
 
         @functools.wraps(forward)
         def op_of_one(*inputs: Any, **options: Any) -> Tensor:

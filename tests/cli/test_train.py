@@ -24,7 +24,15 @@ def test_train_prints_summary_progress_and_error(capfd, model):
 
 
 @pytest.mark.parametrize(
-    "model, figures", [("rbm", ["free-energy gap"]), ("autoencoder", []), ("sparse-autoencoder", ["code near zero"])]
+    "model, figures",
+    [
+        ("rbm", ["free-energy gap"]),
+        ("autoencoder", []),
+        ("sparse-autoencoder", ["code near zero"]),
+        ("denoising-autoencoder", ["from corrupted"]),
+        ("contractive-autoencoder", ["squared norm of the Jacobian"]),
+        ("convolutional-autoencoder", []),
+    ],
 )
 def test_train_without_labels_reports_reconstruction(capfd, model, figures):
     code, out, err = run(capfd, "train", model, *FAST)
@@ -49,13 +57,29 @@ def test_train_writes_model_and_pictures(capfd, tmp_path):
     )
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn", "dbn", "autoencoder", "sparse-autoencoder"])
+@pytest.mark.parametrize("model", [model for model in recipes.RECIPES if model != "rbm"])
 def test_every_model_has_pictures(capfd, tmp_path, model):
     pytest.importorskip("matplotlib")
     code, _, err = run(capfd, "train", model, *FAST, "--out", tmp_path)
     assert (code, err) == (0, "")
     names = {path.name for path in tmp_path.iterdir()}
     assert {f"{model}.dlcore", f"{model}-learning-curves.png", f"{model}-filters.png"} <= names
+
+
+def test_the_noise_is_the_users(capfd, tmp_path):
+    pytest.importorskip("matplotlib")
+    given = ("--corruption", "gaussian", "--level", 0.2)
+    for model in ("denoising-autoencoder", "convolutional-autoencoder"):
+        code, out, _ = run(capfd, "train", model, *FAST, *given, "--out", tmp_path)
+        assert code == 0 and "from corrupted" in out
+        config = dlcore.load(tmp_path / f"{model}.dlcore").config
+        assert (config["corruption"], config["level"]) == ("gaussian", 0.2)
+        assert (tmp_path / f"{model}-denoising.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = run(capfd, "train", "denoising-autoencoder", *FAST, "--level", 2)
+    assert (code, err.splitlines()[-1]) == (
+        2,
+        "dlcore train: DenoisingAutoencoder: the level of masking corruption is 2.0, expected a number in [0, 1)",
+    )
 
 
 def test_pictures_can_be_left_out(capfd, tmp_path, monkeypatch):

@@ -6,7 +6,19 @@ import pickle
 import dlcore
 import numpy as np
 import pytest
-from dlcore.models import MLP, Autoencoder, LinearRegression, LinearSVM, SoftmaxRegression, SparseAutoencoder
+from dlcore.models import (
+    MLP,
+    Autoencoder,
+    ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    LinearRegression,
+    LinearSVM,
+    SoftmaxRegression,
+    SparseAutoencoder,
+    StackedAutoencoder,
+)
+from dlcore.models.composition import conv
 from dlcore.train import Callback, EarlyStopping, History
 
 RNG = np.random.default_rng(0)
@@ -21,6 +33,13 @@ MODELS = {
     "LinearRegression": lambda: LinearRegression(6, 1),
     "Autoencoder": lambda: Autoencoder([6, 5, 2], "sigmoid", "identity", tied=True),
     "SparseAutoencoder": lambda: SparseAutoencoder([6, 8], sparsity=0.2, loss="squared_error"),
+    "SparseAutoencoder kl": lambda: SparseAutoencoder([6, 8], sparsity=0.2, penalty="kl", rho=0.1),
+    "DenoisingAutoencoder": lambda: DenoisingAutoencoder([6, 5], corruption="salt-and-pepper", level=0.2, seed=2),
+    "ConvolutionalAutoencoder": lambda: ConvolutionalAutoencoder(
+        (1, 2, 3), [conv(2, 2)], corruption="gaussian", seed=5
+    ),
+    "StackedAutoencoder": lambda: StackedAutoencoder([6, 5, 4], level=(0.1, 0.3), seed=4),
+    "ContractiveAutoencoder": lambda: ContractiveAutoencoder([6, 5, 3], contraction=0.3, dtype="float64"),
 }
 
 

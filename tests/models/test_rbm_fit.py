@@ -71,6 +71,7 @@ def test_history_has_errors_and_the_free_energy_gap():
         "reconstruction_error",
         "validation_reconstruction_error",
         "free_energy_gap",
+        "free_energy_gap_error",
         "seconds",
     }
     gap = rbm.free_energy(held).mean(dtype=np.float64) - rbm.free_energy(x[:30]).mean(dtype=np.float64)

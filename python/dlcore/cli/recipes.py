@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 
 from ..data import Dataset
-from ..models import CNN, DBN, MLP, RBM, Autoencoder, LeNet5, Model, SparseAutoencoder
+from ..models import (
+    CNN,
+    DBN,
+    MLP,
+    RBM,
+    Autoencoder,
+    ContractiveAutoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    LeNet5,
+    Model,
+    SparseAutoencoder,
+)
 
 Settings = Mapping[str, Any]
 MNIST_SHAPE = (1, 28, 28)
@@ -75,12 +87,16 @@ def _mlp(data: Dataset, settings: Settings) -> Model:
     )
 
 
-def _cnn(data: Dataset, settings: Settings) -> Model:
+def _image_shape(data: Dataset) -> tuple[int, ...]:
     if data.image_shape is None:
         raise ValueError(f"{data.name} does not say how wide its images are")
-    if data.image_shape == MNIST_SHAPE and "head" not in settings:
+    return tuple(data.image_shape)
+
+
+def _cnn(data: Dataset, settings: Settings) -> Model:
+    if _image_shape(data) == MNIST_SHAPE and "head" not in settings:
         return LeNet5(classes=settings["classes"], seed=settings["seed"])
-    return CNN(data.image_shape, settings["classes"], output=settings.get("head", "softmax"), seed=settings["seed"])
+    return CNN(_image_shape(data), settings["classes"], output=settings.get("head", "softmax"), seed=settings["seed"])
 
 
 def _dbn(data: Dataset, settings: Settings) -> Model:
@@ -104,6 +120,25 @@ def _autoencoder(data: Dataset, settings: Settings) -> Model:
 
 def _sparse_autoencoder(data: Dataset, settings: Settings) -> Model:
     return SparseAutoencoder(_widths(data, settings, (128,), (500,)), seed=settings["seed"])
+
+
+def _noise(settings: Settings) -> dict[str, Any]:
+    """The noise to learn to remove: a third of the pixels masked, unless the user wants another."""
+    kind = settings.get("corruption", "masking")
+    return {"corruption": kind, "level": settings.get("level", 0.3), "seed": settings["seed"]}
+
+
+def _denoising_autoencoder(data: Dataset, settings: Settings) -> Model:
+    return DenoisingAutoencoder(_widths(data, settings, (128,), (500,)), **_noise(settings))
+
+
+def _contractive_autoencoder(data: Dataset, settings: Settings) -> Model:
+    return ContractiveAutoencoder(_widths(data, settings, (128,), (500,)), contraction=0.1, seed=settings["seed"])
+
+
+def _convolutional_autoencoder(data: Dataset, settings: Settings) -> Model:
+    noise = _noise(settings) if "corruption" in settings or "level" in settings else {"seed": settings["seed"]}
+    return ConvolutionalAutoencoder(_image_shape(data), **noise)
 
 
 COSINE = {"schedule": "cosine"}
@@ -151,6 +186,30 @@ RECIPES: dict[str, Recipe] = {
         COSINE | {"epochs": 60, "batch_size": 32, "lr": 2e-3},
         COSINE | {"epochs": 20, "batch_size": 128},
         frozenset({"layers"}),
+        labels=False,
+    ),
+    "denoising-autoencoder": Recipe(
+        "autoencoder that restores its input from a corrupted one",
+        _denoising_autoencoder,
+        COSINE | {"epochs": 60, "batch_size": 32, "lr": 2e-3},
+        COSINE | {"epochs": 20, "batch_size": 128},
+        frozenset({"layers", "corruption", "level"}),
+        labels=False,
+    ),
+    "contractive-autoencoder": Recipe(
+        "autoencoder with a penalty on its code's Jacobian",
+        _contractive_autoencoder,
+        COSINE | {"epochs": 60, "batch_size": 32, "lr": 5e-3},
+        COSINE | {"epochs": 20, "batch_size": 128},
+        frozenset({"layers"}),
+        labels=False,
+    ),
+    "convolutional-autoencoder": Recipe(
+        "autoencoder of convolutions and transposed convolutions",
+        _convolutional_autoencoder,
+        COSINE | {"epochs": 40, "batch_size": 32, "lr": 3e-3},
+        COSINE | {"epochs": 8, "batch_size": 128, "lr": 2e-3},
+        frozenset({"corruption", "level"}),
         labels=False,
     ),
 }

@@ -13,9 +13,9 @@ import numpy as np
 
 from .. import plot
 from ..data import Dataset
-from ..models import CNN, DBN, MLP, RBM, Autoencoder, Model, SparseAutoencoder
+from ..models import CNN, DBN, MLP, RBM, ContractiveAutoencoder, Model, SparseAutoencoder
+from ..models.autoencoder import CodingModel
 from ..models.supervised import Supervised
-from ..nn import Linear
 from .recipes import Recipe, count_classes
 
 SAMPLES = 64
@@ -62,16 +62,21 @@ def _figures(model: Model, test: Dataset) -> dict[str, float]:
     if isinstance(model, RBM):
         gap = model.history.last.get("free_energy_gap", 0.0)
         return {"test reconstruction error": _squared_error(model, test), "free-energy gap": gap}
-    assert isinstance(model, Autoencoder)
+    assert isinstance(model, CodingModel)
     figures = {"test reconstruction error": _squared_error(model, test)}
     if isinstance(model, SparseAutoencoder):
         figures["code near zero"] = model.history.last["near_zero"]
+    if isinstance(model, ContractiveAutoencoder):
+        figures["squared norm of the Jacobian"] = model.jacobian_norm(test.x)
+    if model.coder.corruption is not None:
+        figures["from corrupted"] = _squared_error(model, test, model.corrupt(test.x))
     return figures
 
 
-def _squared_error(model: RBM | Autoencoder, test: Dataset) -> float:
-    """Mean over the cases of Σ (x − x̂)²."""
-    return float(np.square(test.x - model.reconstruct(test.x)).sum(axis=1).mean())
+def _squared_error(model: RBM | CodingModel, test: Dataset, seen: Any = None) -> float:
+    """Mean over the cases of Σ (x − x̂)², x̂ made from x or from what is `seen` of it."""
+    restored = model.reconstruct(test.x if seen is None else seen)
+    return float(np.square(test.x - restored.reshape(test.x.shape)).sum(axis=1).mean())
 
 
 def figure_text(name: str, value: float) -> str:
@@ -111,10 +116,13 @@ def write_pictures(folder: Path, name: str, model: Any, test: Dataset) -> list[P
         first = next(value for name, value in model.parameters.items() if name.endswith("weight"))
         plot.filters(first, path=path("filters"))
     elif shape is not None:
-        plot.filters(_pixel_weights(model), shape, path=path("filters"))
+        weight = _pixel_weights(model)
+        plot.filters(weight, shape if weight.ndim == 2 else None, path=path("filters"))
         if not isinstance(model, MLP):
             x = test.x[:20]
             plot.reconstructions(x, model.reconstruct(x), shape, n=20, path=path("reconstructions"))
+        if isinstance(model, CodingModel) and model.coder.corruption is not None:
+            _denoising_picture(model, test, shape, path("denoising"))
         if isinstance(model, (RBM, DBN)):
             start = test.x[np.arange(SAMPLES) % len(test)]
             plot.samples(model.sample(SAMPLES, SAMPLE_STEPS, start), shape, path=path("samples"))
@@ -127,8 +135,14 @@ def _pixel_weights(model: Any) -> Any:
         return model.machine.weight
     if isinstance(model, DBN):
         return model.belief.machines[0].weight
-    if isinstance(model, Autoencoder):
-        last = model.coder.decoder.layers[-1]
-        if isinstance(last, Linear):
-            return last.weight.numpy().T
+    if isinstance(model, CodingModel):
+        return model.pixel_weights()
     return next(value for name, value in model.parameters.items() if name.endswith("weight"))
+
+
+def _denoising_picture(model: CodingModel, test: Dataset, shape: tuple[int, ...], path: Path) -> None:
+    """Cases, what the noise leaves of them, and what is restored from that: three rows."""
+    x = test.x[:20]
+    noisy = model.corrupt(x)
+    rows = [x, noisy.reshape(x.shape), model.reconstruct(noisy).reshape(x.shape)]
+    plot.samples(np.concatenate(rows), shape, columns=len(x), path=path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data import Dataset
+from ..nn.corruption import CORRUPTIONS
 from .options import (
     add_run_options,
     load_data,
@@ -32,6 +33,8 @@ MODEL_OPTIONS: dict[str, dict[str, Any]] = {
     "layers": {"type": sizes, "metavar": "A,B,…", "help": "hidden units of each layer"},
     "head": {"choices": ("softmax", "svm"), "help": "what the scores mean: probabilities, or margins"},
     "pretrain_epochs": {"type": positive, "metavar": "N", "help": "passes over the data for each RBM"},
+    "corruption": {"choices": CORRUPTIONS, "help": "noise that is learned to be removed"},
+    "level": {"type": rate, "metavar": "X", "help": "share of the pixels struck, or the noise's standard deviation"},
     "k": {"type": positive, "metavar": "N", "help": "Gibbs steps for each gradient"},
     "persistent": {"action": "store_true", "default": None, "help": "let the chains go on from step to step (PCD)"},
 }

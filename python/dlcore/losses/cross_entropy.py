@@ -198,9 +198,10 @@ class Focal(Loss):
 
 def is_batch(logits: Any, target: Any) -> bool:
     """Whether these are tensors (n, classes) and int32 (n,)."""
-    if not isinstance(logits, Tensor) or not isinstance(target, Tensor) or target.dtype != int32:
+    if not isinstance(logits, Tensor) or not isinstance(target, Tensor) or target.array.dtype != "int32":
         return False
-    return logits.ndim == 2 and target.shape == logits.shape[:1]
+    shape = logits.shape
+    return len(shape) == 2 and target.shape == shape[:1]
 
 
 def cross_entropy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -17,18 +18,31 @@ from ..optim import SGD, Optimizer
 from ..tensor import Tensor, tensor
 from ..train import Run
 from .base import Model, not_negative
+from .cases import Cases, Completions
+from .holes import clamped_gibbs
 from .machine import Machine
 from .native_epoch import is_native, walk
+from .phases import Phases
+from .tempering import Ladder
 from .terms import Terms
 from .units import Segment, require_values
+from .watching import (
+    FIGURES,
+    HELD_OUT_FIGURES,
+    MONITORED,
+    TEMPERED_FIGURES,
+    held_out_figures,
+    reconstruction_error,
+    shared,
+    watched_figures,
+)
 
 Momentum = float | Sequence[float] | None
 
 RAMP = (0.5, 0.9)  # momentum in the first epochs and after them: Hinton (2010), section 9
 RAMP_EPOCHS = 5
-FIGURES = ("reconstruction_error",)
-HELD_OUT_FIGURES = ("validation_reconstruction_error", "free_energy_gap")
-MONITORED = 1000  # cases on which figures that need a pass of their own are computed, at most
+_WATCH = 2**32  # beyond the streams of the other figures of an epoch
+MOST_SPREAD = 5.0  # standard deviations of Gaussian data beyond which, or below its reciprocal, a fit warns
 
 
 def require_probabilities(x: Tensor, who: str, name: str) -> None:
@@ -62,6 +76,17 @@ def check_steps(k: Any, name: str) -> int:
     return int(k)
 
 
+def default_rate(machine: Machine, persistent: bool) -> float:
+    """The learning rate of a fit by SGD that names none: 0.05 where all units are binary.
+
+    Gaussian units are not bounded, and what a step changes in their means grows with the number of units on the other
+    side: at most 0.01, ½ / (n_visible + n_hidden), and a fifth of that for persistent chains, which must keep up.
+    """
+    if machine.hidden == "bernoulli" and not machine.n_gaussian:
+        return 0.05
+    return min(0.01, (0.1 if persistent else 0.5) / (machine.n_visible + machine.n_hidden))
+
+
 def prepare(
     model: Model,
     cases: int,
@@ -74,8 +99,11 @@ def prepare(
     weight_decay: float = 2e-4,
     shuffle: bool = True,
     options: Mapping[str, Any] | None = None,
+    default_lr: float = 0.05,
 ) -> tuple[Run, int, tuple[float, float] | None]:
     """The run of a contrastive fit, its batch size and its ramp of momentum; see `RBM.fit` for the arguments.
+
+    `default_lr` is that of "sgd".
 
     Raises
     ------
@@ -94,7 +122,7 @@ def prepare(
         if any("weight_decay" in signature(kind).parameters for kind in kinds):
             given["weight_decay"] = 0.0  # the fit decays W itself and leaves the biases alone
     if lr is None and optimizer == "sgd":
-        lr = 0.05
+        lr = default_lr
     total = int(epochs) * batches if is_integer(epochs) else 0  # Run says what is wrong with another
     made = train.make_optimizer(optimizer, model.trained_parameters, lr, given, schedule, total)
     settings = train.fit_settings(cases, batch_size, shuffle, optimizer, lr, given, schedule)
@@ -102,28 +130,49 @@ def prepare(
     return Run(model, epochs, made, model.generators, None, batches, settings), batch_size, ramp
 
 
-def initialize_visible_bias(machine: Machine, data: Tensor) -> None:
+def initialize_visible_bias(machine: Machine, cases: Cases) -> None:
     """The biases of the machine that has no weights and the data's means: of n cases, with Laplace's rule,
 
     log(p / (1 − p)) with p = (Σ v + 1) / (n + 2) for Bernoulli units, log p with p = (Σ v + 1) / (n + units) in a
-    softmax group, the mean itself for Gaussian units.
+    softmax group, the mean itself for Gaussian units. Missing values are left out, and cases weighed.
 
     References
     ----------
     Hinton (2010), A practical guide to training restricted Boltzmann machines, section 8.
     """
-    total, n = ops.sum(data, 0).numpy().astype(np.float64), data.shape[0]
+    total, n = cases.totals()
     bias = np.empty_like(total)
     for kind, begin, end, group in machine.units:
-        part = total[begin:end]
+        part, count = total[begin:end], n[begin:end]
         if kind == "gaussian":
-            bias[begin:end] = part / n
+            bias[begin:end] = part / np.maximum(count, np.finfo(np.float64).tiny)
         elif kind == "softmax":
-            bias[begin:end] = np.log((part + 1.0) / (n + group))
+            bias[begin:end] = np.log((part + 1.0) / (count + group))
         else:
-            mean = (part + 1.0) / (n + 2.0)
+            mean = (part + 1.0) / (count + 2.0)
             bias[begin:end] = np.log(mean) - np.log1p(-mean)
-    machine.visible_bias.array.assign(tensor(bias, data.dtype).array)
+    machine.visible_bias.array.assign(tensor(bias, machine.visible_bias.dtype).array)
+
+
+def warn_of_scale(machine: Machine, cases: Cases) -> None:
+    """Warn of Gaussian units whose data are far from standardised: σ begins at 1, and steps are for that."""
+    if not machine.n_gaussian:
+        return
+    values = cases.head(cases.count if isinstance(cases.rows, Tensor) else MONITORED).numpy()
+    for kind, begin, end, _ in machine.units:
+        if kind != "gaussian":
+            continue
+        part = values[:, begin:end]
+        spread = np.nanstd(np.where(np.isnan(part).all(0), 0.0, part), 0, dtype=np.float64)
+        odd = np.flatnonzero((spread > MOST_SPREAD) | ((spread < 1 / MOST_SPREAD) & (spread > 0)))
+        if len(odd):
+            warnings.warn(
+                f"fit: the data of the gaussian unit {begin + odd[0]} have the standard deviation "
+                f"{spread[odd[0]]:.3g}; standardise them (mean 0, standard deviation 1), for which the default steps "
+                "are made",
+                stacklevel=3,
+            )
+            return
 
 
 @dataclass
@@ -133,23 +182,28 @@ class Steps:
     Parameters
     ----------
     machine : what learns
-    data : (n, n_visible), checked
-    held : (m, n_visible), checked, cases that are only watched
-    k, chains, terms : see `Machine.contrast`
+    cases : to learn from, checked
+    held : checked, cases that are only watched, or None
+    k, terms : see `Machine.contrast`
+    chains : persistent chains (n_chains, n_hidden), with several temperatures those of each; None: CD
+    ladder : inverse temperatures of the chains, (1,) where they are not tempered
     generator : draws the order of the cases and all samples that are learned from
     monitor : gives each epoch a generator for the samples of the figures, so that watching changes nothing
     ramp : momentum for `RAMP_EPOCHS` epochs and after, where the optimizer is SGD
     weight_decay : λ of the penalty ½ λ Σ W²
     biased_start : whether the first epoch begins with `initialize_visible_bias`
+    watch : see `dlcore.models.watching.check_watch`
+    completions : of the missing values, where there may be some
     """
 
     machine: Machine
-    data: Tensor
-    held: Tensor | None
+    cases: Cases
+    held: Cases | None
     batch_size: int
     optimizer: Optimizer
     k: int
     chains: Tensor | None
+    ladder: Ladder
     terms: Terms
     generator: Generator
     monitor: Generator
@@ -157,69 +211,87 @@ class Steps:
     weight_decay: float
     shuffle: bool
     biased_start: bool
+    watch: tuple[str, ...] = ()
+    completions: Completions | None = None
+
+    def __post_init__(self) -> None:
+        self.is_tempered = len(self.ladder) > 1
+        self.replicas = None if self.chains is None else shared(self.ladder, self.chains)
 
     def __call__(self, run: Run) -> dict[str, float]:
-        """Do the steps; the figures are `FIGURES` and, with held-out cases, `HELD_OUT_FIGURES`."""
-        optimizer = self.optimizer
-        if self.biased_start and run.epoch == 0:
-            initialize_visible_bias(self.machine, self.data)
+        """Do the steps; the figures are those of `dlcore.models.watching.figure_names`, but for the seconds."""
+        optimizer, cases = self.optimizer, self.cases
+        if run.epoch == 0:
+            if self.biased_start:
+                initialize_visible_bias(self.machine, cases)
+            if self.completions is not None:
+                self.completions.begin(self.machine)
         if self.ramp is not None and isinstance(optimizer, SGD):
             optimizer.momentum = self.ramp[0] if run.epoch < RAMP_EPOCHS else self.ramp[1]
-        if is_native(optimizer, self.machine, run):
+        if self.is_tempered and self.replicas is not None:
+            self.replicas.reset()
+        if cases.is_plain and not self.is_tempered and is_native(optimizer, self.machine, run):
             assert isinstance(optimizer, SGD)
-            order = ops.permutation(self.generator, self.data.shape[0]) if self.shuffle else None
+            assert isinstance(cases.rows, Tensor)
+            order = ops.permutation(self.generator, cases.count) if self.shuffle else None
             total = walk(
-                run, self.machine, optimizer, self.data, order, self.batch_size, self.k, self.chains, self.generator,
+                run, self.machine, optimizer, cases.rows, order, self.batch_size, self.k, self.chains, self.generator,
                 self.weight_decay, self.terms,
             )  # fmt: skip
         else:
             total = self._step_by_step(run)
-        if self.chains is not None:  # they reconstruct nothing, so the error takes a pass of its own
-            error = reconstruction_error(self.machine, self.data, self.monitor.split(2 * run.epoch))
-        else:
-            error = total / self.data.shape[0]
-        if self.held is None:
-            return dict(zip(FIGURES, (error,), strict=True))
-        watched = held_out_figures(self.machine, self.data, self.held, self.monitor.split(2 * run.epoch + 1))
-        return dict(zip((*FIGURES, *HELD_OUT_FIGURES), (error, *watched), strict=True))
+        return self._figures(run, total)
+
+    def _figures(self, run: Run, total: float) -> dict[str, float]:
+        machine, cases, held = self.machine, self.cases, self.held
+        of_epoch, of_held, of_watch = (self.monitor.split(i + run.epoch * 2) for i in (0, 1, _WATCH))
+        # Persistent chains reconstruct nothing, so the error takes a pass of its own.
+        error = total / cases.count if self.chains is None else reconstruction_error(machine, cases, of_epoch)
+        figures = dict(zip(FIGURES, (error,), strict=True))
+        if held is not None:
+            found = held_out_figures(machine, cases, held, of_held)
+            figures |= dict(zip(HELD_OUT_FIGURES, found, strict=True))
+        if self.is_tempered and self.replicas is not None:
+            figures |= dict(zip(TEMPERED_FIGURES, (float(self.replicas.rates.min()),), strict=True))
+        return figures | watched_figures(machine, self.watch, cases, held, self.ladder, self.chains, of_watch)
 
     def _step_by_step(self, run: Run) -> float:
-        """As `walk`, for any optimizer and callbacks."""
-        weight = self.machine.weight.array
+        """As `walk`, for any optimizer and callbacks, cases and chains."""
         hooks: list[Callable[[Run], None]] = train.batch_hooks(run)
         order = self.generator if self.shuffle else None
         total = 0.0
-        for count, (v,) in train.batches([self.data], self.batch_size, order):
-            gradient, error = self.machine.contrast(v, self.k, self.generator, self.chains, self.terms, True)
-            if self.weight_decay:
-                weight.device.axpy(self.weight_decay, weight, gradient.array.view(0, weight.shape))
-            self.optimizer.step(gradient)
-            self.machine.bound_variances()
-            run.batch += 1
-            if error is not None:
-                if not math.isfinite(error):
-                    raise FloatingPointError(f"the reconstruction error is {error} at batch {run.batch}")
-                total += error * count
-                run.batch_loss = error
-            for hook in hooks:
-                hook(run)
+        try:
+            for v, weight, index in self.cases.batches(self.batch_size, order):
+                gradient, error = self._gradient(v, weight, index)
+                self.optimizer.step(gradient)
+                self.machine.bound_variances()
+                run.batch += 1
+                if error is not None:
+                    if not math.isfinite(error):
+                        raise FloatingPointError(f"the reconstruction error is {error} at batch {run.batch}")
+                    total += error * v.shape[0]
+                    run.batch_loss = error
+                for hook in hooks:
+                    hook(run)
+        except BaseException:
+            if self.completions is not None:
+                self.completions.drop()
+            raise
+        if self.completions is not None:
+            self.completions.keep()
         return total
 
-
-def reconstruction_error(machine: Machine, data: Tensor, generator: Generator) -> float:
-    """Mean over the first cases, at most `MONITORED`, of Σ (v − p(v | h))² with h ~ p(h | v)."""
-    v = train.rows(data, 0, min(data.shape[0], MONITORED))
-    restored = machine.visible(machine.sample_hidden(v, generator))
-    return ops.sum(ops.squared_error(v, restored)).item() / v.shape[0]
-
-
-def held_out_figures(machine: Machine, data: Tensor, held: Tensor, generator: Generator) -> tuple[float, float]:
-    """The error on held-out data, and how much higher their free energy is than that of as many training data.
-
-    References
-    ----------
-    Hinton (2010), section 6: monitoring the overfitting.
-    """
-    cases = min(data.shape[0], held.shape[0])
-    seen, unseen = (machine.free_energy(train.rows(x, 0, cases)) for x in (data, held))
-    return reconstruction_error(machine, held, generator), (ops.mean(unseen) - ops.mean(seen)).item()
+    def _gradient(self, v: Tensor, weight: Tensor | None, index: Tensor) -> tuple[Tensor, float | None]:
+        machine, given = self.machine, None
+        if weight is None and self.completions is None and not self.is_tempered:
+            gradient, error = machine.contrast(v, self.k, self.generator, self.chains, self.terms, True)
+            if self.weight_decay:
+                decayed = machine.weight.array
+                decayed.device.axpy(self.weight_decay, decayed, gradient.array.view(0, decayed.shape))
+            return gradient, error
+        if self.completions is not None:
+            given, state = v, self.completions.take(index)
+            v, _ = clamped_gibbs(machine, given, state, self.k, self.generator)
+            self.completions.put(index, v)
+        phases = Phases(machine, self.k, self.generator, self.replicas, self.terms)
+        return phases.gradient(v, weight, given, self.weight_decay, scaled_steps=True)

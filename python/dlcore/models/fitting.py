@@ -150,11 +150,11 @@ def _held_out(
     return parts[0], parts[1]
 
 
-def _scaled(weight: np.ndarray[Any, Any], name: str, dtype: str) -> Tensor:
+def _scaled(weight: np.ndarray[Any, Any], name: str, dtype: str, who: str = "fit") -> Tensor:
     """Weights times what makes their mean 1."""
     total = weight.sum()
     if total == 0:
-        raise ValueError(f"fit: sample_weight is 0 for all {name}")
+        raise ValueError(f"{who}: sample_weight is 0 for all {name}")
     return tensor(weight * (weight.size / total), dtype)
 
 
@@ -165,7 +165,7 @@ def require_finite(x: Tensor, who: str, name: str) -> None:
         raise ValueError(f"{who}: {name} is not finite at row {bad[0]}")
 
 
-def check_weights(sample_weight: Any, model: Model, cases: int) -> Tensor:
+def check_weights(sample_weight: Any, model: Model, cases: int, who: str = "fit") -> Tensor:
     """Sample weights as a tensor (n,) whose mean is 1.
 
     Raises
@@ -175,12 +175,12 @@ def check_weights(sample_weight: Any, model: Model, cases: int) -> Tensor:
     """
     weight = np.asarray(sample_weight)
     if weight.dtype.kind not in "fiub":
-        raise TypeError(f"fit: sample_weight has dtype {weight.dtype}, expected real numbers")
+        raise TypeError(f"{who}: sample_weight has dtype {weight.dtype}, expected real numbers")
     if weight.shape != (cases,):
-        raise ValueError(f"fit: sample_weight has shape {weight.shape}, expected ({cases},)")
+        raise ValueError(f"{who}: sample_weight has shape {weight.shape}, expected ({cases},)")
     weight = weight.astype(np.float64)
     good = np.isfinite(weight) & (weight >= 0)
     if not good.all():
         first = int(np.argmin(good))
-        raise ValueError(f"fit: sample_weight is {weight[first]} at index {first}, expected a finite number >= 0")
-    return _scaled(weight, "cases", model.dtype)
+        raise ValueError(f"{who}: sample_weight is {weight[first]} at index {first}, expected a finite number >= 0")
+    return _scaled(weight, "cases", model.dtype, who)

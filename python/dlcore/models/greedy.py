@@ -19,25 +19,27 @@ from .contrastive import prepare
 from .rbm import RBM
 
 _OF_STEPS = ("batch_size", "optimizer", "schedule", "momentum", "weight_decay", "shuffle")
-_OF_FIT = ("init_visible_bias", "callbacks", "progress", "validation_data", "resume")
+_OF_FIT = (
+    "init_visible_bias", "callbacks", "progress", "validation_data", "early_stopping", "watch", "sample_weight", "resume",
+)  # fmt: skip
 
 
-class _Layer(Callback):
-    """Makes the checkpoints of one RBM's fit files of the whole model that tell how far the stack is.
+class LayerOfStack(Callback):
+    """Makes the checkpoints of one layer's fit files of the whole model that tell how far the stack is.
 
     Parameters
     ----------
-    layer : int, which RBM this is
-    rbm : its arguments
+    layer : int, which one this is
     below : the settings of each finished layer: a resumed stack must have learned them in the same way
     finished : the histories of the finished layers
+    settings : what else must be the same where the layer's fit is resumed
     """
 
     def __init__(
-        self, model: Model, layer: int, rbm: dict[str, Any], below: list[dict[str, Any]], finished: list[History]
+        self, model: Model, layer: int, below: list[dict[str, Any]], finished: list[History], **settings: Any
     ) -> None:
         self.model, self.finished = model, finished
-        self.settings = {"layer": layer, "RBM": rbm, "layers below": below}
+        self.settings = {"layer": layer, "layers below": below} | settings
 
     def check(self, run: Run) -> None:
         run.whole = self.model
@@ -101,7 +103,7 @@ def learn_stack(
                     rbm.fit(
                         _joined(beside), epochs=passes[i], lr=rates[i],
                         validation_data=None if watched is None else _joined(watched),
-                        callbacks=[_Layer(model, i, rbm.config, settings[:i], histories[:]), *found],
+                        callbacks=[LayerOfStack(model, i, settings[:i], histories[:], RBM=rbm.config), *found],
                         resume=resume if i == first else None, **given,
                     )
                 )  # fmt: skip

@@ -62,14 +62,26 @@ def log_partition(machine: Machine) -> float:
     return largest + math.log(float(np.exp(sums - largest).sum()))
 
 
+def require_bernoulli(machine: Machine, who: str) -> None:
+    """Raise a ValueError unless all units of both layers are Bernoulli."""
+    if machine.is_plain:
+        return
+    kinds = list(dict.fromkeys([*(segment.kind for segment in machine.units), machine.hidden]))
+    raise ValueError(
+        f"{who}: the machine has {' and '.join(kinds)} units, expected Bernoulli units in both layers; log_partition "
+        "is exact for other units where one layer has few states"
+    )
+
+
 def exact_samples(machine: Machine, n: int, generator: Generator) -> Tensor:
     """n independent v (n, n_visible) from p(v) itself, by the probabilities of all states of the smaller layer.
 
     Raises
     ------
     ValueError
-        If both layers have more than `MAX_SAMPLED` units.
+        If both layers have more than `MAX_SAMPLED` units, or others than Bernoulli ones.
     """
+    require_bernoulli(machine, "exact_samples")
     units = min(machine.n_visible, machine.n_hidden)
     if units > MAX_SAMPLED:
         raise ValueError(f"exact_samples: the smaller layer has {units} units, expected at most {MAX_SAMPLED}")
@@ -168,6 +180,7 @@ class Likelihoods:
         ----------
         Besag (1975), Statistical analysis of non-lattice data.
         """
+        require_bernoulli(self.machine, "pseudo_log_likelihood")
         return float(pseudo_log_likelihood(self.machine, self._cases(x, "pseudo_log_likelihood")).mean())
 
     def ais(
@@ -254,6 +267,7 @@ class Likelihoods:
     ) -> tuple[Machine, Array, Tensor, Generator]:
         """The arguments that `ais` and `reverse_ais` share, checked; the generator is a copy."""
         machine = self.machine
+        require_bernoulli(machine, who)
         if not isinstance(chains, (int, np.integer)) or isinstance(chains, bool) or not 2 <= chains < 2**31:
             raise ValueError(f"{who}: chains is {chains!r}, expected an integer from 2 to 2**31 - 1")
         rising, bias = check_betas(betas, who), base_bias(machine, base, who)

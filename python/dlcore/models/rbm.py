@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .. import ops, train
+from .. import ops
 from ..ops import Generator
 from ..ops.creation import is_number
 from ..tensor import Tensor, as_tensor, tensor
-from ..train import Callback, History, register
+from ..train import register
 from .base import Array, Model, check_share, flag, not_negative, sizes
-from .contrastive import FIGURES, HELD_OUT_FIGURES, Momentum, Steps, check_steps, prepare
+from .clamping import Clamping
+from .contrastive import check_steps
+from .diagnostics import Diagnostics
+from .learning import Learning
 from .likelihood import Likelihoods
 from .machine import Machine
+from .sparse import SparseCases, is_sparse
+from .streaming import Streaming
+from .tempering import Ladder, Replicas, Tempered, check_ladder
 from .terms import Terms
 
-_SAMPLE_STREAM, _CHAIN_STREAM, _MONITOR_STREAM = 2**33 + 2, 2**33 + 3, 2**33 + 4  # beyond the streams of Model
+_SAMPLE_STREAM = 2**33 + 2  # beyond the streams of Model
 
 
 @register
-class RBM(Likelihoods, Model):
+class RBM(Learning, Streaming, Tempered, Clamping, Diagnostics, Likelihoods, Model):
     """p(v, h) ∝ exp(b·v + c·h + v W h), for binary v and h, learned by contrastive divergence.
 
     Data of Bernoulli units may also be probabilities in [0, 1], such as grey values. With other units the energy is
@@ -48,11 +53,14 @@ class RBM(Likelihoods, Model):
     sparsity_target : in [0, 1]: the mean that Bernoulli hidden units are drawn to, or None
     sparsity_cost : >= 0, how strongly
     sparsity_decay : in [0, 1], share of the running mean that each gradient keeps
+    tempering : inverse temperatures that fall from 1, or how many from 1 to 0: each persistent chain is one of several
+        replicas that exchange their states (parallel tempering), and the gradient takes those at 1. Implies persistent
 
     Attributes
     ----------
-    chains : Tensor (n_chains, n_hidden), hidden states of the persistent chains, or None before the first gradient; a
-        checkpoint and a copy keep them, the model's file does not
+    chains : Tensor (n_chains, n_hidden), with tempering (temperatures, n_chains, n_hidden), hidden states of the
+        persistent chains, or None before the first gradient; a checkpoint and a copy keep them, the model's file does
+        not
 
     References
     ----------
@@ -60,7 +68,9 @@ class RBM(Likelihoods, Model):
     restricted Boltzmann machines using approximations to the likelihood gradient; Hinton (2010), A practical guide to
     training restricted Boltzmann machines; Cho, Ilin, Raiko (2011), Improved learning of Gaussian-Bernoulli restricted
     Boltzmann machines; Melchior, Fischer, Wiskott (2016), How to center deep Boltzmann machines; Lee, Ekanadham, Ng
-    (2008), Sparse deep belief net model for visual area V2.
+    (2008), Sparse deep belief net model for visual area V2; Desjardins, Courville, Bengio, Vincent, Delalleau (2010),
+    Tempered Markov chain Monte Carlo for training of restricted Boltzmann machines; Cho, Raiko, Ilin (2010), Parallel
+    tempering is efficient for learning restricted Boltzmann machines.
     """
 
     def __init__(
@@ -81,6 +91,7 @@ class RBM(Likelihoods, Model):
         sparsity_target: float | None = None,
         sparsity_cost: float = 0.1,
         sparsity_decay: float = 0.9,
+        tempering: int | Sequence[float] | None = None,
     ) -> None:
         who = type(self).__name__
         n_visible, n_hidden = sizes([n_visible, n_hidden], who, "(n_visible, n_hidden)", 2)
@@ -94,6 +105,9 @@ class RBM(Likelihoods, Model):
                 raise ValueError(f"{who}: sparsity_target is given for {hidden} hidden units, expected bernoulli ones")
         if sigma != "learned" and (isinstance(sigma, str) or not is_number(sigma) or not 0 < sigma < math.inf):
             raise ValueError(f"{who}: sigma is {sigma!r}, expected 'learned' or a finite number above 0")
+        first = 1.0 if isinstance(sigma, str) else float(sigma)
+        machine = Machine(n_visible, n_hidden, weight_std, visible, hidden, first)
+        ladder = check_ladder(tempering, who)
         config = {
             "n_visible": n_visible,
             "n_hidden": n_hidden,
@@ -111,12 +125,15 @@ class RBM(Likelihoods, Model):
             "sparsity_target": sparsity_target,
             "sparsity_cost": sparsity_cost,
             "sparsity_decay": sparsity_decay,
+            "tempering": tempering,
         }
-        first = 1.0 if isinstance(sigma, str) else float(sigma)
-        super().__init__(config, Machine(n_visible, n_hidden, weight_std, visible, hidden, first), (n_visible,))
+        super().__init__(config, machine, (n_visible,))
         self.n_visible, self.n_hidden, self.k, self.n_chains = n_visible, n_hidden, k, n_chains
-        self.persistent = bool(persistent)
+        self.ladder: Ladder = ladder or (1.0,)
+        self.persistent = bool(persistent) or ladder is not None
         self.chains: Tensor | None = None
+        self.replicas: Replicas | None = None
+        self.stream = None
         self.terms = Terms(
             offset_rate=float(offset_rate),
             sparsity_target=0.0 if sparsity_target is None else float(sparsity_target),
@@ -147,119 +164,18 @@ class RBM(Likelihoods, Model):
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {"chains": self.chains, "offsets": self.terms.offsets, "activity": self.terms.activity}
-        return super().__getstate__() | {name: None if x is None else x.numpy() for name, x in kept.items()}
+        arrays = {name: None if x is None else x.numpy() for name, x in kept.items()}
+        return super().__getstate__() | arrays | {"stream": self.stream_state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         kept = {name: state.get(name) for name in ("chains", "offsets", "activity")}
         found = {name: None if x is None else tensor(x) for name, x in kept.items()}
         self.chains, self.terms.offsets, self.terms.activity = found["chains"], found["offsets"], found["activity"]
+        self.replicas = None
+        self.restore_stream(state.get("stream"))
 
     # --- learning ---
-
-    def cd_gradient(self, v: Any) -> Tensor:
-        """The CD-k (or PCD-k) estimate of ∇ mean(−log p(v)), a value with θ's layout for one ``optimizer.step``.
-
-        θ is [W row by row, visible biases, hidden biases]: the negative of ⟨v h⟩_data − ⟨v h⟩_chain, and so on. Visible
-        units of the chains are sampled throughout, so that the mean is exactly that of the k-step Markov chain.
-
-        Parameters
-        ----------
-        v : (n, n_visible), at least one case, values in [0, 1]
-        """
-        cases = self._check(v, "cd_gradient")
-        if cases.shape[0] == 0:
-            raise ValueError("cd_gradient: there are no cases")
-        return self.machine.contrast(cases, self.k, self.fit_generator, self._chains(), self._terms(cases))[0]
-
-    def _terms(self, data: Tensor) -> Terms:
-        """The terms of the gradient; their state begins at the data's means, λ at that of unbiased units, q at its
-        target."""
-        terms = self.terms
-        if self.config["centered"] and terms.offsets is None:
-            mean = ops.sum(data, 0).numpy().astype(np.float64) / data.shape[0]
-            hidden = np.full(self.n_hidden, 0.5 if self.machine.hidden == "bernoulli" else 0.0)
-            terms.offsets = tensor(np.concatenate([mean, hidden]), self.dtype)
-        if self.config["sparsity_target"] is not None and terms.activity is None:
-            terms.activity = ops.full((self.n_hidden,), terms.sparsity_target, self.dtype)
-        return terms
-
-    def _chains(self) -> Tensor | None:
-        if self.persistent and self.chains is None:
-            half = ops.full((self.n_chains, self.n_hidden), 0.5, self.dtype)
-            self.chains = ops.bernoulli(Generator(self.config["seed"]).split(_CHAIN_STREAM), half)
-        return self.chains
-
-    def fit(
-        self,
-        x: Any,
-        y: Any = None,
-        *,
-        epochs: int = 10,
-        batch_size: int = 100,
-        optimizer: train.OptimizerLike = "sgd",
-        lr: train.LearningRate | None = None,
-        schedule: str = "constant",
-        momentum: Momentum = None,
-        weight_decay: float = 2e-4,
-        init_visible_bias: bool = True,
-        validation_data: Any = None,
-        callbacks: Iterable[Callback] = (),
-        progress: bool | None = None,
-        shuffle: bool = True,
-        resume: str | os.PathLike[str] | None = None,
-        **options: Any,
-    ) -> History:
-        """Learn from cases; a second fit goes on from the parameters there are, with a fresh optimizer.
-
-        Parameters
-        ----------
-        x : (n, n_visible), values in [0, 1]
-        y : ignored
-        epochs, batch_size, optimizer, schedule, callbacks, progress, shuffle, resume, options :
-            see `dlcore.models.fitting.FitOptions`
-        lr : by default 0.05 for "sgd" and another optimizer's own
-        momentum : of "sgd": a number in [0, 1), or two, of which the first holds for 5 epochs; (0.5, 0.9) by default
-        weight_decay : λ >= 0; the gradient of ½ λ Σ W² is added, biases are left alone
-        init_visible_bias : whether visible biases that are all 0 begin at log(p / (1 − p)), p = (Σ x + 1) / (n + 2)
-        validation_data : (m, n_visible), cases held out
-
-        Returns
-        -------
-        History with ``reconstruction_error`` (mean over the cases of Σ (v − p(v | h))²; with persistent chains over the
-        first 1000 cases, after the epoch), ``seconds``, and with validation data
-        ``validation_reconstruction_error`` and ``free_energy_gap``: the mean free energy of validation data minus that
-        of as many training data, which grows when the model overfits
-
-        Raises
-        ------
-        TypeError, ValueError
-            For arguments that do not fit; the model is unchanged then.
-        FloatingPointError
-            When a parameter is no longer finite; the parameters are those after the last finite epoch.
-
-        References
-        ----------
-        Hinton (2010), sections 4 to 10.
-        """
-        data = self._check(x, "fit")
-        held = None if validation_data is None else self._check(validation_data, "fit: validation_data")
-        if held is not None and held.shape[0] == 0:
-            raise ValueError("fit: validation_data has no cases")
-        run, batch_size, ramp = prepare(
-            self, data.shape[0], epochs, batch_size, optimizer, lr, schedule, momentum, weight_decay, shuffle, options
-        )
-        run.label, run.figures = self.label, [*FIGURES, *(HELD_OUT_FIGURES if held is not None else ()), "seconds"]
-        chains, optimizer_of_run = self._chains(), run.optimizer
-        assert optimizer_of_run is not None
-        terms = self._terms(data)
-        run.state = terms.state | ({} if chains is None else {"chains": chains})
-        steps = Steps(
-            self.machine, data, held, batch_size, optimizer_of_run, self.k, chains, terms, self.fit_generator,
-            Generator(self.config["seed"]).split(_MONITOR_STREAM), ramp, float(weight_decay), shuffle,
-            bool(init_visible_bias) and not self.machine.visible_bias.numpy().any(),
-        )  # fmt: skip
-        return train.run_epochs(run, steps, callbacks, progress, resume)
 
     def fit_transform(self, x: Any, y: Any = None, **arguments: Any) -> Array:
         """The features of `transform` of the cases that `fit` has learned from, with the arguments of `fit`."""
@@ -269,8 +185,8 @@ class RBM(Likelihoods, Model):
     # --- using ---
 
     def transform(self, x: Any, batch_size: int = 1024) -> Array:
-        """p(h = 1 | v) of cases (n, n_visible): features (n, n_hidden)."""
-        return self.map_batches(self.machine, self._check(x, "transform"), batch_size)
+        """p(h = 1 | v) of cases (n, n_visible), dense or sparse: features (n, n_hidden)."""
+        return self._by_blocks(self.machine, x, "transform", batch_size)
 
     def inverse_transform(self, h: Any, batch_size: int = 1024) -> Array:
         """p(v = 1 | h) of hidden states or probabilities (n, n_hidden): (n, n_visible)."""
@@ -309,7 +225,7 @@ class RBM(Likelihoods, Model):
 
     def free_energy(self, v: Any) -> Array:
         """F(v) = −b·v − Σ softplus(c + v W), (n,), in nats; lower is more probable."""
-        return self.machine.free_energy(self._check(v, "free_energy")).numpy()
+        return self._by_blocks(self.machine.free_energy, v, "free_energy", 2**62)
 
     def energy(self, v: Any, h: Any) -> Array:
         """E(v, h) = −b·v − c·h − v W h of pairs of rows, (n,)."""
@@ -317,6 +233,15 @@ class RBM(Likelihoods, Model):
         if visible.shape[0] != hidden.shape[0]:
             raise ValueError(f"energy: v has {visible.shape[0]} rows, h has {hidden.shape[0]}")
         return self.machine.energy(visible, hidden).numpy()
+
+    def _by_blocks(self, function: Callable[[Tensor], Tensor], x: Any, who: str, batch_size: int) -> Array:
+        """A function of cases, dense or sparse, so many at a time."""
+        if not is_sparse(x):
+            return self.map_batches(function, self._check(x, who), batch_size)
+        rows = SparseCases.of(x, self.n_visible, who, self.dtype)
+        rows.require(self.machine, who)
+        parts = [self.map_batches(function, block, batch_size) for _, block in rows.blocks()]
+        return np.concatenate(parts) if parts else self.map_batches(function, rows.rows(0, 0), batch_size)
 
     def _check(self, x: Any, who: str) -> Tensor:
         cases = self.as_cases(x, who)

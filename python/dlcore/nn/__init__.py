@@ -1,7 +1,8 @@
 """Modules, layers, initializers, and the flat parameter vector."""
 
 from . import initializers
-from .convolution import AvgPool1d, AvgPool2d, Conv1d, Conv2d, MaxPool1d, MaxPool2d
+from .convolution import AvgPool1d, AvgPool2d, Conv1d, Conv2d, ConvTranspose2d, MaxPool1d, MaxPool2d, Upsample2d
+from .corruption import Corruption, corrupt
 from .layers import Activation, Dropout, Flatten, Linear, Reshape, Sequential, Softmax
 from .module import Module
 from .parameters import Parameters
@@ -12,6 +13,8 @@ __all__ = [
     "AvgPool2d",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose2d",
+    "Corruption",
     "Dropout",
     "Flatten",
     "Linear",
@@ -22,5 +25,7 @@ __all__ = [
     "Reshape",
     "Sequential",
     "Softmax",
+    "Upsample2d",
+    "corrupt",
     "initializers",
 ]

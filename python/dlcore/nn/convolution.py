@@ -113,6 +113,94 @@ class Conv1d(Module):
         return f"Conv1d({self.in_channels} → {self.out_channels}, {self.kernel_size}, {self.activation})"
 
 
+class ConvTranspose2d(Module):
+    """f(transposed convolution plus bias), which makes images larger; arguments as in `dlcore.ops.conv_transpose2d`.
+
+    With the kernel, stride, padding and dilation of a `Conv2d`, and an output_padding that makes up for what its
+    rounding dropped, it leads from that layer's output back to the size of its input.
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair = 0,
+        output_padding: Pair = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        activation: str = "identity",
+        bias: bool = True,
+        initializer: Initializer | None = None,
+    ) -> None:
+        super().__init__()
+        who = "ConvTranspose2d"
+        require_positive(who, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(f"{who}: {groups} groups do not divide {in_channels} and {out_channels} channels")
+        self.kernel_size = require_pair(kernel_size, f"{who}: kernel_size", 1)
+        steps, spread = require_pair(stride, f"{who}: stride", 1), require_pair(dilation, f"{who}: dilation", 1)
+        more = require_pair(output_padding, f"{who}: output_padding", 0)
+        if any(m >= max(s, d) for m, s, d in zip(more, steps, spread, strict=True)):
+            raise ValueError(
+                f"{who}: output_padding is {output_padding!r}, expected less than stride {stride!r} or dilation "
+                f"{dilation!r}"
+            )
+        self.geometry: dict[str, Any] = {
+            "stride": steps,
+            "padding": require_pair(padding, f"{who}: padding", 0),
+            "output_padding": more,
+            "dilation": spread,
+            "groups": groups,
+        }
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.activation = require_activation(who, activation)
+        self.has_bias = bias
+        self._slope = PARAMETERS.get(activation, 0.0)
+        area = self.kernel_size[0] * self.kernel_size[1]
+        # An output is reached from every stride-th position only.
+        fan_in = max(in_channels // groups * area // (steps[0] * steps[1]), 1)
+        shape = (in_channels, out_channels // groups, *self.kernel_size)
+        self.declare("weight", shape, initializer or BY_ACTIVATION[activation], fan_in, out_channels // groups * area)
+        if bias:
+            self.declare("bias", (out_channels,), zeros)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = self.bias if self.has_bias else None
+        return ops.conv_transpose2d(
+            x, self.weight, bias, **self.geometry, activation=self.activation, parameter=self._slope
+        )
+
+    def describe(self) -> str:
+        height, width = self.kernel_size
+        return f"ConvTranspose2d({self.in_channels} → {self.out_channels}, {height}×{width}, {self.activation})"
+
+
+class Upsample2d(Module):
+    """Each pixel repeated `factor` times in height and width; see `dlcore.ops.upsample_nearest2d`.
+
+    Followed by a `Conv2d` it enlarges images without the checkerboards that a transposed convolution can draw where its
+    stride does not divide its kernel.
+
+    References
+    ----------
+    Odena, Dumoulin, Olah (2016), Deconvolution and checkerboard artifacts.
+    """
+
+    def __init__(self, factor: Pair) -> None:
+        super().__init__()
+        self.factor = require_pair(factor, "Upsample2d: factor", 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.upsample_nearest2d(x, self.factor)
+
+    def describe(self) -> str:
+        return f"Upsample2d{self.factor}"
+
+
 class _Pool(Module):
     """Pooling with a kernel, a stride (the kernel's size by default) and padding."""
 

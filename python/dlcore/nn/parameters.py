@@ -111,9 +111,8 @@ class Parameters(Mapping[str, Tensor]):
         """An uninitialised vector with θ's layout, and the arrays in it that belong to `tensors`."""
         self.require_current("grad")
         array = self.storage.array
-        vector = Tensor(array.device.empty(array.shape, array.dtype))
-        view = vector.array.view
-        return vector, [view(offset, shape) for offset, shape in self._layout]
+        vector = array.device.empty(array.shape, array.dtype)
+        return Tensor(vector), vector.views(self._layout)
 
     def concatenate(self, gradients: Sequence[Tensor | None]) -> Tensor:
         """The same vector as a recorded op of its parts (None: zeros)."""

@@ -57,6 +57,7 @@ from .operators import install as _install_operators
 from .pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from .random import Generator, bernoulli, dropout, normal, permutation, uniform
 from .reduce import accuracy, all_finite, argmax, logsumexp, max, mean, min, sum
+from .upsample import conv_transpose2d, upsample_nearest2d
 
 _install_operators()
 
@@ -80,6 +81,7 @@ __all__ = [
     "concatenate",
     "conv1d",
     "conv2d",
+    "conv_transpose2d",
     "cos",
     "divide",
     "dot",
@@ -148,6 +150,7 @@ __all__ = [
     "tanh",
     "transpose",
     "uniform",
+    "upsample_nearest2d",
     "where",
     "zeros",
     "zeros_like",

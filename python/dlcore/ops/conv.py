@@ -100,7 +100,7 @@ def _conv2d(
         return last[1]
 
     def dx(dy: Tensor) -> Tensor:
-        return _input_grad(dz(dy), weight, x.shape[2:], geometry)
+        return input_gradient(dz(dy), weight, x.shape[2:], geometry)
 
     def dweight(dy: Tensor, out: Any = None) -> Tensor:
         return _weight_grad(x, dz(dy), weight.shape[2:], geometry, out)
@@ -112,7 +112,8 @@ def _conv2d(
 
 
 @differentiable(2)
-def _input_grad(dy: Tensor, weight: Tensor, input_size: tuple[int, int], geometry: Geometry) -> Result:
+def input_gradient(dy: Tensor, weight: Tensor, input_size: tuple[int, int], geometry: Geometry) -> Result:
+    """The gradient of `conv2d` by its input, and so the transposed convolution of dy."""
     dx = Tensor(dy.array.device.conv2d_input_grad(dy.array, weight.array, input_size, *geometry))
 
     def ddy(g: Tensor) -> Tensor:
@@ -129,7 +130,7 @@ def _weight_grad(x: Tensor, dy: Tensor, kernel_size: tuple[int, int], geometry: 
     dweight = Tensor(x.array.device.conv2d_weight_grad(x.array, dy.array, kernel_size, *geometry, out=out))
 
     def dx(g: Tensor) -> Tensor:
-        return _input_grad(dy, g, x.shape[2:], geometry)
+        return input_gradient(dy, g, x.shape[2:], geometry)
 
     def ddy(g: Tensor) -> Tensor:
         return _conv2d(x, g, None, geometry, "identity", 0.0)

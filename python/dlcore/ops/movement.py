@@ -69,7 +69,7 @@ def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     inputs = [as_tensor(x, like, "concatenate") for x in tensors]
     y = Tensor(inputs[0].array.device.concatenate([x.array for x in inputs], axis))
     if state.tape is not None:
-        state.tape.record(y, inputs, _parts(axis, [x.shape[axis] for x in inputs]))
+        state.tape.record((y, *_parts(axis, [x.shape[axis] for x in inputs])), inputs)
     return y
 
 

@@ -68,7 +68,15 @@ def mean(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
 def _mean_of_all(x: Tensor, share: float) -> Result:
     device = x.array.device
     y = Tensor(device.affine(device.sum(x.array, None, False), share, 0.0))
-    return y, lambda dy: broadcast_to(affine(dy, share, 0.0), x.shape)
+    return y, lambda dy: _spread(dy, share, x.shape)
+
+
+@differentiable(1)
+def _spread(x: Tensor, share: float, shape: tuple[int, ...]) -> Result:
+    """share · x, one element, all over a shape: the adjoint of a mean."""
+    device = x.array.device
+    y = Tensor(device.broadcast_to(device.affine(x.array, share, 0.0), shape))
+    return y, lambda dy: reshape(affine(sum_over(dy, None, False), share, 0.0), x.shape)
 
 
 def _extreme(name: str, x: Tensor, axis: int | None, keepdims: bool) -> Result:

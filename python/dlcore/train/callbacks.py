@@ -70,6 +70,10 @@ class EarlyStopping(Callback):
     min_delta : float >= 0, by how much a value must be better to count
     restore_best : whether the fit ends with the parameters of the best epoch, stopped early or not
     mode : "min" or "max", which values are better; by default "max" for names that end in "accuracy", else "min"
+    tolerance : float >= 0, by how much a value may be worse than the best and still count as one that has improved; by
+        default twice the figure's standard error where the history has it as ``<monitor>_error``, else 0. It is for
+        figures that are best before learning begins, such as an RBM's ``free_energy_gap``: the fit stops when the
+        figure has risen for `patience` epochs, and the best parameters are the last before that
 
     References
     ----------
@@ -83,6 +87,7 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best: bool = True,
         mode: str | None = None,
+        tolerance: float | None = None,
     ) -> None:
         if not isinstance(monitor, str):
             raise ValueError(f"EarlyStopping: monitor is {monitor!r}, expected the name of a figure")
@@ -93,7 +98,9 @@ class EarlyStopping(Callback):
             raise ValueError(f"EarlyStopping: min_delta is {min_delta!r}, expected a finite number >= 0")
         if mode not in ("min", "max"):
             raise ValueError(f"EarlyStopping: mode is {mode!r}, expected 'min' or 'max'")
-        self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        if tolerance is not None and (not is_number(tolerance) or not 0 <= tolerance < math.inf):
+            raise ValueError(f"EarlyStopping: tolerance is {tolerance!r}, expected a finite number >= 0")
+        self.monitor, self.patience, self.min_delta, self.tolerance = monitor, patience, min_delta, tolerance
         self.restore_best, self.mode = restore_best, mode
         self.best_epoch = -1  # counted from 0; -1 before the first
         self.best_value = math.inf if mode == "min" else -math.inf
@@ -113,8 +120,13 @@ class EarlyStopping(Callback):
         require_figure("EarlyStopping", self.monitor, run.history.last)
         value = run.history.last[self.monitor]
         gain = self.best_value - value if self.mode == "min" else value - self.best_value
-        if gain > self.min_delta:
-            self.best_value, self.best_epoch = value, run.epoch - 1
+        tolerance = self.tolerance
+        if tolerance is None:
+            tolerance = 2.0 * run.history.last.get(f"{self.monitor}_error", 0.0)
+        if gain > self.min_delta - tolerance:
+            self.best_epoch = run.epoch - 1
+            if gain > 0:
+                self.best_value = value
             if self.restore_best:
                 theta = run.model.parameters.storage.array
                 if self._best is None:

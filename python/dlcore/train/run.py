@@ -37,7 +37,7 @@ class Run:
     batch : int, batches finished in this epoch
     batch_loss : Tensor of one element, or a number: the newest batch's loss
     history : History
-    label : what the progress is called; the model's class
+    label : what the progress is called; the model's own label where it has one, else its class
     callbacks : the callbacks of this fit, in the order in which they are called
     stopped : the reason to end before `epochs`, or None
     restored : those of the callbacks whose state came from the checkpoint that the fit goes on from
@@ -60,7 +60,7 @@ class Run:
         if not is_integer(epochs) or epochs < 0:
             raise ValueError(f"fit: epochs is {epochs!r}, expected an integer >= 0")
         self.model = self.whole = model
-        self.label = type(model).__name__
+        self.label = getattr(model, "label", type(model).__name__)
         self.epochs = int(epochs)
         self.optimizer = optimizer
         self.generators = dict(generators or {})

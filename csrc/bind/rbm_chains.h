@@ -1,0 +1,146 @@
+// Bindings of rbm_chains.h; a part of rbm.cpp.
+#pragma once
+
+#include <cmath>
+
+#include "../rbm_chains.h"
+#include "../reduce.h"
+#include "rbm.h"
+
+namespace dlcore::DLCORE_DEVICE {
+namespace {
+
+Array temper(const Array& replicas, const Array& weight, const Array& visible_bias, const Array& hidden_bias,
+             const Array& base_bias, const Array& betas, const py::handle& k, const py::handle& key,
+             const py::handle& step, const Array& accepted, const py::handle& units) {
+  constexpr const char* op = "rbm_temper";
+  const Parameters p = to_parameters(op, weight, &visible_bias, &hidden_bias, units);
+  require_same_dtype(op, "weight", weight, "base_bias", base_bias);
+  require_shape(op, "base_bias", base_bias, {p.n_visible()});
+  require_dtype(op, "betas", betas, DType::float64);
+  require_ndim(op, "betas", betas, 1);
+  if (betas.size() == 0) value_error("rbm_temper: betas has shape (0,), expected at least one");
+  require_unit_interval(op, "betas", betas);
+  require_same_dtype(op, "replicas", replicas, "weight", weight);
+  require_ndim(op, "replicas", replicas, 3);
+  const Index n_betas = betas.size(), n_chains = replicas.shape(1);
+  require_shape(op, "replicas", replicas, {n_betas, n_chains, p.n_hidden()});
+  require_dtype(op, "accepted", accepted, DType::float64);
+  require_shape(op, "accepted", accepted, {n_betas - 1});
+  const Index steps = to_steps(op, k);
+  const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
+  dispatch_float(weight.dtype(), [&]<typename T>(T) {
+    if (p.hidden == Unit::bernoulli) require_unit_interval(op, "replicas", replicas);
+    else if (!all_finite(replicas.size(), replicas.data<T>())) value_error("rbm_temper: replicas is not finite");
+  });
+  const std::pair<const char*, const Array&> inputs[] = {{"weight", weight},
+                                                         {"visible_bias", visible_bias},
+                                                         {"hidden_bias", hidden_bias},
+                                                         {"base_bias", base_bias},
+                                                         {"betas", betas}};
+  for (const auto& [name, array] : inputs) {
+    require_no_overlap(op, "replicas", replicas, name, array);
+    require_no_overlap(op, "accepted", accepted, name, array);
+  }
+  require_no_overlap(op, "accepted", accepted, "replicas", replicas);
+  note_write(replicas);
+  note_write(accepted);
+  Array v = new_array(op, {n_chains, p.n_visible()}, weight.dtype());
+  dispatch_float(weight.dtype(), [&]<typename T>(T) {
+    without_gil(work(p, n_betas * n_chains) * steps, [&] {
+      rbm_temper(to_rbm<T>(p), base_bias.data<T>(), n_chains, n_betas, betas.data<double>(), steps, key_, step_,
+                 replicas.data<T>(), v.data<T>(), accepted.data<double>(), signals_now_and_then());
+    });
+  });
+  return v;
+}
+
+// ValueError where a number of `given` is one that its unit cannot have, or a softmax group is held in part.
+template <typename T> void require_given(const char* op, const Array& given, const Parameters& p) {
+  Array numbers = new_array(op, given.shape(), given.dtype());
+  const T* const x = given.data<T>();
+  for (Index i = 0; i < given.size(); ++i) numbers.data<T>()[i] = std::isnan(x[i]) ? T(0) : x[i];
+  require_values(op, "given", numbers, p.segments);
+  const Index visible = p.n_visible();
+  for (const Segment& segment : p.segments)
+    if (segment.kind == Unit::softmax)
+      for (Index row = 0; row < given.shape(0); ++row)
+        for (Index first = segment.begin; first < segment.end; first += segment.group) {
+          const T* const group = x + row * visible + first;
+          const Index held =
+              segment.group - std::count_if(group, group + segment.group, [](T e) { return std::isnan(e); });
+          if (held != 0 && held != segment.group)
+            value_error(std::string(op) + ": given has " + std::to_string(held) + " of the " +
+                        std::to_string(segment.group) + " units of the softmax group at " + text(Shape{row, first}) +
+                        ", expected all or none");
+        }
+}
+
+py::tuple clamped_gibbs(const Array& given, const Array& state, const Array& weight, const Array& visible_bias,
+                        const Array& hidden_bias, const py::handle& k, const py::handle& key, const py::handle& step,
+                        const py::handle& units) {
+  constexpr const char* op = "rbm_clamped_gibbs";
+  const Parameters p = to_parameters(op, weight, &visible_bias, &hidden_bias, units);
+  require_layer(op, "given", given, p, 0);
+  require_same_dtype(op, "given", given, "state", state);
+  require_same_shape(op, "given", given, "state", state);
+  const Index steps = to_steps(op, k), n = given.shape(0);
+  const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
+  require_values(op, "state", state, p.segments);
+  Array samples = new_array(op, given.shape(), given.dtype());
+  Array means = new_array(op, given.shape(), given.dtype());
+  dispatch_float(weight.dtype(), [&]<typename T>(T) {
+    require_given<T>(op, given, p);
+    without_gil(work(p, n) * steps, [&] {
+      rbm_clamped_gibbs(to_rbm<T>(p), n, given.data<T>(), state.data<T>(), steps, key_, step_, samples.data<T>(),
+                        means.data<T>(), signals_now_and_then());
+    });
+  });
+  return py::make_tuple(std::move(samples), std::move(means));
+}
+
+Array statistics(const Array& v, const Array& row_weights, const Array& weight, const Array& visible_bias,
+                 const Array& hidden_bias, const py::handle& units, Index data, const Centring& centring,
+                 const Sparsity& sparsity, double weight_decay, bool fixed_variance, bool scaled_steps) {
+  constexpr const char* op = "rbm_statistics";
+  const Parameters p = to_parameters(op, weight, &visible_bias, &hidden_bias, units);
+  require_layer(op, "v", v, p, 0);
+  require_same_dtype(op, "v", v, "row_weights", row_weights);
+  const Index n = v.shape(0);
+  require_shape(op, "row_weights", row_weights, {n});
+  if (data < 0 || data > n)
+    value_error(std::string(op) + ": data is " + std::to_string(data) + ", expected 0 to " + std::to_string(n));
+  require_terms(op, p, centring, sparsity, weight_decay);
+  std::vector<Named> written, read{{"v", v},
+                                   {"row_weights", row_weights},
+                                   {"weight", weight},
+                                   {"visible_bias", visible_bias},
+                                   {"hidden_bias", hidden_bias}};
+  if (centring) written.emplace_back("offsets", centring->first);
+  if (sparsity) written.emplace_back("activity", std::get<0>(*sparsity));
+  require_apart(op, written, read);
+  Array gradient = new_array(op, {weight.size() + p.n_visible() + p.n_hidden() + p.n_gaussian}, v.dtype());
+  dispatch_float(weight.dtype(), [&]<typename T>(T) {
+    without_gil(2 * work(p, n), [&] {
+      rbm_statistics(to_rbm<T>(p), n, data, v.data<T>(), row_weights.data<T>(), gradient.data<T>(),
+                     to_terms<T>(centring, sparsity, weight_decay, fixed_variance, scaled_steps));
+    });
+  });
+  return gradient;
+}
+
+void bind_rbm_chains(py::module_& m) {
+  m.def("rbm_temper", &temper, py::arg("replicas"), py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),
+        py::arg("base_bias"), py::arg("betas"), py::arg("k"), py::arg("key"), py::arg("step"), py::arg("accepted"),
+        py::arg("units") = py::none());
+  m.def("rbm_clamped_gibbs", &clamped_gibbs, py::arg("given"), py::arg("state"), py::arg("weight"),
+        py::arg("visible_bias"), py::arg("hidden_bias"), py::arg("k"), py::arg("key"), py::arg("step"),
+        py::arg("units") = py::none());
+  m.def("rbm_statistics", &statistics, py::arg("v"), py::arg("row_weights"), py::arg("weight"), py::arg("visible_bias"),
+        py::arg("hidden_bias"), py::arg("units") = py::none(), py::arg("data") = 0, py::arg("centring") = py::none(),
+        py::arg("sparsity") = py::none(), py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false,
+        py::arg("scaled_steps") = false);
+}
+
+}  // namespace
+}  // namespace dlcore::DLCORE_DEVICE

@@ -1,0 +1,139 @@
+"""Learning from a stream: one pass over each batch given, the optimizer carried on between the calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import ops, train
+from ..optim import Optimizer
+from .contrastive import Momentum, default_rate, prepare
+
+_OF_ONE_CALL = ("cases", "batch_size", "shuffle")  # settings that may change from call to call
+MOMENTUM = 0.5  # of "sgd": there are no epochs to raise it after
+
+
+@dataclass
+class Stream:
+    """What `Streaming.partial_fit` carries on: the optimizer, what it was made with, and the calls so far."""
+
+    optimizer: Optimizer
+    settings: dict[str, Any]
+    arguments: dict[str, Any]
+    calls: int = 0
+
+
+class Streaming:
+    """The method of an RBM that learns from a stream; a part of `dlcore.models.RBM`."""
+
+    stream: Stream | None
+
+    def partial_fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int = 100,
+        optimizer: str = "sgd",
+        lr: train.LearningRate | None = None,
+        momentum: Momentum = None,
+        weight_decay: float = 2e-4,
+        init_visible_bias: bool = True,
+        sample_weight: Any = None,
+        missing: str = "error",
+        shuffle: bool = False,
+        **options: Any,
+    ) -> dict[str, float]:
+        """One pass over the cases given; the optimizer's state, chains and generators go on from call to call.
+
+        The first call makes the optimizer, and later ones must name the same. A copy and a pickle of the model carry it
+        on; the model's file does not, and `fit` begins another. Memory does not grow with the calls.
+
+        Parameters
+        ----------
+        x : (n >= 1, n_visible), dense or a SciPy sparse matrix
+        y : ignored
+        batch_size, lr, weight_decay, init_visible_bias, sample_weight, missing, shuffle, options : see `RBM.fit`; the
+            visible biases begin at the first call's data, and missing values are sampled afresh in each call
+        optimizer : one of `dlcore.train.OPTIMIZERS`
+        momentum : of "sgd": a number in [0, 1); 0.5 by default
+
+        Returns
+        -------
+        the figures of `RBM.fit` for this pass, by name
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit, or an optimizer other than the first call's; the model is unchanged then.
+        FloatingPointError
+            When a parameter is no longer finite; the parameters are those before the call.
+        """
+        if momentum is None and optimizer == "sgd":
+            momentum = MOMENTUM
+        model: Any = self
+        arguments: dict[str, Any] = {
+            "optimizer": optimizer, "lr": lr, "momentum": momentum, "weight_decay": weight_decay, "options": options,
+            "default_lr": default_rate(model.machine, model.persistent),
+        }  # fmt: skip
+        if not isinstance(optimizer, str):
+            raise ValueError("partial_fit: optimizer is no name; what goes on between calls is saved with the model")
+        if callable(lr):
+            raise ValueError("partial_fit: lr is a function, expected a number, which is saved with the model")
+        cases = model.fit_cases(x, "partial_fit", sample_weight, missing)
+        run, batch_size, _ = prepare(model, cases.count, 1, batch_size, shuffle=shuffle, **arguments)
+        settings = {name: value for name, value in run.settings.items() if name not in _OF_ONE_CALL}
+        stream = self.stream
+        if stream is None:
+            assert run.optimizer is not None
+            stream = Stream(run.optimizer, settings, arguments)
+        elif settings != stream.settings:
+            other = next(n for n in sorted(settings, key="options".__eq__) if settings[n] != stream.settings.get(n))
+            raise ValueError(
+                f"partial_fit: {other} is {settings[other]!r}, the first call's was {stream.settings.get(other)!r}"
+            )
+        run.optimizer, run.epoch, run.label = stream.optimizer, stream.calls, "RBM"
+        steps = model.steps_of(run, cases, batch_size, None, weight_decay, shuffle, init_visible_bias)
+        theta = model.parameters.storage
+        before = theta.array.copy()
+        try:
+            figures: dict[str, float] = steps(run)
+            if not ops.all_finite(theta):
+                raise FloatingPointError("a parameter is not finite")
+        except BaseException as error:
+            if not ops.all_finite(theta):
+                theta.array.assign(before)
+            if isinstance(error, FloatingPointError):
+                theta.array.assign(before)
+                raise FloatingPointError(
+                    f"partial_fit: {error}; the parameters are again those before the call. A smaller lr may help."
+                ) from None
+            raise
+        stream.calls += 1
+        self.stream = stream
+        return figures
+
+    def stream_state(self) -> dict[str, Any] | None:
+        """What a pickle keeps of the stream."""
+        s = self.stream
+        if s is None:
+            return None
+        return {
+            "arguments": s.arguments,
+            "settings": s.settings,
+            "calls": s.calls,
+            "optimizer": s.optimizer.state_dict(),
+        }
+
+    def restore_stream(self, saved: dict[str, Any] | None) -> None:
+        """The inverse of `stream_state`."""
+        self.stream = None
+        if saved is None:
+            return
+        model: Any = self
+        run, _, _ = prepare(model, 1, 1, 1, **saved["arguments"])
+        optimizer = run.optimizer
+        assert optimizer is not None
+        optimizer.check_state_dict(saved["optimizer"])
+        optimizer.load_state_dict(saved["optimizer"])
+        self.stream = Stream(optimizer, saved["settings"], saved["arguments"], saved["calls"])

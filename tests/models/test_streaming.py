@@ -1,0 +1,98 @@
+"""partial_fit: passes over a stream with the optimizer, the chains and the generators carried on."""
+
+import pickle
+
+import numpy as np
+import pytest
+from dlcore import device
+from dlcore.models import RBM
+from machines import bars
+
+OPTIONS = [{}, {"persistent": True, "n_chains": 10}, {"tempering": 2, "n_chains": 10}, {"centered": True}]
+
+
+def model(**options):
+    return RBM(16, 6, seed=7, **options)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_calls_are_epochs_of_one_fit(options):
+    """Three passes over the same cases are three epochs with the same momentum, and no order drawn."""
+    x, arguments = bars(60), {"batch_size": 20, "lr": 0.1}
+    whole, parts = model(**options), model(**options)
+    history = whole.fit(x, epochs=3, momentum=0.5, shuffle=False, **arguments)
+    for record in history.records:
+        found = parts.partial_fit(x, **arguments)
+        assert found == {name: value for name, value in record.items() if name != "seconds"}
+    assert np.array_equal(whole.parameters.storage.numpy(), parts.parameters.storage.numpy())
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_pickle_carries_the_stream_on(options, optimizer):
+    a = model(**options)
+    a.partial_fit(bars(40), optimizer=optimizer)
+    b = pickle.loads(pickle.dumps(a))
+    c = a.clone()
+    for other in (a, b, c):
+        other.partial_fit(bars(40, seed=1), optimizer=optimizer)
+    for other in (b, c):
+        assert np.array_equal(a.parameters.storage.numpy(), other.parameters.storage.numpy())
+
+
+def test_a_stream_is_learned():
+    rbm = model()
+    errors = [rbm.partial_fit(bars(100, seed=s), lr=0.2, batch_size=5)["reconstruction_error"] for s in range(60)]
+    assert errors[-1] < 0.65 * errors[0]
+
+
+def test_fit_begins_another_stream():
+    rbm = model()
+    rbm.partial_fit(bars(40), lr=0.2)
+    rbm.fit(bars(40), epochs=1)
+    assert rbm.stream is None
+    rbm.partial_fit(bars(40), lr=0.1)
+
+
+def test_memory_does_not_grow():
+    rbm = model(persistent=True, n_chains=10)
+    for _ in range(20):
+        rbm.partial_fit(bars(40))
+    before = device.cpu.memory_stats()["in_use"]
+    for _ in range(100):
+        rbm.partial_fit(bars(40))
+    assert device.cpu.memory_stats()["in_use"] <= before
+    assert len(rbm.history) == 0
+
+
+def test_failures_leave_the_parameters():
+    rbm = model()
+    rbm.partial_fit(bars(40), lr=1e30)
+    before = rbm.parameters.storage.numpy()
+    with pytest.raises(FloatingPointError, match=r"^partial_fit: .*; the parameters are again those before the call\."):
+        for _ in range(9):
+            before = rbm.parameters.storage.numpy()
+            rbm.partial_fit(bars(40), lr=1e30)
+    assert np.array_equal(rbm.parameters.storage.numpy(), before)
+
+
+def test_refused():
+    rbm = model()
+    rbm.partial_fit(bars(40))
+
+    def message(**arguments):
+        with pytest.raises(ValueError) as raised:
+            rbm.partial_fit(bars(40), **arguments)
+        return str(raised.value)
+
+    assert message(lr=0.1) == "partial_fit: lr is 0.1, the first call's was 0.05"
+    assert message(momentum=0.9) == "partial_fit: momentum is [0.9, 0.9], the first call's was [0.5, 0.5]"
+    assert message(optimizer="adam").startswith("partial_fit: ")
+    assert (
+        message(lr=lambda step: 0.1)
+        == "partial_fit: lr is a function, expected a number, which is saved with the model"
+    )
+    assert (
+        message(optimizer=lambda p: None)
+        == "partial_fit: optimizer is no name; what goes on between calls is saved with the model"
+    )
