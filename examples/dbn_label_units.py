@@ -33,7 +33,7 @@ def saved(part):
 dbn = DBN(sizes, classes=10, label_units=True, seed=1)
 dbn.pretrain(train.x, train.y, epochs=epochs, batch_size=batch_size, lr=0.1, **saved("pretraining"))
 print(f"greedy pre-training: {100 * (1 - dbn.score(test.x, test.y)):.2f} % of {len(test)} test digits are misread")
-plot.filters(dbn.belief.machines[0].weight, shape, n=64, path=f"{name}-filters.png")
+plot.filters(dbn.belief.machines[0].weight, shape, n=40, path=f"{name}-filters.png")
 
 dbn.fit_up_down(
     train.x, train.y, epochs=tuning, batch_size=batch_size, lr=0.02, momentum=0.5, k=(1, 3, 5), **saved("up-down")
@@ -45,7 +45,7 @@ print(f"log p(v) >= {bound.value:.1f} nats a digit, standard error {bound.standa
 
 plot.reconstructions(test.x[:10], dbn.reconstruct(test.x[:10]), shape, path=f"{name}-reconstructions.png")
 labels = np.repeat(np.arange(10), 10)
-plot.samples(dbn.sample(y=labels, steps=300), shape, columns=10, path=f"{name}-classes.png")
+plot.samples(dbn.sample(y=labels, steps=1000), shape, columns=10, path=f"{name}-classes.png")
 plot.samples(dbn.sample(64, steps=300, start=train.x[:64]), shape, path=f"{name}-samples.png")
 dbn.save(f"{name}.dlcore")
 print(f"wrote {name}-filters.png, -reconstructions.png, -classes.png and -samples.png")
