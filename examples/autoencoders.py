@@ -59,8 +59,9 @@ def denoising():
         models["denoising"].reconstruct(noisy[:20]),
     ]
     plot.samples(np.concatenate(rows), shape, columns=20, path="autoencoder-denoising.png")
-    both = np.concatenate([model.parameters["encoder.layers.0.weight"].numpy()[:, :10] for model in models.values()], 1)
-    plot.filters(both, shape, path="autoencoder-filters.png")
+    weights = [model.parameters["encoder.layers.0.weight"].numpy() for model in models.values()]
+    both = [weight[:, np.argsort(-np.linalg.norm(weight, axis=0))[:10]] for weight in weights]
+    plot.filters(np.concatenate(both, 1), shape, path="autoencoder-filters.png")
 
 
 def sparse():
@@ -88,7 +89,9 @@ def sparse():
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig("autoencoder-sparsity.png", dpi=80)
-    plot.filters(found["L1"][0].pixel_weights()[:, :25], shape, path="autoencoder-sparse-filters.png")
+    model = found["L1"][0]
+    most = np.argsort(-model.encode(test.x).mean(0))[:25]
+    plot.filters(model.pixel_weights()[:, most], shape, path="autoencoder-sparse-filters.png")
 
 
 def contractive():
