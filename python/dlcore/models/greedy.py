@@ -20,7 +20,8 @@ from .rbm import RBM
 
 _OF_STEPS = ("batch_size", "optimizer", "schedule", "momentum", "weight_decay", "shuffle")
 _OF_FIT = (
-    "init_visible_bias", "callbacks", "progress", "validation_data", "early_stopping", "watch", "sample_weight", "resume",
+    "init_visible_bias", "callbacks", "progress", "validation_data", "early_stopping", "watch", "sample_weight",
+    "resume",
 )  # fmt: skip
 
 
