@@ -151,10 +151,8 @@ def restore_finished(path: str | os.PathLike[str], model: Model, epochs: Sequenc
     histories = [stored_history(tensors, _prefix(i)) for i in range(checkpoint_layer(metadata) or 0)]
     for i, (history, most) in enumerate(zip(histories, epochs, strict=False)):
         if not min(most, 1) <= len(history) <= most:
-            raise ValueError(
-                f"pretrain: cannot resume from {os.fspath(path)!r}: layer {i + 1} has {len(history)} epochs, the fit has "
-                f"{most}"
-            )
+            found = f"layer {i + 1} has {len(history)} epochs, the fit has {most}"
+            raise ValueError(f"pretrain: cannot resume from {os.fspath(path)!r}: {found}")
     assign_model(model, tensors)
     return histories
 
