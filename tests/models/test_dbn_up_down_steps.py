@@ -5,8 +5,8 @@ import pytest
 from beliefs import SIZES, theta
 from dlcore.models import DBN
 from dlcore.optim import SGD, Adam
+from resuming import End
 from test_dbn_labels import three_classes
-from test_dbn_resume import End
 
 
 def test_an_optimizer_of_ones_own():
