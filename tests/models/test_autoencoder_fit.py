@@ -79,12 +79,15 @@ def test_the_bits_do_not_depend_on_the_threads(kind, device):
     assert len(set(found)) == 1
 
 
-def test_partial_fit_is_a_fit_of_one_epoch():
-    one, two = VARIANTS["masking"](seed=1), VARIANTS["masking"](seed=1)
-    for part in (X[:8], X[8:]):
-        assert one.partial_fit(part, optimizer="sgd", lr=0.1) is one
-        two.fit(part, epochs=1, optimizer="sgd", lr=0.1)
-    assert state(one) == state(two)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_partial_fits_take_the_steps_of_one_epoch(name):
+    whole, parts = VARIANTS[name](seed=1), VARIANTS[name](seed=1)
+    whole.fit(X, epochs=1, batch_size=5, optimizer="sgd", lr=0.05, momentum=0.9, shuffle=False)
+    assert parts.partial_fit(X[:10], batch_size=5, optimizer="sgd", lr=0.05, momentum=0.9) is parts
+    parts.partial_fit(X[10:], batch_size=5)  # the optimizer goes on
+    assert parts.parameters.storage.numpy().tobytes() == whole.parameters.storage.numpy().tobytes()
+    with pytest.raises(ValueError, match=r"^partial_fit: x has shape \(2, 9\), expected "):
+        parts.partial_fit(np.ones((2, 9)))
 
 
 def test_validation_and_early_stopping():
