@@ -51,8 +51,14 @@ def test_calculus(tmp_path):
 
 def test_rbm_samples(tmp_path):
     pytest.importorskip("matplotlib")
-    assert "free-energy gap" in run("rbm_samples.py", tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"rbm-filters.png", "rbm-samples.png"}
+    text = run("rbm_samples.py", tmp_path)
+    assert "free-energy gap" in text
+    (upper, error), (lower, other) = re.findall(r"AIS: (-[\d.]+) nats a digit, standard error ([\d.]+)", text)
+    assert -30 < float(upper) < -15
+    assert abs(float(upper) - float(lower)) < 4 * (float(error) + float(other)) + 0.01, "rounded to 0.01"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"rbm-digits-{what}.png" for what in ("filters", "samples", "restored")
+    }
 
 
 def test_dbn_digits(tmp_path):

@@ -79,12 +79,24 @@ def test_the_bits_do_not_depend_on_the_threads(kind, device):
     assert len(set(found)) == 1
 
 
-def test_partial_fit_is_a_fit_of_one_epoch():
-    one, two = VARIANTS["masking"](seed=1), VARIANTS["masking"](seed=1)
-    for part in (X[:8], X[8:]):
-        assert one.partial_fit(part, optimizer="sgd", lr=0.1) is one
-        two.fit(part, epochs=1, optimizer="sgd", lr=0.1)
-    assert state(one) == state(two)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_partial_fits_of_parts_take_the_steps_of_one_epoch(name):
+    """With one optimizer, whose moments go on from call to call."""
+    whole, parts = VARIANTS[name](seed=1), VARIANTS[name](seed=1)
+    whole.fit(X, epochs=1, batch_size=4, lr=0.01, shuffle=False)
+    for first in (0, 8):
+        assert parts.partial_fit(X[first : first + 8], batch_size=4, lr=0.01) is parts
+    parts.partial_fit(X[16:], batch_size=4, sample_weight=np.ones(4))
+    assert parts.parameters.storage.numpy().tobytes() == whole.parameters.storage.numpy().tobytes()
+    assert parts.online.optimizer.steps == 5 and len(parts.history) == 0
+    with pytest.raises(ValueError, match=r"partial_fit: sample_weight has shape \(3,\), expected \(4,\)"):
+        parts.partial_fit(X[:4], sample_weight=np.ones(3))
+
+
+def test_a_pretraining_ends_a_stream():
+    stack = VARIANTS["stacked"](seed=1).partial_fit(X)
+    stack.pretrain(X, epochs=1)
+    assert stack.online is None
 
 
 def test_validation_and_early_stopping():

@@ -54,6 +54,14 @@ def test_fit_pretrains_a_fresh_network_only():
     np.testing.assert_array_equal(theta(whole), theta(parts))
 
 
+def test_the_default_rate_is_that_of_sgd_named_or_not():
+    x, _ = labelled()
+    one, two = DBN(SIZES, seed=1), DBN(SIZES, seed=1)
+    one.pretrain(x, **QUICK)
+    two.pretrain(x, optimizer="sgd", **QUICK)
+    assert theta(one).tobytes() == theta(two).tobytes()
+
+
 def test_pretraining_watches_held_out_cases():
     x, _ = labelled()
     held, _ = labelled(50, seed=1)

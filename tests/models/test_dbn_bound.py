@@ -101,6 +101,21 @@ def test_annealing_agrees_with_the_exact_partition_function(classes):
     assert (result.log_z, result.log_z_error) == (found, error) and result.standard_error > error
 
 
+def test_one_sample_has_no_standard_error():
+    assert math.isnan(untied((4, 3, 2)).log_likelihood_bound(CASES, samples=1).standard_error)
+    assert untied((4, 3)).log_likelihood_bound(CASES, samples=1).standard_error == 0, "nothing was drawn"
+
+
+def test_the_classes_errors_of_annealing_are_independent():
+    """Classes of equal weights have equal errors only if they share their random numbers."""
+    dbn = untied((3, 4, 3), 3)
+    weight = dbn.belief.machines[-1].weight.numpy()
+    weight[4:] = 0
+    dbn.belief.machines[-1].weight = 3 * weight
+    runs = np.array([dbn.top_log_partition(chains=20, betas=10, seed=seed) for seed in range(80)])
+    assert runs[:, 1].mean() == pytest.approx(runs[:, 0].std(), rel=0.25)  # 0.58 of it if they did
+
+
 def test_log_z_may_be_given():
     dbn = untied((4, 3, 2))
     one, two = dbn.clone(), dbn.clone()

@@ -182,6 +182,10 @@ DAMAGE = {
         lambda t, m: t.update({"training/finished/0/seconds": np.zeros(9)}),
         "'training/finished/0/.*' is float64",
     ),
+    "no finished": (
+        lambda t, m: [t.pop(name) for name in list(t) if name.startswith("training/finished/0/")],
+        "pretrain: cannot resume from .*: layer 1 has 0 epochs, the fit has 3",
+    ),
     "history": (lambda t, m: t.update({"training/history/more": np.zeros(9)}), "'training/history/.*' is float64"),
 }
 

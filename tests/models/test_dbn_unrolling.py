@@ -146,3 +146,16 @@ def test_tied_weights_are_refused_where_they_differ():
     with pytest.raises(ValueError, match="unroll: tied is True, but the weights up and down differ"):
         dbn.unroll(tied=True)
     assert dbn.unroll().config["tied"] is False
+
+
+@pytest.mark.parametrize("widths", [[6, 4], [6, 4, 3]])
+def test_tied_weights_are_refused_where_variances_part_them(widths):
+    x = 2.0 * np.random.default_rng(0).standard_normal((100, 6))
+    dbn = DBN(widths, visible="gaussian", seed=1)
+    dbn.belief.tie()
+    tied = dbn.unroll(tied=True)  # all variances are 1 yet
+    np.testing.assert_allclose(tied.reconstruct(x), dbn.reconstruct(x), rtol=1e-5, atol=1e-7)
+    dbn.pretrain(x, epochs=2, batch_size=20)
+    with pytest.raises(ValueError, match="unroll: tied is True, but the weights up and down differ"):
+        dbn.unroll(tied=True)
+    np.testing.assert_array_equal(dbn.unroll().reconstruct(x), dbn.reconstruct(x))

@@ -84,7 +84,9 @@ def test_sparse_against_plain_at_equal_reconstruction_error(sparse, units, epoch
     ("call", "message"),
     [
         (lambda m: sparsity_report(m, X[:0]), "sparsity_report: there are no cases"),
-        (lambda m: sparsity_report(m, X, 0), "sparsity_report: threshold is 0, expected a number > 0"),
+        (lambda m: sparsity_report(m, X, 0), "sparsity_report: threshold is 0, expected a finite number > 0"),
+        (lambda m: sparsity_report(m, X, "x"), "sparsity_report: threshold is 'x', expected a finite number > 0"),
+        (lambda m: sparsity_report(m, X, np.inf), "sparsity_report: threshold is inf, expected a finite number > 0"),
         (lambda m: sparsity_report(m, X[:, :2]), r"sparsity_report: x has shape \(12, 2\), expected \(n, 6\)"),
     ],
 )

@@ -76,6 +76,39 @@ def test_failures_leave_the_parameters():
     assert np.array_equal(rbm.parameters.storage.numpy(), before)
 
 
+@pytest.mark.parametrize("options", [*OPTIONS, {"visible": "gaussian", "centered": True, "persistent": True}])
+def test_a_call_that_fails_leaves_all_that_is_carried_on(options):
+    """The next, at a smaller rate, has the bits of one without the failure, with a fresh optimizer."""
+    rbm = model(**options)
+    rbm.partial_fit(bars(40))
+    twin = rbm.clone()
+    twin.stream = None
+    rbm.stream.optimizer.lr = 1e38
+    with pytest.raises(FloatingPointError, match=r"^partial_fit: "):
+        rbm.partial_fit(bars(40), batch_size=5)
+    for other in (rbm, twin):
+        other.partial_fit(bars(40, seed=1), lr=1e-3)
+    assert np.array_equal(rbm.parameters.storage.numpy(), twin.parameters.storage.numpy())
+    assert rbm.fit_generator.step == twin.fit_generator.step
+
+
+def test_missing_values_of_each_call_begin_at_their_means(monkeypatch):
+    """With weights of 0 and biases that decide, units that were left at 0 would show."""
+    from dlcore.models.cases import Completions
+
+    begun = []
+    take = Completions.take
+    monkeypatch.setattr(Completions, "take", lambda self, index: begun.append(take(self, index)) or begun[-1])
+    x = np.array([[1.0, np.nan, 1.0], [np.nan, 1.0, 1.0]] * 5)
+    rbm = RBM(3, 2, weight_std=0.0, dtype="float64")
+    for _ in range(3):
+        rbm.partial_fit(x, missing="nan", lr=0.0)
+    assert len(begun) == 3
+    mean = (5 + 1) / (5 + 2)  # where the biases began
+    for state in begun:
+        np.testing.assert_allclose(state.numpy(), np.where(np.isnan(x), mean, x), rtol=1e-12)
+
+
 def test_refused():
     rbm = model()
     rbm.partial_fit(bars(40))

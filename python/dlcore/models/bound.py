@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops, train
+from ..ops import Generator
 from ..ops.creation import is_integer, is_number
 from ..tensor import Tensor
 from .annealing import AISResult
@@ -29,7 +30,8 @@ class LikelihoodBound:
     Attributes
     ----------
     value : mean of `cases`
-    standard_error : of value: that of the samples of the hidden states, and log_z's, together
+    standard_error : of value: that of the samples of the hidden states, and log_z's, together; NaN where one sample
+        of states, which has no spread, was drawn for each case
     cases : (n,) float64, the bound of each case
     log_z : of the top RBM
     log_z_error : its standard error; 0 where it is exact
@@ -49,7 +51,8 @@ class Bounds(Stack):
         """log Z of the top RBM and its standard error.
 
         Exact where one of its layers has at most 2²⁸ states; else by annealed importance sampling, with label units
-        once for each class: Z = Σ_y exp(d_y) Z_y, where Z_y is of the RBM that clamping the label leaves.
+        once for each class, with chains of its own: Z = Σ_y exp(d_y) Z_y, where Z_y is of the RBM that clamping the
+        label leaves.
 
         Parameters
         ----------
@@ -63,10 +66,12 @@ class Bounds(Stack):
             result = self.rbms[-1].ais(**ais)
             return result.log_z, result.standard_error
         results = []
+        seed = ais.pop("seed", None)
         for label in range(self.outputs):
             machine = given_label(top, belief.widths[-2], label)
             rbm = RBM.of_machine(machine, self.fit_generator, self.sample_generator, dtype=self.dtype)
-            results.append(rbm.ais(**ais))
+            own = None if seed is None else Generator(seed).split(label).key  # the errors are to be independent
+            results.append(rbm.ais(seed=own, **ais))
         return self._mixed(top, np.array([r.log_z for r in results]), np.array([r.standard_error for r in results]))
 
     def _mixed(self, top: Machine, log_z: Array, errors: Array) -> tuple[float, float]:
@@ -141,8 +146,10 @@ class Bounds(Stack):
                 total[rows] += step / (i + 1)
                 squares[rows] += step * (value - total[rows])
             first += n
-        variance = squares / max(count - 1, 1) / count
-        error = math.sqrt(float(variance.sum())) / len(total)
+        if belief.inference and count == 1:
+            error = math.nan
+        else:
+            error = math.sqrt(float(squares.sum()) / max(count - 1, 1) / count) / len(total)
         return LikelihoodBound(float(total.mean()) - z, math.hypot(error, z_error), total - z, z, z_error)
 
     def _sampled_bound(self, v: Tensor, labels: Tensor | None) -> Array:

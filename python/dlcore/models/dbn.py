@@ -116,10 +116,12 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
         if lr is not None:
             rates = lr
         else:
-            rates = [0.1 if "optimizer" not in options and _is_binary(rbm.machine) else None for rbm in rbms]
+            by_sgd = options.get("optimizer", "sgd") == "sgd"
+            rates = [0.1 if by_sgd and _is_binary(rbm.machine) else None for rbm in rbms]
         histories = learn_stack(self, rbms, data, held, epochs, rates, given | options)
         self.belief.tie()
         self.belief.teach()
+        self.online = None  # its optimizer knows nothing of these steps
         self.pretrain_history = histories
         return histories
 

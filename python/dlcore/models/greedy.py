@@ -94,7 +94,7 @@ def learn_stack(
         settings.append(run.settings | {"epochs": run.epochs, "RBM": rbm.config})
     resume = arguments.get("resume")
     with all_or_nothing(model):
-        histories = [] if resume is None else restore_finished(resume, model, len(rbms))
+        histories = [] if resume is None else restore_finished(resume, model, passes)
         first = len(histories)
         for i, rbm in enumerate(rbms):
             if i >= first:
@@ -127,10 +127,11 @@ def checkpoint_layer(metadata: Mapping[str, Any]) -> int | None:
     return layer if isinstance(layer, int) and not isinstance(layer, bool) else None
 
 
-def restore_finished(path: str | os.PathLike[str], model: Model, layers: int) -> list[History]:
+def restore_finished(path: str | os.PathLike[str], model: Model, epochs: Sequence[int]) -> list[History]:
     """Give the model the parameters in a checkpoint of its pre-training; the histories of the finished layers.
 
-    The layer in whose fit it was written is left to that fit, which checks and restores the rest.
+    The layer in whose fit it was written is left to that fit, which checks and restores the rest. `epochs` are those of
+    each layer.
 
     Raises
     ------
@@ -141,14 +142,19 @@ def restore_finished(path: str | os.PathLike[str], model: Model, layers: int) ->
     def check(header: Header) -> None:
         check_model(header, model)
         layer = checkpoint_layer(header.metadata)
-        if layer is None or not 0 <= layer < layers:
+        if layer is None or not 0 <= layer < len(epochs):
             raise ValueError("it is not a checkpoint of a pre-training")
         for i in range(layer):
             check_history(header, _prefix(i))
 
     tensors, metadata = train.load_file(path, check)
+    histories = [stored_history(tensors, _prefix(i)) for i in range(checkpoint_layer(metadata) or 0)]
+    for i, (history, most) in enumerate(zip(histories, epochs, strict=False)):
+        if not min(most, 1) <= len(history) <= most:
+            found = f"layer {i + 1} has {len(history)} epochs, the fit has {most}"
+            raise ValueError(f"pretrain: cannot resume from {os.fspath(path)!r}: {found}")
     assign_model(model, tensors)
-    return [stored_history(tensors, _prefix(i)) for i in range(checkpoint_layer(metadata) or 0)]
+    return histories
 
 
 def per_layer(value: Any, layers: int, name: str) -> list[Any]:

@@ -67,7 +67,8 @@ class Streaming:
         TypeError, ValueError
             For arguments that do not fit, or an optimizer other than the first call's; the model is unchanged then.
         FloatingPointError
-            When a parameter is no longer finite; the parameters are those before the call.
+            When a parameter is no longer finite; the parameters, chains, offsets and generators are those before the
+            call, and the optimizer is given up, so that the next call may name another lr.
         """
         if momentum is None and optimizer == "sgd":
             momentum = MOMENTUM
@@ -94,17 +95,20 @@ class Streaming:
             )
         run.optimizer, run.epoch, run.label = stream.optimizer, stream.calls, "RBM"
         steps = model.steps_of(run, cases, batch_size, None, weight_decay, shuffle, init_visible_bias)
+        if stream.calls and steps.completions is not None:  # an earlier call's are of other cases
+            steps.completions.begin(model.machine)
         theta = model.parameters.storage
         before = theta.array.copy()
+        generators = {name: (g.key, g.step) for name, g in model.generators.items()}
         try:
             figures: dict[str, float] = steps(run)
-            if not ops.all_finite(theta):
-                raise FloatingPointError("a parameter is not finite")
         except BaseException as error:
             if not ops.all_finite(theta):
                 theta.array.assign(before)
             if isinstance(error, FloatingPointError):
                 theta.array.assign(before)
+                train.restore_generators(generators, model.generators)
+                self.stream = None
                 raise FloatingPointError(
                     f"partial_fit: {error}; the parameters are again those before the call. A smaller lr may help."
                 ) from None

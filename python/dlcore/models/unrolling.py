@@ -32,7 +32,8 @@ class Unrolling(Stack):
         ------
         ValueError
             For a model with label units, whose code would depend on them; for a loss that does not fit the visible
-            units; for tied weights after `fit_up_down`, which has made the two directions' weights differ.
+            units; for tied weights where those of the two directions differ: after `fit_up_down`, and with Gaussian
+            visible units whose variance is not 1.
 
         References
         ----------
@@ -49,9 +50,13 @@ class Unrolling(Stack):
         if loss not in (None, fitting):
             raise ValueError(f"unroll: loss is {loss!r}, expected {fitting!r} for these visible units")
         *below, top = belief.machines
-        if tied and any(
-            layer.weight.numpy().tobytes() != machine.weight.numpy().tobytes()
-            for layer, machine in zip(belief.inference, below, strict=True)
+        scaled = top.n_gaussian > 0 and bool(top.log_variance.numpy().any())  # what it infers with is W / s
+        if tied and (
+            scaled
+            or any(
+                layer.weight.numpy().tobytes() != machine.weight.numpy().tobytes()
+                for layer, machine in zip(belief.inference, below, strict=True)
+            )
         ):
             raise ValueError("unroll: tied is True, but the weights up and down differ, by fit_up_down or variances")
         autoencoder = Autoencoder(

@@ -13,8 +13,6 @@ from ..tensor import Tensor
 from ..train import Run
 from .belief import Belief
 
-_CHAIN_STREAM = 2**33 + 3  # beyond the streams of Model
-
 
 class UpDownGradient:
     """One batch's step: the gradients of the generative, the recognition and the top weights, in θ's layout.
@@ -135,18 +133,26 @@ class UpDownEpoch:
         step = UpDownGradient(self.belief)
         k = self.steps[min(run.epoch * len(self.steps) // max(run.epochs, 1), len(self.steps) - 1)]
         hooks = train.batch_hooks(run)
+        network = self.belief.recognition
+        before = network.parameters.storage.array.copy() if network.layers else None
         total = 0.0
-        for count, (v, *labels) in train.batches(self.data, self.batch_size, self.generator if self.shuffle else None):
-            gradient, error = step(v, labels[0] if labels else None, k, self.generator, self.chains)
-            run.batch += 1
-            if not math.isfinite(error):
-                raise FloatingPointError(f"the reconstruction error is {error} at batch {run.batch}")
-            if self.weight_decay:
-                step.decay(self.weight_decay)
-            optimizer.step(gradient)
-            total += error * count
-            run.batch_loss = error
-            for hook in hooks:
-                hook(run)
-        self.belief.teach()
+        try:
+            for count, (v, *labels) in train.batches(
+                self.data, self.batch_size, self.generator if self.shuffle else None
+            ):
+                gradient, error = step(v, labels[0] if labels else None, k, self.generator, self.chains)
+                run.batch += 1
+                if not math.isfinite(error):
+                    raise FloatingPointError(f"the reconstruction error is {error} at batch {run.batch}")
+                if self.weight_decay:
+                    step.decay(self.weight_decay)
+                optimizer.step(gradient)
+                total += error * count
+                run.batch_loss = error
+                for hook in hooks:
+                    hook(run)
+        finally:
+            if before is not None:  # an optimizer's own decay may have moved the layer of scores
+                network.parameters.storage.array.assign(before)
+            self.belief.teach()
         return {"reconstruction_error": total / self.data[0].shape[0]} | dict(self.watched())

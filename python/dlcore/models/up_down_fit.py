@@ -97,7 +97,9 @@ class UpDown(Stack):
         batches = -(-cases.shape[0] // batch_size)
         if "groups" in options:
             raise ValueError("fit_up_down: groups are the method's own")
-        given = options | {"groups": [{"params": "recognition.*", "frozen": True}]} if self.classes else dict(options)
+        given = dict(options)
+        if self.classes and not callable(optimizer):
+            given["groups"] = [{"params": "recognition.*", "frozen": True}]
         rate = 0.01 if lr is None and optimizer == "sgd" else lr
         made = train.make_optimizer(
             optimizer, self.parameters, rate, given, schedule, int(epochs) * batches if is_integer(epochs) else 0
@@ -117,7 +119,9 @@ class UpDown(Stack):
             belief, data, batch_size, steps, chains, float(weight_decay), self.fit_generator, bool(shuffle),
             lambda: _watch(self, held),
         )  # fmt: skip
-        return train.run_epochs(run, epoch, callbacks, progress, resume)
+        history = train.run_epochs(run, epoch, callbacks, progress, resume)
+        self.online = None  # its optimizer knows nothing of these steps
+        return history
 
     def _top_chains(self, n: int) -> Tensor:
         """Where persistent chains of the top machine begin: its hidden units at random."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ... import ops, train
 from ...nn import ConvTranspose2d, Corruption, Linear, Module, Sequential, corrupt
 from ...ops import Generator
+from ...optim import Optimizer
 from ...tensor import Tensor, as_tensor
 from ...train import Callback, History
 from ..base import Array, Model
 from ..fitting import EarlyStoppingLike, FitOptions, check_weights, fit_network, require_finite
+from ..online import partial_fit_network
+
+Self = TypeVar("Self", bound="CodingModel")
 
 LOSSES = ("binary_cross_entropy", "squared_error")
 REPORTED = 1024  # cases at most whose codes the figures of an epoch describe
@@ -146,12 +150,45 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         weighted = sample_weight is not None
         return fit_network(self, data, validation, fit, self.objective, self._figures, self._report, weighted)
 
-    def partial_fit(self, x: Any, y: Any = None, **arguments: Any) -> CodingModel:
-        """One pass over these cases, as `fit` with ``epochs=1`` and its other arguments; the model itself.
+    def partial_fit(
+        self: Self,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int = 64,
+        optimizer: str | Optimizer | None = None,
+        lr: train.LearningRate | None = None,
+        sample_weight: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Learn from some cases of a stream: one pass over them in the order given; returns the model.
 
-        The optimizer is fresh in each call, so give it many batches a call, or one without memory ("sgd").
+        The optimizer and its state are kept from call to call, see `dlcore.models.online.partial_fit_network`.
+        `history` is not touched, ``model.online.loss`` is the mean objective of the newest call. A copy or a file keeps
+        no optimizer.
+
+        Parameters
+        ----------
+        x : as for `fit`
+        y : ignored
+        batch_size : int >= 1, cases to a step
+        optimizer : a name as for `fit`, or an Optimizer of ``model.trained_parameters``; None goes on with the one
+            there is, "adam" at first
+        lr : learning rate, or a function of the step; None leaves it as it is
+        sample_weight : (n,) numbers >= 0, taken as they are: what a weight means is the same in every call
+        options : the optimizer's other arguments; others than before begin with a fresh optimizer
+
+        Raises
+        ------
+        TypeError, ValueError
+            For arguments that do not fit; the model is unchanged then.
+        FloatingPointError
+            When the loss or a parameter is no longer finite; the parameters are those before the call.
         """
-        self.fit(x, **({"epochs": 1, "progress": False} | arguments))
+        data = [self._check(x, "partial_fit")]
+        if sample_weight is not None:
+            data.append(check_weights(sample_weight, self, data[0].shape[0], "partial_fit", scaled=False))
+        partial_fit_network(self, data, self.objective, optimizer, lr, batch_size, options)
         return self
 
     def fit_transform(self, x: Any, y: Any = None, **arguments: Any) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ops.creation import is_number
 from ..base import Array
 from .coding import CodingModel
 
@@ -69,8 +70,8 @@ def sparsity_report(model: CodingModel, x: Any, threshold: float = NEAR_ZERO) ->
     cases = model.as_cases(x, "sparsity_report").numpy()
     if len(cases) == 0:
         raise ValueError("sparsity_report: there are no cases")
-    if not threshold > 0:
-        raise ValueError(f"sparsity_report: threshold is {threshold!r}, expected a number > 0")
+    if not is_number(threshold) or not 0 < threshold < math.inf:
+        raise ValueError(f"sparsity_report: threshold is {threshold!r}, expected a finite number > 0")
     code = model.encode(cases)
     size: Array = np.abs(code.reshape(len(code), -1).astype(np.float64))
     error = np.square(cases.astype(np.float64) - model.decode(code)).sum() / len(cases)

@@ -168,7 +168,7 @@ class StackedAutoencoder(Autoencoder):
             "early_stopping": early_stopping, "shuffle": shuffle, **options,
         }  # fmt: skip
         with all_or_nothing(self):
-            histories = [] if resume is None else restore_finished(resume, self, len(layers))
+            histories = [] if resume is None else restore_finished(resume, self, passes)
             first = len(histories)
             for i, layer in enumerate(layers):
                 if i >= first:
@@ -183,6 +183,7 @@ class StackedAutoencoder(Autoencoder):
                 if layer is not layers[-1]:
                     features = layer.coder.encoder.forward(features)
                     held = None if held is None else layer.coder.encoder.forward(held)
+        self.online = None  # its optimizer knows nothing of these steps
         self.pretrain_history = histories
         return histories
 
