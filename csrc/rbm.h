@@ -107,7 +107,8 @@ double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key
 
 // Steps of contrastive divergence on batches of `batch_size` cases, of which the last may be short:
 //   g = rbm_cd of the batch, its draws 2 k steps after the last batch's;
-//   sgd (optimizer.h) of theta, with the step's own lr and momentum; then z = max(z, rbm_least_log_variance).
+//   sgd (optimizer.h) of theta, with the step's own lr and momentum; then z = max(z, rbm_least_log_variance) unless
+//   the variance is fixed.
 // rbm's parameters are those of theta, [W, b, c, z]. Ends after a batch whose reconstruction error is not finite.
 // `done` counts the batches made, all of them whole: an interruption between two, or within a chain, leaves theta, the
 // velocity, the chains and the terms as they were after so many.

@@ -37,7 +37,7 @@ void rbm_epoch(const Rbm<T>& rbm, const ContrastEpoch<T>& epoch, const ContrastT
     const SgdOptions options{
         epoch.lr[batch], epoch.momentum[batch], epoch.dampening, 0, epoch.nesterov, epoch.first_step && batch == 0, 1};
     sgd(parameters, options, gradient.data(), epoch.theta, epoch.velocity);
-    for (Index i = 0; i < rbm.n_gaussian; ++i)
+    for (Index i = 0; i < rbm.n_gaussian && !terms.fixed_variance; ++i)
       if (z[i] < static_cast<T>(rbm_least_log_variance)) z[i] = static_cast<T>(rbm_least_log_variance);
     epoch.errors[batch] = error;
     *epoch.done = static_cast<std::int32_t>(batch + 1);

@@ -38,6 +38,7 @@ def test_a_view_keeps_the_memory() -> None:
         ([(0, (2,)), (-1, (2,))], ValueError, "view: (2,) at offset -1 does not lie within 12 elements"),
         ([(0, (2,), 1)], TypeError, "views: layout has (0, (2,), 1), expected pairs (offset, shape)"),
         ([[0, (2,)]], TypeError, "views: layout has [0, (2,)], expected pairs (offset, shape)"),
+        ([(2**70, (2,))], OverflowError, "int too big to convert"),
         ([("a", (2,))], TypeError, "views: layout has ('a', (2,)), expected pairs (offset, shape)"),
     ],
 )

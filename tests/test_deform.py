@@ -130,6 +130,8 @@ def test_threads_do_not_matter(device):
         (lambda: deform.scale(X, 0.0), "scale: factor is 0.0, expected > 0"),
         (lambda: deform.affine(X, np.ones((2, 2))), "affine: matrix is singular"),
         (lambda: deform.affine(X, np.eye(3)), "affine: matrix has shape (3, 3), expected (2, 2) or (3, 2, 2)"),
+        (lambda: deform.scale(X.astype(np.float32), 1e-40), "deform: images of float32 are moved, scaled or sheared"),
+        (lambda: deform.shift(X.astype(np.float32), 1e39, 0), "deform: images of float32 are moved, scaled or sheared"),
         (lambda: deform.elastic(X, -1.0), "elastic: alpha is -1.0, expected a finite number >= 0"),
         (lambda: deform.elastic(X, 1.0, 0.0), "elastic: sigma is 0.0, expected a finite number > 0"),
     ],

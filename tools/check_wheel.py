@@ -13,6 +13,7 @@ from pathlib import Path
 LARGEST = 5_000_000  # bytes
 X86_MODULES = ("generic", "avx2", "avx512")
 REQUIRED = ("dlcore/__init__.py", "dlcore/py.typed", "dlcore/data/digits.npz")
+SETTINGS = Path(__file__).parents[1] / "python/dlcore/reproduce/settings"
 LICENSES = ("LICENSE", "DIGITS_LICENSE.md")
 FORBIDDEN = re.compile(r"(^|/)tests?/|/__pycache__/|\.(c|cc|cpp|cu|cuh|h|hpp|o|a|in|map|pyc)$")
 # The C and C++ runtimes and OpenMP; a repair tool gives its copies a hash in the name.
@@ -64,7 +65,8 @@ class Checks:
 def check_contents(check: Checks, wheel: Path, names: list[str], isas: tuple[str, ...]) -> None:
     size = wheel.stat().st_size
     check(f"{size / 1e6:.2f} MB, less than {LARGEST / 1e6:.0f}", [] if size < LARGEST else size)
-    check("the package, its type marker and its data", [name for name in REQUIRED if name not in names])
+    required = [*REQUIRED, *(f"dlcore/reproduce/settings/{file.name}" for file in SETTINGS.glob("*.json"))]
+    check("the package, its type marker and its data", [name for name in required if name not in names])
     stubs = [f"dlcore/_cpu_{isa}.pyi" for isa in X86_MODULES]
     check("stubs of the compiled modules", [name for name in stubs if name not in names])
     held = {name.rsplit("/", 1)[-1] for name in names if ".dist-info/" in name}

@@ -80,7 +80,8 @@ py::list views(const Array& a, const py::list& layout) {
     if (!PyTuple_Check(piece.ptr()) || PyTuple_GET_SIZE(piece.ptr()) != 2 ||
         !PyLong_Check(PyTuple_GET_ITEM(piece.ptr(), 0)))
       type_error("views: layout has " + std::string(py::repr(piece)) + ", expected pairs (offset, shape)");
-    const Index offset = py::handle(PyTuple_GET_ITEM(piece.ptr(), 0)).cast<Index>();
+    const Index offset = PyLong_AsLongLong(PyTuple_GET_ITEM(piece.ptr(), 0));
+    if (offset == -1 && PyErr_Occurred()) throw py::error_already_set();
     result[i] = view(a, offset, PyTuple_GET_ITEM(piece.ptr(), 1));
   }
   return result;

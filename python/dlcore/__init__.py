@@ -14,14 +14,14 @@ from .ops import Generator
 from .tensor import Tensor, float32, float64, from_dlpack, int32, tensor
 
 if TYPE_CHECKING:
-    from . import calculus, data, deform, losses, models, optim, penalties, plot, train
+    from . import calculus, data, deform, losses, models, optim, penalties, plot, reproduce, train
     from .calculus import directional_derivative, gnvp, gradcheck, gradgradcheck, hessian, hvp, jacobian, jvp, vjp
     from .models.robustness import robustness
     from .show import show_config
     from .train.store import load
 
 # Most of the import time would be theirs, for methods, readers and file formats that a script may never touch.
-_AT_FIRST_USE = ("calculus", "data", "deform", "losses", "models", "optim", "penalties", "plot", "train")
+_AT_FIRST_USE = ("calculus", "data", "deform", "losses", "models", "optim", "penalties", "plot", "reproduce", "train")
 _CALCULUS = ("directional_derivative", "gnvp", "gradcheck", "gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "vjp")
 _OWNERS = {"load": "train.store", "robustness": "models.robustness", "show_config": "show"} | dict.fromkeys(
     _CALCULUS, "calculus"
@@ -62,6 +62,7 @@ __all__ = [
     "penalties",
     "plot",
     "release_cached_memory",
+    "reproduce",
     "robustness",
     "set_num_threads",
     "show_config",

@@ -182,4 +182,6 @@ def _warped(x: Tensor, back: Array, t: Array, field: Tensor | None, fill: float)
     middle = (np.array(x.shape[2:], float) - 1.0) / 2.0
     offset = middle - np.einsum("nab,nb->na", back, middle + t)
     maps = np.concatenate([back, offset[:, :, None]], 2)
+    if not (abs(maps) <= np.finfo(x.dtype).max).all():
+        raise ValueError(f"deform: images of {x.dtype} are moved, scaled or sheared by more than it holds")
     return ops.warp2d(x, tensor(maps, x.dtype), field, fill).numpy()

@@ -65,3 +65,4 @@ def test_refusals(capfd, words, message):
 def test_missing_data_are_named_before_anything_is_trained(capfd, tmp_path):
     code, _, err = run(capfd, "reproduce", "mlp-theano", "--data", tmp_path, "--out", tmp_path / "run", "--quiet")
     assert code == 2 and "files of mnist are missing" in err
+    assert not (tmp_path / "run").exists(), "the next try needs no --resume"

@@ -166,6 +166,11 @@ def test_files_with_other_statistics_are_refused(tmp_path):
             "CNN: layer 0 (conv): connections of 2 output channels for a convolution of 3 in 1 groups over (2, 4, 4)",
         ),
         (
+            (2, 4, 4),
+            [CNN.conv(3, 2, connections=5)],
+            "CNN: layer 0 (conv): connections of unknown output channels for a convolution of 3 in 1 groups over",
+        ),
+        (
             (2, 4),
             [CNN.conv(1, 2, connections=[[0]])],
             "CNN: layer 0 (conv): connections of 1 output channels for a convolution of 1 in 1 groups over (2, 4), exp",

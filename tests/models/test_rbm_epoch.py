@@ -147,33 +147,55 @@ def test_a_bad_step_names_the_batch_and_brings_back_the_epoch_before():
     np.testing.assert_array_equal(rbm.parameters.storage.numpy(), theta)
 
 
+@pytest.mark.parametrize("callbacks", [[], [Batches()]], ids=["native", "step by step"])
+@pytest.mark.parametrize("lr", [1e30, 1e38])
+def test_a_fit_that_fails_can_be_gone_on_from(lr, callbacks):
+    """Chains and offsets too are those after the last finite epoch."""
+    rbm = RBM(16, 6, visible="gaussian", centered=True, persistent=True, n_chains=9)
+    rbm.fit(bars(40), epochs=1)
+    before = {name: x for name, x in state_of(rbm).items() if name != "generator"}
+    with pytest.raises(FloatingPointError, match="in epoch 1"):
+        rbm.fit(bars(40), epochs=1, batch_size=10, lr=lr, momentum=0.0, callbacks=callbacks)
+    assert {name: x for name, x in state_of(rbm).items() if name != "generator"} == before
+    rbm.fit(bars(40), epochs=1, lr=1e-3)
+
+
+def test_a_refused_fit_begins_neither_chains_nor_offsets(tmp_path):
+    rbm = RBM(16, 6, centered=True, sparsity_target=0.1, tempering=3)
+    for arguments in ({"callbacks": [1]}, {"resume": tmp_path / "none"}):
+        with pytest.raises((TypeError, OSError)):
+            rbm.fit(bars(20), **arguments)
+    assert rbm.chains is rbm.replicas is rbm.terms.offsets is rbm.terms.activity is None
+
+
 def test_ctrl_c_leaves_the_model_whole():
-    """θ, generator and optimizer are as after a number of whole steps; the answer comes within half a second."""
+    """θ, generator and optimizer are as after a number of whole steps; the answer comes within a second."""
     found = python("""
         import os, signal, threading, time
         import numpy as np
         from dlcore.models import RBM
-        from dlcore.models.base import Model
-        from dlcore.train import run_epochs
+        from dlcore.train import Callback
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        x = (np.random.default_rng(0).random((20000, 100)) < 0.3).astype(np.float32)
+        x = (np.random.default_rng(0).random((4000, 100)) < 0.3).astype(np.float32)
         rbm, sent = RBM(100, 60, k=2), []
         def interrupt():
-            time.sleep(0.1)
+            while rbm.fit_generator.step < 3200:  # in the second epoch: the first has one draw for the order, 4 a batch
+                time.sleep(0.001)
+            time.sleep(0.02)
             sent.append(time.perf_counter())
             os.kill(os.getpid(), signal.SIGINT)
-        threading.Thread(target=interrupt).start()
+        thread = threading.Thread(target=interrupt)
+        thread.start()
         try:
             rbm.fit(x, epochs=200, batch_size=5)
         except KeyboardInterrupt:
             took = time.perf_counter() - sent[0]
-        steps = rbm.fit_generator.step  # of each epoch one for the order, four for each batch
+        steps = rbm.fit_generator.step
         twin = RBM(100, 60, k=2)
         class Stop(Exception): pass
-        from dlcore.train import Callback
         class Count(Callback):
             def on_batch_end(self, run):
-                if twin.fit_generator.step == steps: raise Stop
+                if twin.fit_generator.step >= steps - 1: raise Stop  # the next epoch's order may have been drawn
         try:
             twin.fit(x, epochs=200, batch_size=5, callbacks=[Count()])
         except Stop:

@@ -71,10 +71,12 @@ def test_visible_biases_begin_at_the_means():
     np.testing.assert_allclose(rbm.parameters["visible_bias"].numpy(), expected, rtol=1e-12)
 
 
-def test_a_fixed_sigma_stays():
-    rbm = RBM(3, 2, visible="gaussian", sigma=0.5, dtype="float64")
-    rbm.fit(np.random.default_rng(0).standard_normal((50, 3)), epochs=3)
-    np.testing.assert_allclose(rbm.parameters["log_variance"].numpy(), 2 * np.log(0.5), rtol=1e-15)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("sigma", [0.5, 0.03])  # the latter below the least that is learned
+def test_a_fixed_sigma_stays(sigma, optimizer):
+    rbm = RBM(3, 2, visible="gaussian", sigma=sigma, dtype="float64")
+    rbm.fit(np.random.default_rng(0).standard_normal((50, 3)), epochs=3, optimizer=optimizer, lr=1e-4)
+    np.testing.assert_allclose(rbm.parameters["log_variance"].numpy(), 2 * np.log(sigma), rtol=1e-15)
 
 
 def test_data_that_are_not_standardised_are_warned_of():

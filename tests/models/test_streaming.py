@@ -46,6 +46,22 @@ def test_a_stream_is_learned():
     assert errors[-1] < 0.65 * errors[0]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_call_may_give_another_rate_which_stays(optimizer):
+    """A rate of 0 moves nothing, in later calls and copies too; the state of the optimizer goes on."""
+    rbm = model()
+    rbm.partial_fit(bars(40), optimizer=optimizer)
+    velocity = {name: x.numpy() for name, x in rbm.stream.optimizer.state.items()}
+    theta = rbm.parameters.storage.numpy()
+    rbm.partial_fit(bars(40), optimizer=optimizer, lr=0.0)
+    for other in (rbm, rbm.clone()):
+        other.partial_fit(bars(40), optimizer=optimizer)
+        assert np.array_equal(other.parameters.storage.numpy(), theta)
+    assert any(not np.array_equal(x.numpy(), velocity[name]) for name, x in rbm.stream.optimizer.state.items())
+    rbm.partial_fit(bars(40), optimizer=optimizer, lr=0.1)
+    assert not np.array_equal(rbm.parameters.storage.numpy(), theta)
+
+
 def test_fit_begins_another_stream():
     rbm = model()
     rbm.partial_fit(bars(40), lr=0.2)
@@ -76,6 +92,39 @@ def test_failures_leave_the_parameters():
     assert np.array_equal(rbm.parameters.storage.numpy(), before)
 
 
+@pytest.mark.parametrize("options", [*OPTIONS, {"visible": "gaussian", "centered": True, "persistent": True}])
+def test_a_call_that_fails_leaves_all_that_is_carried_on(options):
+    """The next, at a smaller rate, has the bits of one without the failure, with a fresh optimizer."""
+    rbm = model(**options)
+    rbm.partial_fit(bars(40))
+    twin = rbm.clone()
+    twin.stream = None
+    rbm.stream.optimizer.lr = 1e38
+    with pytest.raises(FloatingPointError, match=r"^partial_fit: "):
+        rbm.partial_fit(bars(40), batch_size=5)
+    for other in (rbm, twin):
+        other.partial_fit(bars(40, seed=1), lr=1e-3)
+    assert np.array_equal(rbm.parameters.storage.numpy(), twin.parameters.storage.numpy())
+    assert rbm.fit_generator.step == twin.fit_generator.step
+
+
+def test_missing_values_of_each_call_begin_at_their_means(monkeypatch):
+    """With weights of 0 and biases that decide, units that were left at 0 would show."""
+    from dlcore.models.cases import Completions
+
+    begun = []
+    take = Completions.take
+    monkeypatch.setattr(Completions, "take", lambda self, index: begun.append(take(self, index)) or begun[-1])
+    x = np.array([[1.0, np.nan, 1.0], [np.nan, 1.0, 1.0]] * 5)
+    rbm = RBM(3, 2, weight_std=0.0, dtype="float64")
+    for _ in range(3):
+        rbm.partial_fit(x, missing="nan", lr=0.0)
+    assert len(begun) == 3
+    mean = (5 + 1) / (5 + 2)  # where the biases began
+    for state in begun:
+        np.testing.assert_allclose(state.numpy(), np.where(np.isnan(x), mean, x), rtol=1e-12)
+
+
 def test_refused():
     rbm = model()
     rbm.partial_fit(bars(40))
@@ -85,7 +134,7 @@ def test_refused():
             rbm.partial_fit(bars(40), **arguments)
         return str(raised.value)
 
-    assert message(lr=0.1) == "partial_fit: lr is 0.1, the first call's was 0.05"
+    assert message(lr=-0.1) == "SGD: lr is -0.1, expected a finite number >= 0"
     assert message(momentum=0.9) == "partial_fit: momentum is [0.9, 0.9], the first call's was [0.5, 0.5]"
     assert message(optimizer="adam").startswith("partial_fit: ")
     assert (

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dlcore.models import MLP
+from dlcore.models import CNN, MLP
 from dlcore.reproduce import PatienceInSteps
 from dlcore.train import Checkpoint, Run, run_epochs
 
@@ -49,6 +49,26 @@ def test_a_resumed_run_has_the_same_patience(tmp_path):
     whole = drive(ERRORS, PatienceInSteps(45))
     assert drive(ERRORS[:5], PatienceInSteps(45), Checkpoint(path)) == (5, 4)
     assert drive(ERRORS, PatienceInSteps(45), resume=path) == whole == (10, 8)  # 5 epochs allow 10, 4.5 would not
+
+
+def test_the_best_epochs_running_statistics_come_back_too(tmp_path, rng):
+    x, y = rng.random((30, 1, 4, 4)), rng.integers(0, 2, 30)
+    layers = [CNN.conv(3, 2, activation="identity"), CNN.batch_norm()]
+    held = (rng.random((8, 1, 4, 4)), rng.integers(0, 2, 8))
+
+    def fit(epochs, **arguments):
+        model = CNN((1, 4, 4), 2, layers)
+        model.fit(x, y, epochs=epochs, batch_size=10, lr=0.1, validation_data=held, progress=False, **arguments)
+        return model
+
+    path, rule = tmp_path / "run", PatienceInSteps(100)
+    stopped = fit(8, callbacks=[rule, Checkpoint(path)])
+    best = fit(rule.best_epoch + 1)
+    assert rule.best_epoch < 7 and list(best.buffers)
+    for resumed in (stopped, fit(8, callbacks=[PatienceInSteps(100)], resume=path)):
+        assert resumed.parameters.storage.numpy().tobytes() == best.parameters.storage.numpy().tobytes()
+        for name, buffer in best.buffers.items():
+            assert np.array_equal(resumed.buffers[name].numpy(), buffer.numpy()), name
 
 
 def test_refusals():

@@ -10,6 +10,7 @@ from dlcore.reproduce.procedures.coding import pca_error
 from dlcore.reproduce.procedures.digits import nudged
 from dlcore.reproduce.procedures.few_labels import draw_labels
 from dlcore.reproduce.procedures.likelihood import draw_weights
+from dlcore.train import Checkpoint
 from small_mnist import mnist_folder
 
 TINY = {"epochs": 1, "n_hidden": 6, "draws": 1, "splits": 1, "chains": 4, "betas": 5, "burn_in": 2, "line_searches": 2}
@@ -30,21 +31,73 @@ def shrunk(value, key=None):
     return [shrunk(part) for part in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize("name", setting_names())
-def test_every_procedure_runs(tmp_path, name):
-    setting = load_setting(name)
-    settings = shrunk(setting.settings) | {"limit": [60, 30]}
+def tiny(name):
+    """All settings of a run that takes a moment, as changes."""
+    settings = shrunk(load_setting(name).settings)
+    if settings["data"] != "digits":
+        settings["limit"] = [60, 30]
     if "whole_batches" in settings:
         settings |= {"whole_batches": 5, "fit": settings["fit"] | {"batch_size": 5}}
     if "labels" in settings:
         settings["fit"] = {"10": settings["fit"]["100"]}
+    return settings
+
+
+def values_of(result):
+    return {figure["name"]: figure["value"] for figure in result["figures"]}
+
+
+@pytest.mark.parametrize("name", setting_names())
+def test_every_procedure_runs(tmp_path, name):
+    setting, settings = load_setting(name), tiny(name)
     result = reproduce(name, tmp_path / "run", data=mnist_folder(tmp_path), progress=False, changes=settings)
-    values = {figure["name"]: figure["value"] for figure in result["figures"]}
+    values = values_of(result)
     assert all(np.isfinite(value) for value in values.values())
     if "labels" not in settings:
         assert {figure.name for figure in setting.figures} <= set(values)
     assert result["changed"] and all(figure["within"] is None for figure in result["figures"])
     assert result["seconds"]["all"] >= 0 and all(set(layers) == {1} for layers in result["epochs"].values())
+
+
+# One setting for each procedure.
+KILLED = ("mlp-theano", "deep-ae", "few-labels", "dbn-theano", "dbn-hinton", "rbm-500", "sda-theano")
+
+
+@pytest.mark.parametrize("name", KILLED)
+def test_every_procedure_goes_on_after_a_kill(tmp_path, monkeypatch, name):
+    changes = with_two_epochs(tiny(name))
+    arguments = {"data": mnist_folder(tmp_path), "progress": False, "changes": changes}
+    save, calls, deadly = Checkpoint.on_epoch_end, [], []
+
+    def counted(self, run):
+        save(self, run)
+        calls.append(run.epoch)
+        if len(calls) in deadly:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "on_epoch_end", counted)
+    whole = reproduce(name, tmp_path / "whole", **arguments)
+    epochs = len(calls)
+    assert epochs == sum(sum(layers) for layers in whole["epochs"].values())
+    calls.clear()
+    deadly += sorted({1, epochs // 2, epochs})
+    for _ in deadly:
+        with pytest.raises(KeyboardInterrupt):
+            reproduce(name, tmp_path / "killed", resume=True, **arguments)
+    resumed = reproduce(name, tmp_path / "killed", resume=True, **arguments)
+    assert len(calls) == epochs, "no epoch is done twice"
+    assert values_of(resumed) == values_of(whole) and resumed["epochs"] == whole["epochs"]
+
+
+def with_two_epochs(value):
+    if isinstance(value, dict):
+        return {name: 2 if name == "epochs" else with_two_epochs(part) for name, part in value.items()}
+    return [with_two_epochs(part) for part in value] if isinstance(value, list) else value
+
+
+def test_one_setting_of_each_procedure_is_killed():
+    found = {load_setting(name).procedure for name in KILLED}
+    assert set(PROCEDURES) - found == {"digits-features"}, "which test_session.py kills"
 
 
 def test_no_procedure_is_without_a_setting():

@@ -1,8 +1,13 @@
 """Results as tables."""
 
+from pathlib import Path
+
 import pytest
-from dlcore.reproduce import markdown_table, read_results, replace_table, setting_names, write_result
+from dlcore.reproduce import load_setting, markdown_table, read_results, replace_table, setting_names, write_result
 from dlcore.reproduce.result import BEGIN, END, duration, figure_rows, number, processor
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks/results/reproduce"
 
 
 def result(name="mlp-theano", value=1.7, within=True, **others):
@@ -78,3 +83,29 @@ def test_the_processor_has_a_name(tmp_path):
     file.write_text("processor : 0\nmodel name\t: Some CPU\nmodel name\t: Some CPU\n")
     assert processor(file) == "Some CPU"
     assert processor(tmp_path / "none")
+
+
+def test_the_projects_own_results_are_of_the_settings_that_there_are():
+    found = read_results(RESULTS)
+    assert found
+    for result in found:
+        setting = load_setting(result["name"])
+        assert result["settings"] == setting.resolved(result["quick"]) and not result["changed"]
+        asked = {figure.name: figure for figure in (setting.quick_figures if result["quick"] else setting.figures)}
+        for figure in result["figures"]:
+            if figure["name"] in asked:
+                expected = asked[figure["name"]]
+                assert figure["asked"] == expected.asked
+                assert figure["within"] == expected.is_within(figure["value"])
+                assert result["quick"] or figure["published"] == expected.published
+
+
+def test_the_page_has_the_projects_own_results():
+    text = (ROOT / "docs/reproduce.md").read_text(encoding="utf-8")
+    assert f"{BEGIN}\n{markdown_table(read_results(RESULTS), setting_names())}\n{END}" in text
+    assert all(f"**{name}" in text or f" {name}" in text for name in setting_names()), "what is done otherwise"
+
+
+def test_the_readme_names_every_page():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in text] == []

@@ -64,6 +64,14 @@ def test_unknown_names_are_refused():
         load_setting("../x")
 
 
+def test_changes_of_what_a_setting_lacks_are_refused():
+    setting = load_setting("logreg-theano")
+    assert setting.resolved(False, {"limit": [9, 9]})["limit"] == [9, 9]
+    message = r"reproduce: logreg-theano has no 'epochs', expected one of data, fit, limit, model, stopping, "
+    with pytest.raises(ValueError, match=message):
+        setting.resolved(False, {"epochs": 3})
+
+
 def test_changes_reach_nested_settings():
     changes = parse_changes(["fit.epochs=3", "fit.schedule=linear", "layers=[784, 5]"])
     assert changes == {"fit": {"epochs": 3, "schedule": "linear"}, "layers": [784, 5]}

@@ -175,9 +175,10 @@ def _build_conv(
     _spatial(shape)
     counts = _windows(shape, kernel_size, stride, padding, dilation)
     if connections is not None:
-        if len(shape) != 3 or groups != 1 or len(connections) != channels:
+        count = len(connections) if isinstance(connections, Sequence) else "unknown"
+        if len(shape) != 3 or groups != 1 or count != channels:
             raise ValueError(
-                f"connections of {len(connections)} output channels for a convolution of {channels} in {groups} groups "
+                f"connections of {count} output channels for a convolution of {channels} in {groups} groups "
                 f"over {shape}, expected one list for each channel of an image, and no groups"
             )
         joined = PartialConv2d(shape[0], connections, kernel_size, stride, padding, dilation, activation, initializer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -29,7 +28,6 @@ from .units import Segment, require_values
 from .watching import (
     FIGURES,
     HELD_OUT_FIGURES,
-    MONITORED,
     TEMPERED_FIGURES,
     held_out_figures,
     reconstruction_error,
@@ -42,7 +40,6 @@ Momentum = float | Sequence[float] | None
 RAMP = (0.5, 0.9)  # momentum in the first epochs and after them: Hinton (2010), section 9
 RAMP_EPOCHS = 5
 _WATCH = 2**32  # beyond the streams of the other figures of an epoch
-MOST_SPREAD = 5.0  # standard deviations of Gaussian data beyond which, or below its reciprocal, a fit warns
 
 
 def require_probabilities(x: Tensor, who: str, name: str) -> None:
@@ -154,27 +151,6 @@ def initialize_visible_bias(machine: Machine, cases: Cases) -> None:
     machine.visible_bias.array.assign(tensor(bias, machine.visible_bias.dtype).array)
 
 
-def warn_of_scale(machine: Machine, cases: Cases) -> None:
-    """Warn of Gaussian units whose data are far from standardised: σ begins at 1, and steps are for that."""
-    if not machine.n_gaussian:
-        return
-    values = cases.head(cases.count if isinstance(cases.rows, Tensor) else MONITORED).numpy()
-    for kind, begin, end, _ in machine.units:
-        if kind != "gaussian":
-            continue
-        part = values[:, begin:end]
-        spread = np.nanstd(np.where(np.isnan(part).all(0), 0.0, part), 0, dtype=np.float64)
-        odd = np.flatnonzero((spread > MOST_SPREAD) | ((spread < 1 / MOST_SPREAD) & (spread > 0)))
-        if len(odd):
-            warnings.warn(
-                f"fit: the data of the gaussian unit {begin + odd[0]} have the standard deviation "
-                f"{spread[odd[0]]:.3g}; standardise them (mean 0, standard deviation 1), for which the default steps "
-                "are made",
-                stacklevel=3,
-            )
-            return
-
-
 @dataclass
 class Steps:
     """An epoch of contrastive steps on a machine.
@@ -219,7 +195,27 @@ class Steps:
         self.replicas = None if self.chains is None else shared(self.ladder, self.chains)
 
     def __call__(self, run: Run) -> dict[str, float]:
-        """Do the steps; the figures are those of `dlcore.models.watching.figure_names`, but for the seconds."""
+        """Do the steps; the figures are those of `dlcore.models.watching.figure_names`, but for the seconds.
+
+        Where a number is no longer finite the chains and the terms' state are again those before the epoch, so that the
+        parameters of then can be gone on from.
+        """
+        carried = [*self.terms.state.values(), *([] if self.chains is None else [self.chains])]
+        before = [(x, x.array.copy()) for x in carried]
+        theta = self.machine.parameters.storage
+        try:
+            total = self._steps(run)
+            if not ops.all_finite(theta):
+                raise FloatingPointError("a parameter is not finite")
+        except BaseException as error:
+            if isinstance(error, FloatingPointError) or not ops.all_finite(theta):
+                for x, values in before:
+                    x.array.assign(values)
+            raise
+        return self._figures(run, total)
+
+    def _steps(self, run: Run) -> float:
+        """The sum over the cases of their reconstruction errors, 0 with persistent chains."""
         optimizer, cases = self.optimizer, self.cases
         if run.epoch == 0:
             if self.biased_start:
@@ -234,13 +230,11 @@ class Steps:
             assert isinstance(optimizer, SGD)
             assert isinstance(cases.rows, Tensor)
             order = ops.permutation(self.generator, cases.count) if self.shuffle else None
-            total = walk(
+            return walk(
                 run, self.machine, optimizer, cases.rows, order, self.batch_size, self.k, self.chains, self.generator,
                 self.weight_decay, self.terms,
             )  # fmt: skip
-        else:
-            total = self._step_by_step(run)
-        return self._figures(run, total)
+        return self._step_by_step(run)
 
     def _figures(self, run: Run, total: float) -> dict[str, float]:
         machine, cases, held = self.machine, self.cases, self.held
@@ -264,7 +258,8 @@ class Steps:
             for v, weight, index in self.cases.batches(self.batch_size, order):
                 gradient, error = self._gradient(v, weight, index)
                 self.optimizer.step(gradient)
-                self.machine.bound_variances()
+                if not self.terms.fixed_variance:
+                    self.machine.bound_variances()
                 run.batch += 1
                 if error is not None:
                     if not math.isfinite(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ..ops import Generator
 from ..tensor import Tensor, tensor
 from ..train import Callback, EarlyStopping, History, Run
 from .cases import Cases, Completions
-from .contrastive import Momentum, Steps, default_rate, prepare, warn_of_scale
+from .contrastive import Momentum, Steps, default_rate, prepare
 from .fitting import EarlyStoppingLike, check_weights
 from .holes import require_given
 from .machine import Machine
@@ -21,10 +22,32 @@ from .phases import Phases
 from .sparse import SparseCases, is_sparse
 from .tempering import Ladder, Replicas, fresh_states
 from .terms import Terms
-from .watching import check_watch, figure_names, shared
+from .watching import MONITORED, check_watch, figure_names, shared
 
 CHAIN_STREAM, MONITOR_STREAM = 2**33 + 3, 2**33 + 4  # beyond the streams of Model
 MISSING = ("error", "nan")
+MOST_SPREAD = 5.0  # standard deviations of Gaussian data beyond which, or below its reciprocal, a fit warns
+
+
+def warn_of_scale(machine: Machine, cases: Cases) -> None:
+    """Warn of Gaussian units whose data are far from standardised: σ begins at 1, and steps are for that."""
+    if not machine.n_gaussian:
+        return
+    values = cases.head(cases.count if isinstance(cases.rows, Tensor) else MONITORED).numpy()
+    for kind, begin, end, _ in machine.units:
+        if kind != "gaussian":
+            continue
+        part = values[:, begin:end]
+        spread = np.nanstd(np.where(np.isnan(part).all(0), 0.0, part), 0, dtype=np.float64)
+        odd = np.flatnonzero((spread > MOST_SPREAD) | ((spread < 1 / MOST_SPREAD) & (spread > 0)))
+        if len(odd):
+            warnings.warn(
+                f"fit: the data of the gaussian unit {begin + odd[0]} have the standard deviation "
+                f"{spread[odd[0]]:.3g}; standardise them (mean 0, standard deviation 1), for which the default steps "
+                "are made",
+                stacklevel=3,
+            )
+            return
 
 
 class Learning:
@@ -241,7 +264,14 @@ class Learning:
         warn_of_scale(self.machine, cases)
         run.settings |= {"weighed": cases.weight is not None, "missing": cases.holes}
         run.label, run.figures = self.label, figure_names(held is not None, len(self.ladder) > 1, what)
+        terms, before = self.terms, (self.chains, self.replicas, self.terms.offsets, self.terms.activity)
         steps = self.steps_of(run, cases, batch_size, ramp, weight_decay, shuffle, init_visible_bias, held, what)
-        history = train.run_epochs(run, steps, [*stopping, *callbacks], progress, resume)
+        assert run.optimizer is not None
+        try:
+            history = train.run_epochs(run, steps, [*stopping, *callbacks], progress, resume)
+        except BaseException:
+            if run.optimizer.steps == 0:  # refused before the first step: what was begun here is none of the model's
+                self.chains, self.replicas, terms.offsets, terms.activity = before
+            raise
         self.stream = None
         return history

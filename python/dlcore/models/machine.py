@@ -196,7 +196,7 @@ class Machine(Module):
         return Tensor(gradient), error
 
     def bound_variances(self) -> None:
-        """z = max(z, `LEAST_LOG_VARIANCE`), which each step of a fit ends with.
+        """z = max(z, `LEAST_LOG_VARIANCE`), which each step of a fit that learns z ends with.
 
         Where the data leave a unit hardly any noise, its precision, and with it the steps, would grow without bound.
         """

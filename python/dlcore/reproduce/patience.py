@@ -7,6 +7,7 @@ from typing import Any
 from ..ops.creation import is_integer, is_number
 from ..train import EarlyStopping, Run
 from ..train.callbacks import require_figure
+from ..train.snapshot import snapshot
 
 
 class PatienceInSteps(EarlyStopping):
@@ -57,7 +58,7 @@ class PatienceInSteps(EarlyStopping):
     def keep(self, run: Run) -> None:
         """Note this epoch as the best."""
         self.best_value, self.best_epoch = run.history.last[self.monitor], run.epoch - 1
-        self._best = run.model.parameters.storage.array.copy()
+        self._best = snapshot(run.model)
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"allowed": self.allowed}

@@ -46,7 +46,7 @@ class Session:
 
     Parameters
     ----------
-    folder : for its files; made where it is missing
+    folder : for its files; made, where it is missing, when the first phase begins
     settings : the procedure's arguments; a run that goes on must have those it began with
     seed : int, decides everything random
     data : the folder with MNIST's files; by default that of ``DLCORE_DATA``
@@ -87,8 +87,6 @@ class Session:
                 if found.get(name) != json.loads(json.dumps(self._state[name])):
                     raise ValueError(f"reproduce: the run in {str(folder)!r} has other {name}, it cannot go on")
             self._state = found
-        folder.mkdir(parents=True, exist_ok=True)
-        self._write()
 
     def load_data(self) -> tuple[Dataset, Dataset]:
         """The training and the test set that the settings name, cut to their ``limit``."""
@@ -109,6 +107,8 @@ class Session:
 
         The seconds are those of the epochs, in all processes that had a part in them.
         """
+        if not self._file.exists():
+            self._write()
         path = self.folder / f"{phase}.checkpoint"
         self.say(f"{phase}: {'goes on from its checkpoint' if path.exists() else 'begins'}")
         clock = ProcessorTime()
@@ -139,6 +139,7 @@ class Session:
         return measured[phase]["value"]
 
     def _write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         replace_text(self._file, json.dumps(self._state, indent=1))
 
 

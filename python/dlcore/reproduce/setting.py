@@ -76,7 +76,17 @@ class Setting:
     quick_figures: tuple[Figure, ...] = ()
 
     def resolved(self, quick: bool, changes: Mapping[str, Any] | None = None) -> Values:
-        """The procedure's arguments, shortened or not, with `changes` put over them."""
+        """The procedure's arguments, shortened or not, with `changes` put over them.
+
+        Raises
+        ------
+        ValueError
+            For a change of what the setting does not have.
+        """
+        known = set(self.settings) | set(self.quick)
+        for key in changes or {}:
+            if key not in known:
+                raise ValueError(f"reproduce: {self.name} has no {key!r}, expected one of {', '.join(sorted(known))}")
         return merged(merged(self.settings, self.quick) if quick else self.settings, changes or {})
 
 
