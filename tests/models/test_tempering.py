@@ -141,5 +141,5 @@ def test_replicas_that_share_memory_with_the_variances():
     w, b, c, accepted = (cpu.full(shape, 0.0, "float64") for shape in [(1, 2), (1,), (2,), (1,)])
     units = ([("gaussian", 1, 1)], both.view(0, (1,)), "bernoulli")
     betas = cpu.from_numpy(np.array([1.0, 0.5]))
-    with pytest.raises(ValueError, match="^rbm_temper: replicas shares memory with log_variance"):
+    with pytest.raises(ValueError, match=r"^rbm_temper: replicas shares memory with log_variance"):
         cpu.rbm_temper(both.view(0, (2, 1, 2)), w, b, c, b, betas, 1, 0, 0, accepted, units)
