@@ -106,6 +106,7 @@ BAD = [
     ({"visible": "binary"}, "RBM: visible is 'binary', expected 'bernoulli', 'gaussian', 'softmax' or"),
     ({"visible": "softmax:4"}, "RBM: visible is 'softmax:4', expected"),
     ({"visible": "softmax:"}, "RBM: visible is 'softmax:', expected"),
+    ({"visible": "softmax:²"}, "RBM: visible is 'softmax:²', expected"),
     ({"visible": "gaussian:2"}, "RBM: visible is 'gaussian:2', expected"),
     ({"visible": [("bernoulli", 5)]}, "RBM: visible has 5 units, expected n_visible = 6"),
     ({"visible": [("bernoulli", 5), ("softmax", 0)]}, "RBM: visible is"),

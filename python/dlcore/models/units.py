@@ -45,8 +45,9 @@ def visible_segments(visible: Any, n_visible: int, who: str) -> tuple[Segment, .
     found: list[Segment] = []
     for kind, units in given:
         name, colon, size = kind.partition(":") if isinstance(kind, str) else ("", "", "")
-        group = int(size) if size.isascii() and size.isdigit() else units if name == "softmax" and not colon else 1
-        good = name in KINDS and (not colon or (name == "softmax" and size.isdigit()))
+        counted = size.isascii() and size.isdigit()  # "²" is a digit, too
+        group = int(size) if counted else units if name == "softmax" and not colon else 1
+        good = name in KINDS and (not colon or (name == "softmax" and counted))
         if not good or not is_integer(units) or units < 1 or group < 1 or units % group:
             given = []
             break
