@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from .. import ops, train
 from ..optim import Optimizer
@@ -11,17 +11,20 @@ from .contrastive import Momentum, default_rate, prepare
 from .online import named
 
 _OF_ONE_CALL = ("cases", "batch_size", "shuffle", "lr")  # settings that may change from call to call
+Self = TypeVar("Self", bound="Streaming")
 MOMENTUM = 0.5  # of "sgd": there are no epochs to raise it after
 
 
 @dataclass
 class Stream:
-    """What `Streaming.partial_fit` carries on: the optimizer, what it was made with, and the calls so far."""
+    """What `Streaming.partial_fit` carries on: the optimizer, what it was made with, the calls so far, and the newest
+    call's figures, which are those of `RBM.fit`."""
 
     optimizer: Optimizer
     settings: dict[str, Any]
     arguments: dict[str, Any]
     calls: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 class Streaming:
@@ -30,7 +33,7 @@ class Streaming:
     stream: Stream | None
 
     def partial_fit(
-        self,
+        self: Self,
         x: Any,
         y: Any = None,
         *,
@@ -44,12 +47,13 @@ class Streaming:
         missing: str = "error",
         shuffle: bool = False,
         **options: Any,
-    ) -> dict[str, float]:
-        """One pass over the cases given; the optimizer's state, chains and generators go on from call to call.
+    ) -> Self:
+        """One pass over the cases given, which returns the model; the optimizer, chains and generators go on from call
+        to call.
 
         The first call makes the optimizer, and later ones must name the same; they may give another `lr`, by default
-        the last one stays. A copy and a pickle of the model carry it
-        on; the model's file does not, and `fit` begins another. Memory does not grow with the calls.
+        the last one stays. A copy and a pickle of the model carry it on; the model's file does not, and `fit` begins
+        another. Memory does not grow with the calls. ``rbm.stream.figures`` holds the newest call's figures by name.
 
         Parameters
         ----------
@@ -59,10 +63,6 @@ class Streaming:
             visible biases begin at the first call's data, and missing values are sampled afresh in each call
         optimizer : one of `dlcore.train.OPTIMIZERS`
         momentum : of "sgd": a number in [0, 1); 0.5 by default
-
-        Returns
-        -------
-        the figures of `RBM.fit` for this pass, by name
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Streaming:
         before = theta.array.copy()
         generators = {name: (g.key, g.step) for name, g in model.generators.items()}
         try:
-            figures: dict[str, float] = steps(run)
+            stream.figures = steps(run)
         except BaseException as error:
             if not ops.all_finite(theta):
                 theta.array.assign(before)
@@ -121,7 +121,7 @@ class Streaming:
             raise
         stream.calls += 1
         self.stream = stream
-        return figures
+        return self
 
     def stream_state(self) -> dict[str, Any] | None:
         """What a pickle keeps of the stream."""
@@ -132,6 +132,7 @@ class Streaming:
             "arguments": s.arguments,
             "settings": s.settings,
             "calls": s.calls,
+            "figures": s.figures,
             "optimizer": s.optimizer.state_dict(),
         }
 
@@ -146,4 +147,4 @@ class Streaming:
         assert optimizer is not None
         optimizer.check_state_dict(saved["optimizer"])
         optimizer.load_state_dict(saved["optimizer"])
-        self.stream = Stream(optimizer, saved["settings"], saved["arguments"], saved["calls"])
+        self.stream = Stream(optimizer, **{name: saved[name] for name in ("settings", "arguments", "calls", "figures")})
