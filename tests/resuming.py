@@ -1,5 +1,8 @@
 """Models, data and comparisons for the tests of resumed fits."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 from dlcore.models import MLP
@@ -22,6 +25,20 @@ class Kill(Callback):
 
     def on_epoch_end(self, run):
         if run.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+class End(Callback):
+    """Ends a fit at a batch, counted over all layers of a pre-training: by an exception, or as the system does."""
+
+    def __init__(self, batch, kill=False):
+        self.left, self.kill = batch, kill
+
+    def on_batch_end(self, run):
+        self.left -= 1
+        if self.left == 0:
+            if self.kill:
+                os.kill(os.getpid(), signal.SIGKILL)
             raise KeyboardInterrupt
 
 

@@ -42,6 +42,7 @@ Array temper(const Array& replicas, const Array& weight, const Array& visible_bi
     require_no_overlap(op, "replicas", replicas, name, array);
     require_no_overlap(op, "accepted", accepted, name, array);
   }
+  if (p.log_variance) require_no_overlap(op, "replicas", replicas, "log_variance", *p.log_variance);
   require_no_overlap(op, "accepted", accepted, "replicas", replicas);
   note_write(replicas);
   note_write(accepted);
@@ -116,6 +117,7 @@ Array statistics(const Array& v, const Array& row_weights, const Array& weight, 
                                    {"weight", weight},
                                    {"visible_bias", visible_bias},
                                    {"hidden_bias", hidden_bias}};
+  if (p.log_variance) read.emplace_back("log_variance", *p.log_variance);
   if (centring) written.emplace_back("offsets", centring->first);
   if (sparsity) written.emplace_back("activity", std::get<0>(*sparsity));
   require_apart(op, written, read);

@@ -11,8 +11,7 @@ from dlcore.models.label_units import label_scores
 from dlcore.train import Checkpoint
 from gradients import check_gradient
 from machines import check_mean, sigmoid, states
-from resuming import figures, state
-from test_dbn_resume import End
+from resuming import End, figures, state
 
 
 def with_labels(widths=(6, 5, 4), classes=3, seed=2, spread=0.8, dtype="float64"):

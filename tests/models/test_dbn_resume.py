@@ -1,7 +1,6 @@
 """DBN: a pre-training that was killed in any layer goes on to the bits of an undisturbed one; so does what follows."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,8 +10,8 @@ import numpy as np
 import pytest
 from beliefs import SIZES, labelled, theta
 from dlcore.models import DBN, RBM
-from dlcore.train import Callback, Checkpoint, EarlyStopping, load_file, save_file
-from resuming import figures, state
+from dlcore.train import Checkpoint, EarlyStopping, load_file, save_file
+from resuming import End, figures, state
 
 LAYERS = [*SIZES, 5]
 SETTINGS = [
@@ -20,20 +19,6 @@ SETTINGS = [
     {"epochs": 3, "batch_size": 20, "persistent": True, "n_chains": 7, "optimizer": "adam", "lr": 0.01},
     {"epochs": 3, "batch_size": 20, "centered": True, "offset_rate": 0.1, "sparsity_target": 0.2},
 ]
-
-
-class End(Callback):
-    """Ends a pre-training at a batch, counted over all layers: by an exception, or as the system does."""
-
-    def __init__(self, batch, kill=False):
-        self.left, self.kill = batch, kill
-
-    def on_batch_end(self, run):
-        self.left -= 1
-        if self.left == 0:
-            if self.kill:
-                os.kill(os.getpid(), signal.SIGKILL)
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=["cd", "pcd", "centred and sparse"])
@@ -62,7 +47,8 @@ sys.path[:0] = {paths!r}
 from beliefs import labelled
 from dlcore.models import DBN
 from dlcore.train import Checkpoint
-from test_dbn_resume import LAYERS, SETTINGS, End
+from resuming import End
+from test_dbn_resume import LAYERS, SETTINGS
 DBN(LAYERS, 2, seed=3).pretrain(labelled()[0], callbacks=[Checkpoint({file!r}), End({batch}, kill=True)], **SETTINGS[0])
 """
 

@@ -117,6 +117,7 @@ def test_a_stack_without_classes(tmp_path):
     "call, message",
     [
         (lambda m, x, y: m.fit(x, y), "fit: this DBN has no classes; pretrain and fit_up_down learn without labels"),
+        (lambda m, x, y: m.partial_fit(x, 9 * y), "partial_fit: this DBN has no classes"),
         (lambda m, x, y: m.predict(x), "DBN: there are no scores without classes: make the model with classes="),
         (lambda m, x, y: m.predict_proba(x), "DBN: there are no scores without classes"),
         (lambda m, x, y: m.score(x, y), "score: this DBN has no classes"),

@@ -11,9 +11,8 @@ from dlcore.models import DBN
 from dlcore.models.up_down import UpDownGradient
 from dlcore.train import Checkpoint, EarlyStopping
 from machines import SIGMAS, sigmoid, states
-from resuming import figures, state
+from resuming import End, figures, state
 from test_dbn_labels import three_classes
-from test_dbn_resume import End
 
 BATCHES, CASES = 200, 250
 

@@ -5,8 +5,8 @@ import pytest
 from beliefs import SIZES, theta
 from dlcore.models import DBN
 from dlcore.optim import SGD, Adam
+from resuming import End
 from test_dbn_labels import three_classes
-from test_dbn_resume import End
 
 
 def test_an_optimizer_of_ones_own():
@@ -29,3 +29,19 @@ def test_a_stopped_epoch_leaves_the_network_with_the_newest_weights():
         dbn.fit_up_down(x, y, batch_size=20, epochs=2, callbacks=[End(5)])
     found, expected = dbn.belief.recognition.layers[0].weight, dbn.belief.inference[0].weight
     np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize("classes, figure", [(3, "validation_loss"), (None, "validation_reconstruction_error")])
+def test_early_stopping(classes, figure):
+    x, y = three_classes(60)
+    labels, held = ([], x[:9]) if classes is None else ([y], (x[:9], y[:9]))
+    dbn = DBN(SIZES, classes, label_units=classes is not None, seed=1)
+    with pytest.raises(ValueError, match=f"fit_up_down: early stopping on '{figure}' needs validation_data"):
+        dbn.fit_up_down(x, *labels, early_stopping=2)
+    twin = dbn.clone()
+    history = dbn.fit_up_down(x, *labels, epochs=300, lr=0.3, early_stopping=2, validation_data=held)
+    assert len(history) < 300
+    best = history.best(figure)
+    assert best == len(history) - 3
+    twin.fit_up_down(x, *labels, epochs=best + 1, lr=0.3, validation_data=held)
+    assert theta(twin).tobytes() == theta(dbn).tobytes(), "the best epoch's parameters"

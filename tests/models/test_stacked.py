@@ -1,6 +1,5 @@
 """Stacked autoencoders: layers learned one by one, resumed in any of them, as a deep coder and as a classifier."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,9 +9,9 @@ import numpy as np
 import pytest
 from dlcore.data import load_digits_split
 from dlcore.models import MLP, Autoencoder, StackedAutoencoder
-from dlcore.train import Callback, Checkpoint, load_file
+from dlcore.train import Checkpoint, load_file
 from gradients import check_gradient
-from resuming import figures, state
+from resuming import End, figures, state
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0, 1, (40, 6)).astype(np.float32)
@@ -23,20 +22,6 @@ SETTINGS = {"epochs": (3, 4, 2), "lr": (0.05, 0.02, 0.01), "batch_size": 4}  # 1
 
 def make(**options):
     return StackedAutoencoder(SIZES, seed=3, **({"level": (0.1, 0.2, 0.3)} | options))
-
-
-class End(Callback):
-    """Ends a pre-training at a batch, counted over all layers: by an exception, or as the system does."""
-
-    def __init__(self, batch, kill=False):
-        self.left, self.kill = batch, kill
-
-    def on_batch_end(self, run):
-        self.left -= 1
-        if self.left == 0:
-            if self.kill:
-                os.kill(os.getpid(), signal.SIGKILL)
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
@@ -110,7 +95,8 @@ CHILD = """
 import sys
 sys.path[:0] = {paths!r}
 from dlcore.train import Checkpoint
-from test_stacked import X, SETTINGS, End, make
+from resuming import End
+from test_stacked import X, SETTINGS, make
 make().pretrain(X, callbacks=[Checkpoint({file!r}), End({batch}, kill=True)], **SETTINGS)
 """
 

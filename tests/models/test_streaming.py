@@ -46,6 +46,22 @@ def test_a_stream_is_learned():
     assert errors[-1] < 0.65 * errors[0]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_call_may_give_another_rate_which_stays(optimizer):
+    """A rate of 0 moves nothing, in later calls and copies too; the state of the optimizer goes on."""
+    rbm = model()
+    rbm.partial_fit(bars(40), optimizer=optimizer)
+    velocity = {name: x.numpy() for name, x in rbm.stream.optimizer.state.items()}
+    theta = rbm.parameters.storage.numpy()
+    rbm.partial_fit(bars(40), optimizer=optimizer, lr=0.0)
+    for other in (rbm, rbm.clone()):
+        other.partial_fit(bars(40), optimizer=optimizer)
+        assert np.array_equal(other.parameters.storage.numpy(), theta)
+    assert any(not np.array_equal(x.numpy(), velocity[name]) for name, x in rbm.stream.optimizer.state.items())
+    rbm.partial_fit(bars(40), optimizer=optimizer, lr=0.1)
+    assert not np.array_equal(rbm.parameters.storage.numpy(), theta)
+
+
 def test_fit_begins_another_stream():
     rbm = model()
     rbm.partial_fit(bars(40), lr=0.2)
@@ -118,7 +134,7 @@ def test_refused():
             rbm.partial_fit(bars(40), **arguments)
         return str(raised.value)
 
-    assert message(lr=0.1) == "partial_fit: lr is 0.1, the first call's was 0.05"
+    assert message(lr=-0.1) == "SGD: lr is -0.1, expected a finite number >= 0"
     assert message(momentum=0.9) == "partial_fit: momentum is [0.9, 0.9], the first call's was [0.5, 0.5]"
     assert message(optimizer="adam").startswith("partial_fit: ")
     assert (

@@ -131,3 +131,15 @@ def test_refused_samples():
         rbm.sample_tempered(2, 0)
     with pytest.raises(ValueError, match=r"^sample_tempered: tempering is None, expected inverse temperatures"):
         rbm.sample_tempered(2, 5, None)
+
+
+def test_replicas_that_share_memory_with_the_variances():
+    from dlcore import device
+
+    cpu = device.cpu
+    both = cpu.full((4,), 0.0, "float64")
+    w, b, c, accepted = (cpu.full(shape, 0.0, "float64") for shape in [(1, 2), (1,), (2,), (1,)])
+    units = ([("gaussian", 1, 1)], both.view(0, (1,)), "bernoulli")
+    betas = cpu.from_numpy(np.array([1.0, 0.5]))
+    with pytest.raises(ValueError, match="^rbm_temper: replicas shares memory with log_variance"):
+        cpu.rbm_temper(both.view(0, (2, 1, 2)), w, b, c, b, betas, 1, 0, 0, accepted, units)

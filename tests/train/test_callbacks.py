@@ -153,6 +153,10 @@ def test_accuracies_are_better_when_they_are_higher():
     _, _, first = drive([0.1, 0.5, 0.4], EarlyStopping("validation_accuracy"), name="validation_accuracy")
     assert first == 2
     assert EarlyStopping("validation_accuracy", mode="min").mode == "min"
+    for name in ("validation_pseudo_log_likelihood", "swap_rate", "ess"):
+        assert EarlyStopping(name).mode == "max"
+    for name in ("loss", "free_energy_gap", "r_hat", "seconds"):
+        assert EarlyStopping(name).mode == "min"
     assert EarlyStopping("validation_loss").mode == EarlyStopping("free_energy_gap").mode == "min"
 
 

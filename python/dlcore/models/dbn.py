@@ -214,6 +214,8 @@ class DBN(UpDown, Generation, Bounds, Unrolling):
         return super().score(x, y, batch_size)
 
     def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
+        if self.classes is None:
+            raise ValueError(f"{who}: this DBN has no classes")
         return super()._pair(self._check(x, who), y, who)
 
 

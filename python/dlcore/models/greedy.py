@@ -40,7 +40,7 @@ class LayerOfStack(Callback):
         self, model: Model, layer: int, below: list[dict[str, Any]], finished: list[History], **settings: Any
     ) -> None:
         self.model, self.finished = model, finished
-        self.settings = {"layer": layer, "layers below": below} | settings
+        self.settings = {"layer": layer} | settings | {"layers below": below}  # what differs is named in this order
 
     def check(self, run: Run) -> None:
         run.whole = self.model

@@ -65,7 +65,7 @@ def partial_fit_network(
         When a loss or a parameter is no longer finite. The parameters are those before the call, and the optimizer is
         given up.
     """
-    with _named("partial_fit"):
+    with named("partial_fit"):
         size = train.check_batch_size(batch_size, data[0].shape[0])
         check_last_batch(model, data[0], size)
         online = _online(model, optimizer, lr, dict(options or {}))
@@ -132,7 +132,7 @@ def _set_rate(optimizer: Optimizer, lr: Any) -> None:
 
 
 @contextmanager
-def _named(who: str) -> Iterator[None]:
+def named(who: str) -> Iterator[None]:
     """Errors of the checks that ``fit`` shares, in the name of `who`."""
     try:
         yield

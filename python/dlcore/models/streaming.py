@@ -8,8 +8,9 @@ from typing import Any
 from .. import ops, train
 from ..optim import Optimizer
 from .contrastive import Momentum, default_rate, prepare
+from .online import named
 
-_OF_ONE_CALL = ("cases", "batch_size", "shuffle")  # settings that may change from call to call
+_OF_ONE_CALL = ("cases", "batch_size", "shuffle", "lr")  # settings that may change from call to call
 MOMENTUM = 0.5  # of "sgd": there are no epochs to raise it after
 
 
@@ -46,7 +47,8 @@ class Streaming:
     ) -> dict[str, float]:
         """One pass over the cases given; the optimizer's state, chains and generators go on from call to call.
 
-        The first call makes the optimizer, and later ones must name the same. A copy and a pickle of the model carry it
+        The first call makes the optimizer, and later ones must name the same; they may give another `lr`, by default
+        the last one stays. A copy and a pickle of the model carry it
         on; the model's file does not, and `fit` begins another. Memory does not grow with the calls.
 
         Parameters
@@ -82,7 +84,8 @@ class Streaming:
         if callable(lr):
             raise ValueError("partial_fit: lr is a function, expected a number, which is saved with the model")
         cases = model.fit_cases(x, "partial_fit", sample_weight, missing)
-        run, batch_size, _ = prepare(model, cases.count, 1, batch_size, shuffle=shuffle, **arguments)
+        with named("partial_fit"):
+            run, batch_size, _ = prepare(model, cases.count, 1, batch_size, shuffle=shuffle, **arguments)
         settings = {name: value for name, value in run.settings.items() if name not in _OF_ONE_CALL}
         stream = self.stream
         if stream is None:
@@ -93,6 +96,9 @@ class Streaming:
             raise ValueError(
                 f"partial_fit: {other} is {settings[other]!r}, the first call's was {stream.settings.get(other)!r}"
             )
+        elif lr is not None:
+            stream.optimizer.lr = lr
+            stream.arguments = stream.arguments | {"lr": lr}
         run.optimizer, run.epoch, run.label = stream.optimizer, stream.calls, "RBM"
         steps = model.steps_of(run, cases, batch_size, None, weight_decay, shuffle, init_visible_bias)
         if stream.calls and steps.completions is not None:  # an earlier call's are of other cases

@@ -10,9 +10,10 @@ from .. import ops, train
 from ..ops import Generator
 from ..ops.creation import is_integer
 from ..tensor import Tensor
-from ..train import Callback, History, Run
+from ..train import Callback, EarlyStopping, History, Run
 from .base import flag, not_negative
 from .contrastive import check_steps
+from .fitting import EarlyStoppingLike
 from .stack import Stack
 from .up_down import UpDownEpoch
 
@@ -37,6 +38,7 @@ class UpDown(Stack):
         persistent: bool = False,
         n_chains: int = 100,
         validation_data: Any = None,
+        early_stopping: EarlyStoppingLike = None,
         callbacks: Iterable[Callback] = (),
         progress: bool | None = None,
         shuffle: bool = True,
@@ -60,6 +62,8 @@ class UpDown(Stack):
         persistent, n_chains : whether the top RBM's chains go on from batch to batch, and how many there are then;
             by default they begin at the data
         validation_data : (m, visible units) held out, or a pair (x, y) with label units
+        early_stopping : an EarlyStopping, or the patience in epochs of one on ``validation_loss``, without label units
+            on ``validation_reconstruction_error``
         epochs, batch_size, optimizer, schedule, callbacks, progress, shuffle, resume, options : see \
 `dlcore.models.fitting.FitOptions`; "sgd" has ``momentum``
 
@@ -89,6 +93,14 @@ class UpDown(Stack):
             held = self._watched_pair(validation_data, "fit_up_down: validation_data")
             if held[0].shape[0] == 0:
                 raise ValueError("fit_up_down: validation_data has no cases")
+        if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
+            watched = "validation_reconstruction_error" if labels is None else "validation_loss"
+            early_stopping = EarlyStopping(watched, early_stopping)
+        if early_stopping is not None and early_stopping.monitor.startswith("validation_") and held is None:
+            raise ValueError(f"fit_up_down: early stopping on {early_stopping.monitor!r} needs validation_data")
+        if not isinstance(callbacks, Iterable):
+            raise TypeError(f"fit: callbacks is {callbacks!r}, expected a list of Callback")
+        callbacks = [*([] if early_stopping is None else [early_stopping]), *callbacks]
         not_negative("fit_up_down", weight_decay=weight_decay)
         flag("fit_up_down", persistent=persistent)
         several = isinstance(k, (list, tuple)) and len(k) > 0

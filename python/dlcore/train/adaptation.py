@@ -21,7 +21,7 @@ class ReduceLROnPlateau(Callback):
     ----------
     monitor : name of a figure in the history
     factor, patience, threshold, threshold_mode, cooldown : see `dlcore.optim.schedules.Plateau`
-    mode : "min" or "max", which values are better; by default "max" for names that end in "accuracy", else "min"
+    mode : "min" or "max", which values are better; see `EarlyStopping`
     min_factor : number in [0, 1], below which the product of the factors does not fall
     """
 

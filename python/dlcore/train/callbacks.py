@@ -50,9 +50,12 @@ class Callback:
         """Before a resumed run changes anything: ValueError unless `saved`, after so many epochs, can be restored."""
 
 
+_MORE_IS_BETTER = ("accuracy", "likelihood", "swap_rate", "ess")
+
+
 def default_mode(monitor: str) -> str:
-    """Which values of a figure are better: "max" for names that end in "accuracy", else "min"."""
-    return "max" if monitor.endswith("accuracy") else "min"
+    """Which values of a figure are better: "max" for names that end in one of `_MORE_IS_BETTER`, else "min"."""
+    return "max" if monitor.endswith(_MORE_IS_BETTER) else "min"
 
 
 def require_figure(owner: str, monitor: str, names: Iterable[str]) -> None:
@@ -70,7 +73,8 @@ class EarlyStopping(Callback):
     patience : int >= 1
     min_delta : float >= 0, by how much a value must be better to count
     restore_best : whether the fit ends with the parameters of the best epoch, stopped early or not
-    mode : "min" or "max", which values are better; by default "max" for names that end in "accuracy", else "min"
+    mode : "min" or "max", which values are better; by default "max" for names that end in "accuracy", "likelihood",
+        "swap_rate" or "ess", else "min"
     tolerance : float >= 0, by how much a value may be worse than the best and still count as one that has improved; by
         default twice the figure's standard error where the history has it as ``<monitor>_error``, else 0. It is for
         figures that are best before learning begins, such as an RBM's ``free_energy_gap``: the fit stops when the

@@ -163,27 +163,7 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
     ) -> Self:
         """Learn from some cases of a stream: one pass over them in the order given; returns the model.
 
-        The optimizer and its state are kept from call to call, see `dlcore.models.online.partial_fit_network`.
-        `history` is not touched, ``model.online.loss`` is the mean objective of the newest call. A copy or a file keeps
-        no optimizer.
-
-        Parameters
-        ----------
-        x : as for `fit`
-        y : ignored
-        batch_size : int >= 1, cases to a step
-        optimizer : a name as for `fit`, or an Optimizer of ``model.trained_parameters``; None goes on with the one
-            there is, "adam" at first
-        lr : learning rate, or a function of the step; None leaves it as it is
-        sample_weight : (n,) numbers >= 0, taken as they are: what a weight means is the same in every call
-        options : the optimizer's other arguments; others than before begin with a fresh optimizer
-
-        Raises
-        ------
-        TypeError, ValueError
-            For arguments that do not fit; the model is unchanged then.
-        FloatingPointError
-            When the loss or a parameter is no longer finite; the parameters are those before the call.
+        The optimizer is kept from call to call, and so are the arguments: see `Supervised.partial_fit`. y is ignored.
         """
         data = [self._check(x, "partial_fit")]
         if sample_weight is not None:

@@ -20,7 +20,7 @@ from .coding import Coder, CodingModel, arguments
 from .dense import Autoencoder, way_back
 
 
-class Stack(Coder):
+class CoderStack(Coder):
     """Coders one on the other, and the deep coder that they make: encoders upwards, decoders downwards.
 
     θ holds coder after coder, so that each one's parameters are a stretch of it.
@@ -91,18 +91,18 @@ class StackedAutoencoder(Autoencoder):
         del self.config["code_activation"]
         self.pretrain_history: list[History] = []
 
-    def _join(self, forward: list[Linear], activation: str, tied: bool) -> Stack:
+    def _join(self, forward: list[Linear], activation: str, tied: bool) -> CoderStack:
         coders = [
             Coder(Sequential(layer), Sequential(way_back(layer, "identity", tied)), noise)
             for layer, noise in zip(forward, self._noises, strict=True)
         ]
-        return Stack(coders, activation)
+        return CoderStack(coders, activation)
 
     @property
-    def stack(self) -> Stack:
+    def stack(self) -> CoderStack:
         """The network."""
         network = self.network
-        assert isinstance(network, Stack)
+        assert isinstance(network, CoderStack)
         return network
 
     def layer_pair(self, i: int) -> tuple[Any, Any]:
