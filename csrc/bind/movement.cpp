@@ -4,6 +4,7 @@
 
 #include "../vec.h"
 #include "bind.h"
+#include "movement_warp.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -270,44 +271,6 @@ Array bind_one_hot(const Array& labels, Index classes, const std::string& dtype_
   if (dtype == DType::int32) run(std::int32_t{});
   else dispatch_float(dtype, run);
   return y;
-}
-
-// The moves of a batch of images, checked; `argument` names the images.
-WarpShape check_warp(const char* op, const char* argument, const Array& images, const Array& maps,
-                     const std::optional<Array>& field) {
-  require_float(op, argument, images);
-  require_ndim(op, argument, images, 4);
-  require_same_dtype(op, argument, images, "maps", maps);
-  require_shape(op, "maps", maps, {images.shape(0), 2, 3});
-  if (field) {
-    require_same_dtype(op, argument, images, "field", *field);
-    require_shape(op, "field", *field, {images.shape(0), 2, images.shape(2), images.shape(3)});
-  }
-  return {images.shape(0), images.shape(1), images.shape(2), images.shape(3)};
-}
-
-Array bind_warp2d(const Array& x, const Array& maps, const std::optional<Array>& field, double fill) {
-  const WarpShape shape = check_warp("warp2d", "x", x, maps, field);
-  Array y = new_array("warp2d", x.shape(), x.dtype());
-  dispatch_float(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    without_gil(8 * y.size(), [&] {
-      warp2d(shape, x.data<T>(), maps.data<T>(), field ? field->data<T>() : nullptr, static_cast<T>(fill), y.data<T>());
-    });
-  });
-  return y;
-}
-
-Array bind_warp2d_grad(const Array& dy, const Array& maps, const std::optional<Array>& field) {
-  const WarpShape shape = check_warp("warp2d_grad", "dy", dy, maps, field);
-  Array dx = new_array("warp2d_grad", dy.shape(), dy.dtype());
-  dispatch_float(dy.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    without_gil(8 * dx.size(), [&] {
-      warp2d_grad(shape, dy.data<T>(), maps.data<T>(), field ? field->data<T>() : nullptr, dx.data<T>());
-    });
-  });
-  return dx;
 }
 
 }  // namespace

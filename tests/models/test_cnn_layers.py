@@ -185,3 +185,25 @@ def test_files_with_other_statistics_are_refused(tmp_path):
 def test_refused(shape, layers, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         CNN(shape, 3, layers)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_last_batch_of_one_case_is_refused_before_anything_changes(method):
+    x, y = np.random.default_rng(0).random((9, 1, 4, 4)), np.arange(9) % 2
+    dense = [CNN.dense(3, activation="identity"), CNN.dropout(0.5), CNN.batch_norm()]
+    model = CNN((1, 4, 4), 2, dense)
+
+    def state():
+        numbers = [model.parameters.storage, *model.buffers.values()]
+        return [number.numpy().tobytes() for number in numbers], {n: g.step for n, g in model.generators.items()}
+
+    before = state()
+    message = f"{method}: the last batch of 9 cases has 1 of them: BatchNorm1d: one value a channel has no variance"
+    with pytest.raises(ValueError, match=f"^{message}"):
+        getattr(model, method)(x, y, batch_size=4)
+    assert state() == before and model.predict(x).shape == (9,)
+    getattr(model, method)(x, y, batch_size=5)
+    assert state() != before
+    spatial = CNN((1, 4, 4), 2, [CNN.conv(2, 3, activation="identity"), CNN.batch_norm()])
+    getattr(spatial, method)(x, y, batch_size=4, **({"epochs": 1} if method == "fit" else {}))  # a case has four places
+    assert spatial.buffers["layers.1.num_batches_tracked"].item() == 3, "the look ahead leaves nothing behind"

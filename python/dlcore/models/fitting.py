@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops, train
+from ..autodiff import no_grad
+from ..nn import BatchNorm1d, BatchNorm2d
 from ..ops import Generator
 from ..ops.creation import is_integer, is_number
 from ..tensor import Tensor, tensor
@@ -76,6 +78,7 @@ def fit_network(
     """
     data, validation = _held_out(model, data, validation, fit.validation_fraction, weighted)
     batch_size = train.check_batch_size(fit.batch_size, data[0].shape[0])
+    check_last_batch(model, data[0], batch_size)
     steps_in_epoch = -(-data[0].shape[0] // batch_size)
     epochs = int(fit.epochs) if is_integer(fit.epochs) else 0  # Run says what is wrong with another
     optimizer = train.make_optimizer(
@@ -116,6 +119,31 @@ def fit_network(
     return train.run_epochs(
         run, epoch, callbacks, fit.progress, fit.resume, lambda: model.before_fit(data, fit.progress)
     )
+
+
+def check_last_batch(model: Model, x: Tensor, batch_size: int) -> None:
+    """Before anything changes: refuse a last batch of one case that batch normalization cannot learn from.
+
+    Raises
+    ------
+    ValueError
+    """
+    norms = (BatchNorm1d, BatchNorm2d)
+    alone = (x.shape[0] % batch_size or batch_size) == 1
+    if not alone or not any(isinstance(module, norms) for _, module in model.network.modules()):
+        return
+    before = train.snapshot(model)
+    steps = {name: generator.step for name, generator in model.generators.items()}
+    try:
+        with no_grad():
+            model.network.train().forward(train.rows(x, 0, 1))
+    except ValueError as error:
+        raise ValueError(f"fit: the last batch of {x.shape[0]} cases has 1 of them: {error}") from None
+    finally:
+        model.network.eval()
+        train.put_back(model, before)
+        for name, generator in model.generators.items():
+            generator.step = steps[name]
 
 
 def _first(data: Sequence[Tensor]) -> list[Tensor]:

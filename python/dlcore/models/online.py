@@ -14,6 +14,7 @@ from ..optim import Optimizer
 from ..tensor import Tensor
 from ..train import Run
 from .base import Model
+from .fitting import check_last_batch
 
 
 @dataclass
@@ -66,6 +67,7 @@ def partial_fit_network(
     """
     with named("partial_fit"):
         size = train.check_batch_size(batch_size, data[0].shape[0])
+        check_last_batch(model, data[0], size)
         online = _online(model, optimizer, lr, dict(options or {}))
     theta = model.parameters.storage
     before = train.snapshot(model)
