@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -142,6 +144,26 @@ def _convolutional_autoencoder(data: Dataset, settings: Settings) -> Model:
 
 
 COSINE = {"schedule": "cosine"}
+
+
+def _coding(
+    summary: str,
+    make: Callable[[Dataset, Settings], Model],
+    small: Settings = MappingProxyType({}),
+    large: Settings = MappingProxyType({}),
+    options: AbstractSet[str] = frozenset({"layers"}),
+) -> Recipe:
+    """An autoencoder's recipe, of what differs from most."""
+    return Recipe(
+        summary,
+        make,
+        COSINE | {"epochs": 60, "batch_size": 32, "lr": 2e-3} | dict(small),
+        COSINE | {"epochs": 20, "batch_size": 128} | dict(large),
+        frozenset(options),
+        labels=False,
+    )
+
+
 RECIPES: dict[str, Recipe] = {
     "mlp": Recipe(
         "multilayer perceptron",
@@ -172,44 +194,21 @@ RECIPES: dict[str, Recipe] = {
         frozenset({"layers", "k", "persistent"}),
         labels=False,
     ),
-    "autoencoder": Recipe(
-        "deep autoencoder",
-        _autoencoder,
-        COSINE | {"epochs": 60, "batch_size": 32, "lr": 2e-3},
-        COSINE | {"epochs": 20, "batch_size": 128},
-        frozenset({"layers"}),
-        labels=False,
-    ),
-    "sparse-autoencoder": Recipe(
-        "autoencoder with an L1 penalty on its code",
-        _sparse_autoencoder,
-        COSINE | {"epochs": 60, "batch_size": 32, "lr": 2e-3},
-        COSINE | {"epochs": 20, "batch_size": 128},
-        frozenset({"layers"}),
-        labels=False,
-    ),
-    "denoising-autoencoder": Recipe(
+    "autoencoder": _coding("deep autoencoder", _autoencoder),
+    "sparse-autoencoder": _coding("autoencoder with an L1 penalty on its code", _sparse_autoencoder),
+    "denoising-autoencoder": _coding(
         "autoencoder that restores its input from a corrupted one",
         _denoising_autoencoder,
-        COSINE | {"epochs": 60, "batch_size": 32, "lr": 2e-3},
-        COSINE | {"epochs": 20, "batch_size": 128},
-        frozenset({"layers", "corruption", "level"}),
-        labels=False,
+        options={"layers", "corruption", "level"},
     ),
-    "contractive-autoencoder": Recipe(
-        "autoencoder with a penalty on its code's Jacobian",
-        _contractive_autoencoder,
-        COSINE | {"epochs": 60, "batch_size": 32, "lr": 5e-3},
-        COSINE | {"epochs": 20, "batch_size": 128},
-        frozenset({"layers"}),
-        labels=False,
+    "contractive-autoencoder": _coding(
+        "autoencoder with a penalty on its code's Jacobian", _contractive_autoencoder, {"lr": 5e-3}
     ),
-    "convolutional-autoencoder": Recipe(
+    "convolutional-autoencoder": _coding(
         "autoencoder of convolutions and transposed convolutions",
         _convolutional_autoencoder,
-        COSINE | {"epochs": 40, "batch_size": 32, "lr": 3e-3},
-        COSINE | {"epochs": 8, "batch_size": 128, "lr": 2e-3},
-        frozenset({"corruption", "level"}),
-        labels=False,
+        {"epochs": 40, "lr": 3e-3},
+        {"epochs": 8, "lr": 2e-3},
+        {"corruption", "level"},
     ),
 }
