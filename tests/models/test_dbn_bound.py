@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from beliefs import SIZES, labelled
 from dlcore.models import DBN
-from dlcore.models.annealing import AISResult
+from dlcore.models.rbm.annealing import AISResult
 from machines import SIGMAS, sigmoid, states
 from resuming import state
 from test_dbn_labels import with_labels

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from beliefs import QUICK, SIZES, labelled, machines, theta
 from dlcore.models import DBN
-from dlcore.models.label_units import label_scores
+from dlcore.models.dbn.label_units import label_scores
 from dlcore.train import Checkpoint
 from gradients import check_gradient
 from machines import check_mean, sigmoid, states

@@ -8,7 +8,7 @@ import pytest
 from beliefs import QUICK, SIZES, labelled, machines, theta
 from dlcore import Generator
 from dlcore.models import DBN
-from dlcore.models.up_down import UpDownGradient
+from dlcore.models.dbn.up_down import UpDownGradient
 from dlcore.train import Checkpoint, EarlyStopping
 from machines import SIGMAS, sigmoid, states
 from resuming import End, figures, state

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from dlcore.models import RBM
-from dlcore.models.cases import Cases, Completions
-from dlcore.models.contrastive import Steps
+from dlcore.models.rbm.cases import Cases, Completions
+from dlcore.models.rbm.contrastive import Steps
 from dlcore.train import Checkpoint
 from machines import SIGMAS, Exact, bars, small
 

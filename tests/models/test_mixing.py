@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from dlcore.models import effective_sample_size, r_hat
-from dlcore.models.mixing import normal_quantile
+from dlcore.models.rbm.mixing import normal_quantile
 
 
 def autoregressive(phi, chains, draws, seed=0, shift=0.0):

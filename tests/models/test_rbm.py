@@ -156,9 +156,9 @@ def test_gibbs_takes_k_steps():
 def test_many_steps_are_a_few_native_calls_with_the_same_bits(monkeypatch):
     """Ctrl-C is answered between them."""
     whole, cut = small(), small()
-    monkeypatch.setattr("dlcore.models.machine.GIBBS_WORK", 10**9)
+    monkeypatch.setattr("dlcore.models.rbm.machine.GIBBS_WORK", 10**9)
     expected = [whole.sample(5, steps=23), whole.sample(5, steps=np.int64(3), binary=True)]
-    monkeypatch.setattr("dlcore.models.machine.GIBBS_WORK", 5 * (12 + 50 * 7) * 4 + 4 * 10**4)  # four steps
+    monkeypatch.setattr("dlcore.models.rbm.machine.GIBBS_WORK", 5 * (12 + 50 * 7) * 4 + 4 * 10**4)  # four steps
     calls = []
     device = dlcore.device.cpu
     gibbs = device.rbm_gibbs

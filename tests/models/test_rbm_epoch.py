@@ -129,7 +129,7 @@ def test_a_bar_is_told_a_few_times_a_second(monkeypatch):
 
         on_train_begin = on_train_end = on_epoch_end
 
-    monkeypatch.setattr("dlcore.models.machine.GIBBS_WORK", 2 * (30 * (16 * 6 + 50 * 22) + 10**4))
+    monkeypatch.setattr("dlcore.models.rbm.machine.GIBBS_WORK", 2 * (30 * (16 * 6 + 50 * 22) + 10**4))
     plain, shown = RBM(16, 6, seed=1), RBM(16, 6, seed=1)
     plain.fit(bars(53), epochs=2, batch_size=10)
     bar = Counting("RBM", None)

@@ -113,7 +113,7 @@ def test_a_call_that_fails_leaves_all_that_is_carried_on(options):
 
 def test_missing_values_of_each_call_begin_at_their_means(monkeypatch):
     """With weights of 0 and biases that decide, units that were left at 0 would show."""
-    from dlcore.models.cases import Completions
+    from dlcore.models.rbm.cases import Completions
 
     begun = []
     take = Completions.take

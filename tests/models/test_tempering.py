@@ -69,7 +69,7 @@ def two_modes(**options):
 
 def share_on(rbm, chains, steps):
     """Share of the chains in the upper mode, begun in the lower one."""
-    from dlcore.models.watching import copied
+    from dlcore.models.rbm.watching import copied
     from dlcore.ops import Generator
     from dlcore.tensor import tensor
 

@@ -1,6 +1,5 @@
 """Models: one per file, all with fit, predict or transform, save and load, and a summary."""
 
-from .annealing import AISResult
 from .autoencoder import (
     Autoencoder,
     ContractiveAutoencoder,
@@ -13,16 +12,17 @@ from .autoencoder import (
     sparsity_table,
 )
 from .base import Model
-from .bound import LikelihoodBound
 from .cnn import CNN, LeNet5
 from .dbn import DBN
+from .dbn.bound import LikelihoodBound
 from .least_squares import LeastSquaresResult, least_squares
 from .least_squares_methods import RankWarning
 from .lenet import LeNet5Original
 from .linear import LinearRegression, LinearSVM, SoftmaxRegression
-from .mixing import effective_sample_size, r_hat
 from .mlp import MLP
 from .rbm import RBM
+from .rbm.annealing import AISResult
+from .rbm.mixing import effective_sample_size, r_hat
 from .robustness import Robustness, mlp_of_size, robustness
 from .supervised import Supervised
 

@@ -15,8 +15,8 @@ from ..train import Callback, History, Run
 from ..train.header import Header
 from ..train.store import TRAINING, assign_model, check_history, check_model, history_content, stored_history
 from .base import Model
-from .contrastive import prepare
 from .rbm import RBM
+from .rbm.contrastive import prepare
 
 _OF_STEPS = ("batch_size", "optimizer", "schedule", "momentum", "weight_decay", "shuffle")
 _OF_FIT = (

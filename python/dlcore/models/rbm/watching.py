@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
-from ..ops import Generator
-from ..tensor import Tensor, tensor
-from .base import Array
+from ... import ops
+from ...ops import Generator
+from ...tensor import Tensor, tensor
+from ..base import Array
 from .cases import Cases, completed, squared_error
 from .likelihood import pseudo_log_likelihood
 from .machine import Machine

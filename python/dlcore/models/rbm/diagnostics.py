@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..ops import Generator
-from ..tensor import Tensor
-from .base import Array
+from ...ops import Generator
+from ...tensor import Tensor
+from ..base import Array
 from .contrastive import check_steps
 from .machine import Machine
 from .mixing import LEAST_DRAWS, effective_sample_size, r_hat

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import ops, train
-from ..ops import Generator
-from ..tensor import Tensor, tensor
+from ... import ops, train
+from ...ops import Generator
+from ...tensor import Tensor, tensor
+from ..base import Array
 from .annealing import AISResult, anneal, base_bias, base_samples, check_betas, log_z_of_base
-from .base import Array
 from .machine import Machine
 
 MAX_ENUMERATED = 28  # units of the smaller layer whose 2ⁿ states are summed over: some minutes on one core

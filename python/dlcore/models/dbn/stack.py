@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import ops
-from ..nn import Module, Parameters
-from ..ops import Generator
-from ..tensor import Tensor
-from ..train import History
-from .base import Array, flag, not_negative, sizes
+from ... import ops
+from ...nn import Module, Parameters
+from ...ops import Generator
+from ...tensor import Tensor
+from ...train import History
+from ..base import Array, flag, not_negative, sizes
+from ..rbm import RBM
+from ..rbm.units import is_plain, require_values, visible_segments
+from ..supervised import Supervised
 from .belief import Belief
-from .rbm import RBM
-from .supervised import Supervised
-from .units import is_plain, require_values, visible_segments
 
 _SAMPLE_STREAM = 2**33 + 2  # beyond the streams of Model
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
-from ..nn import Module, initializers
-from ..ops import Generator
-from ..tensor import Tensor, tensor
+from ... import ops
+from ...nn import Module, initializers
+from ...ops import Generator
+from ...tensor import Tensor, tensor
 from .terms import Terms
 from .units import Segment, is_plain, require_hidden, require_values, visible_segments
 

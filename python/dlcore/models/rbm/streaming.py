@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .. import ops, train
-from ..optim import Optimizer
+from ... import ops, train
+from ...optim import Optimizer
+from ..online import named
 from .contrastive import Momentum, default_rate, prepare
-from .online import named
 
 _OF_ONE_CALL = ("cases", "batch_size", "shuffle", "lr")  # settings that may change from call to call
 Self = TypeVar("Self", bound="Streaming")

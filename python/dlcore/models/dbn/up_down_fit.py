@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .. import ops, train
-from ..ops import Generator
-from ..ops.creation import is_integer
-from ..tensor import Tensor
-from ..train import Callback, EarlyStopping, History, Run
-from .base import flag, not_negative
-from .contrastive import check_steps
-from .fitting import EarlyStoppingLike
+from ... import ops, train
+from ...ops import Generator
+from ...ops.creation import is_integer
+from ...tensor import Tensor
+from ...train import Callback, EarlyStopping, History, Run
+from ..base import flag, not_negative
+from ..fitting import EarlyStoppingLike
+from ..rbm.contrastive import check_steps
 from .stack import Stack
 from .up_down import UpDownEpoch
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops, train
-from ..ops import Generator
-from ..tensor import Tensor, tensor
-from .base import Array
+from ... import ops, train
+from ...ops import Generator
+from ...tensor import Tensor, tensor
+from ..base import Array
 from .holes import clamped_gibbs, filled, observed
 from .machine import Machine
 from .sparse import BLOCK, SparseCases

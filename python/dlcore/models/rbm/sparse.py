@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor, tensor
-from .base import Array
+from ...tensor import Tensor, tensor
+from ..base import Array
 from .machine import Machine
 from .units import is_plain
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from .. import ops
-from ..nn import Linear, Module, Sequential, initializers
-from ..tensor import Tensor
+from ... import ops
+from ...nn import Linear, Module, Sequential, initializers
+from ...tensor import Tensor
+from ..rbm.machine import Machine
 from .label_units import LabelUnits, mean_hidden, split_top
-from .machine import Machine
 
 
 class Belief(Module):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .. import ops, train
-from ..autodiff import is_recording
-from ..nn import Module, initializers
-from ..tensor import Tensor
-from .machine import Machine
+from ... import ops, train
+from ...autodiff import is_recording
+from ...nn import Module, initializers
+from ...tensor import Tensor
+from ..rbm.machine import Machine
 
 _AT_ONCE = 2**20  # cases times classes times hidden units in a block: 4 MiB of float32, which stay in the cache
 

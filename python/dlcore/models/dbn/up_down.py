@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from .. import ops, train
-from ..ops import Generator
-from ..tensor import Tensor
-from ..train import Run
+from ... import ops, train
+from ...ops import Generator
+from ...tensor import Tensor
+from ...train import Run
 from .belief import Belief
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import ops
-from ..ops import Generator
-from ..tensor import Tensor, tensor
-from .base import Array
+from ... import ops
+from ...ops import Generator
+from ...tensor import Tensor, tensor
+from ..base import Array
 from .contrastive import check_steps
 from .holes import clamped_gibbs, filled, observed, require_given
 from .machine import Machine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..tensor import Tensor
+from ...tensor import Tensor
 
 
 @dataclass

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import ops
-from ..ops.creation import is_integer
-from ..tensor import Tensor
+from ... import ops
+from ...ops.creation import is_integer
+from ...tensor import Tensor
 
 KINDS = ("bernoulli", "softmax", "gaussian")
 SUM_ERROR = 1e-3  # by which the values of a softmax group may miss 1: data are often given in few digits

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
-from ..ops import Generator
-from ..tensor import Tensor, as_tensor, tensor
-from .base import Array
+from ... import ops
+from ...ops import Generator
+from ...tensor import Tensor, as_tensor, tensor
+from ..base import Array
 from .machine import Machine
 
 _PIECE = 10**8  # multiply-adds in a native call: a tenth of a second, so that Ctrl-C is answered

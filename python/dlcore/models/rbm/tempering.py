@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import ops
-from ..ops import Generator
-from ..ops.creation import is_integer
-from ..tensor import Tensor, tensor
-from .base import Array, sizes
+from ... import ops
+from ...ops import Generator
+from ...ops.creation import is_integer
+from ...tensor import Tensor, tensor
+from ..base import Array, sizes
 from .machine import Machine
 
 Ladder = tuple[float, ...]

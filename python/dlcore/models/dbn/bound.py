@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops, train
-from ..ops import Generator
-from ..ops.creation import is_integer, is_number
-from ..tensor import Tensor
-from .annealing import AISResult
-from .base import Array
-from .contrastive import check_steps
+from ... import ops, train
+from ...ops import Generator
+from ...ops.creation import is_integer, is_number
+from ...tensor import Tensor
+from ..base import Array
+from ..rbm import RBM
+from ..rbm.annealing import AISResult
+from ..rbm.contrastive import check_steps
+from ..rbm.likelihood import MAX_ENUMERATED, enumerated_states, log_partition
+from ..rbm.machine import Machine
 from .label_units import given_label, label_scores, split_top
-from .likelihood import MAX_ENUMERATED, enumerated_states, log_partition
-from .machine import Machine
-from .rbm import RBM
 from .stack import Stack
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .. import ops
-from ..ops import Generator
-from ..tensor import Tensor
+from ... import ops
+from ...ops import Generator
+from ...tensor import Tensor
 from .cases import squared_error
 from .machine import Machine
 from .tempering import Replicas

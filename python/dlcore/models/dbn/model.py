@@ -6,16 +6,16 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .. import train
-from ..tensor import Tensor
-from ..train import Callback, History, register
-from .base import Array
+from ... import train
+from ...tensor import Tensor
+from ...train import Callback, History, register
+from ..base import Array
+from ..fitting import EarlyStoppingLike
+from ..greedy import checkpoint_layer, learn_stack
+from ..rbm.contrastive import Momentum
+from ..rbm.machine import Machine
 from .bound import Bounds
-from .contrastive import Momentum
-from .fitting import EarlyStoppingLike
 from .generation import Generation
-from .greedy import checkpoint_layer, learn_stack
-from .machine import Machine
 from .unrolling import Unrolling
 from .up_down_fit import UpDown
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array
+from ..base import Array
 
 KINDS = ("bulk", "tail", "mean")
 LEAST_DRAWS = 4  # two to each half of a chain

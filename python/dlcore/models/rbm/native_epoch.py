@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import Generator
-from ..optim import SGD, Optimizer
-from ..tensor import Tensor, tensor
-from ..train import Run, batch_hooks
-from ..train.progress import Bar
-from .base import Array
+from ...ops import Generator
+from ...optim import SGD, Optimizer
+from ...tensor import Tensor, tensor
+from ...train import Run, batch_hooks
+from ...train.progress import Bar
+from ..base import Array
 from .machine import Machine, gibbs_steps_at_once
 from .terms import Terms
 

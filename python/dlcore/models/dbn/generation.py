@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import losses, ops
-from ..tensor import Tensor
-from .base import Array, sizes
-from .contrastive import check_steps
+from ... import losses, ops
+from ...tensor import Tensor
+from ..base import Array, sizes
+from ..rbm.contrastive import check_steps
+from ..rbm.machine import Machine
 from .label_units import given_label
-from .machine import Machine
 from .stack import Stack
 
 

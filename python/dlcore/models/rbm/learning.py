@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import ops, train
-from ..ops import Generator
-from ..tensor import Tensor, tensor
-from ..train import Callback, EarlyStopping, History, Run
+from ... import ops, train
+from ...ops import Generator
+from ...tensor import Tensor, tensor
+from ...train import Callback, EarlyStopping, History, Run
+from ..fitting import EarlyStoppingLike, check_weights
 from .cases import Cases, Completions
 from .contrastive import Momentum, Steps, default_rate, prepare
-from .fitting import EarlyStoppingLike, check_weights
 from .holes import require_given
 from .machine import Machine
 from .phases import Phases

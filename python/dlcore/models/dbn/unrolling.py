@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .. import ops
-from ..nn import Linear
-from .autoencoder import Autoencoder
-from .base import flag
+from ... import ops
+from ...nn import Linear
+from ..autoencoder import Autoencoder
+from ..base import flag
 from .belief import copy_layer, copy_machine
 from .stack import Stack
 

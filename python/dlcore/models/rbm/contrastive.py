@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops, train
-from ..ops import Generator
-from ..ops.creation import is_integer, is_number
-from ..optim import SGD, Optimizer
-from ..tensor import Tensor, tensor
-from ..train import Run
-from .base import Model, not_negative
+from ... import ops, train
+from ...ops import Generator
+from ...ops.creation import is_integer, is_number
+from ...optim import SGD, Optimizer
+from ...tensor import Tensor, tensor
+from ...train import Run
+from ..base import Model, not_negative
 from .cases import Cases, Completions
 from .holes import clamped_gibbs
 from .machine import Machine

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
-from ..ops import Generator
-from ..ops.creation import is_number
-from ..tensor import Tensor, as_tensor, tensor
-from ..train import register
-from .base import Array, Model, check_share, flag, not_negative, sizes
+from ... import ops
+from ...ops import Generator
+from ...ops.creation import is_number
+from ...tensor import Tensor, as_tensor, tensor
+from ...train import register
+from ..base import Array, Model, check_share, flag, not_negative, sizes
 from .clamping import Clamping
 from .contrastive import check_steps
 from .diagnostics import Diagnostics

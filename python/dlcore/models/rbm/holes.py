@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import ops
-from ..ops import Generator
-from ..tensor import Tensor
+from ... import ops
+from ...ops import Generator
+from ...tensor import Tensor
 from .machine import Machine
 
 
