@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from dlcore.models import RBM, AISResult, annealing, likelihood
+from dlcore.models import RBM, AISResult
+from dlcore.models.rbm import annealing, likelihood
 from machines import drawn
 
 

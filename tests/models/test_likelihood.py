@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dlcore.models import RBM, likelihood
+from dlcore.models import RBM
+from dlcore.models.rbm import likelihood
 from dlcore.ops import Generator
 from machines import SIGMAS, Exact, drawn, small
 
