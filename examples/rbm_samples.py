@@ -41,6 +41,6 @@ start = seen[:50]
 plot.samples(rbm.sample(50, steps=1000, start=start), shape, columns=10, path=f"{name}-samples.png")
 
 cut = unseen[:10].copy()
-cut.reshape(-1, *shape)[:, :, shape[1] // 2 :] = np.nan  # the right halves
+cut.reshape(-1, *shape)[:, :, shape[1] // 2 :] = np.nan  # rows of the lower half
 plot.reconstructions(np.nan_to_num(cut, nan=0.5), rbm.impute(cut), shape, path=f"{name}-restored.png")
 print(f"wrote {name}-filters.png, -samples.png and -restored.png")
