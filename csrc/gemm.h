@@ -67,8 +67,8 @@ inline constexpr Index narrow_panels = 8;
 inline constexpr Index max_sliced_tiles = 48, min_sliced_blocks = 4, max_slices = 16;
 // Multiply-adds, and elements packed, worth handing to another thread: about 10 microseconds.
 inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
-// Twice that with few columns, where a thread reads much of A for each of its sums.
-inline constexpr Index narrow_grain = 2 * multiply_grain;
+// With few columns a thread reads much of A for each of its sums: so many at least are worth a team.
+inline constexpr Index narrow_work = 4 * multiply_grain;
 
 // Workspace: on the stack where it is small, so that small products pay for no allocation.
 template <typename T> class Workspace {
@@ -218,8 +218,9 @@ template <typename T, typename Problem> class Product {
   // All of B (few panels) is packed; each panel of A is read once.
   void run_b_resident() const {
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
-    const Index grain = std::max<Index>(1, narrow_grain / (problem_.panels * b_panel * MR<T>));
-    const Team team(row_panels_.count, grain);
+    const Index work = problem_.panels * b_panel * MR<T>;
+    const bool is_short = work * row_panels_.count * depth_blocks_ < narrow_work;
+    const Team team(row_panels_.count, is_short ? row_panels_.count : std::max<Index>(1, multiply_grain / work));
     RowsOfA<T> ignored;
     const bool direct = direct_a(0, 0, ignored);
     const Workspace<T> packed_a(direct ? 0 : team.workers() * packed_at_once * a_panel);
