@@ -189,18 +189,12 @@ void ais(const Array& v, const Array& weight, const Array& visible_bias, const A
   const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
   require_unit_interval(op, "betas", betas);
   require_unit_interval(op, "v", v);
-  const std::pair<const char*, const Array&> inputs[] = {{"weight", weight},
-                                                         {"visible_bias", visible_bias},
-                                                         {"hidden_bias", hidden_bias},
-                                                         {"base_bias", base_bias},
-                                                         {"betas", betas}};
-  for (const auto& [name, array] : inputs) {
-    require_no_overlap(op, "v", v, name, array);
-    require_no_overlap(op, "log_weights", log_weights, name, array);
-  }
-  require_no_overlap(op, "log_weights", log_weights, "v", v);
-  note_write(v);
-  note_write(log_weights);
+  require_apart(op, {{"v", v}, {"log_weights", log_weights}},
+                {{"weight", weight},
+                 {"visible_bias", visible_bias},
+                 {"hidden_bias", hidden_bias},
+                 {"base_bias", base_bias},
+                 {"betas", betas}});
   dispatch_float(v.dtype(), [&]<typename T>(T) {
     without_gil(work(p, n) * steps, [&] {
       rbm_ais(to_rbm<T>(p), base_bias.data<T>(), n, v.data<T>(), steps, betas.data<double>(), key_, step_,

@@ -33,19 +33,13 @@ Array temper(const Array& replicas, const Array& weight, const Array& visible_bi
     if (p.hidden == Unit::bernoulli) require_unit_interval(op, "replicas", replicas);
     else if (!all_finite(replicas.size(), replicas.data<T>())) value_error("rbm_temper: replicas is not finite");
   });
-  const std::pair<const char*, const Array&> inputs[] = {{"weight", weight},
-                                                         {"visible_bias", visible_bias},
-                                                         {"hidden_bias", hidden_bias},
-                                                         {"base_bias", base_bias},
-                                                         {"betas", betas}};
-  for (const auto& [name, array] : inputs) {
-    require_no_overlap(op, "replicas", replicas, name, array);
-    require_no_overlap(op, "accepted", accepted, name, array);
-  }
-  if (p.log_variance) require_no_overlap(op, "replicas", replicas, "log_variance", *p.log_variance);
-  require_no_overlap(op, "accepted", accepted, "replicas", replicas);
-  note_write(replicas);
-  note_write(accepted);
+  std::vector<Named> read = {{"weight", weight},
+                             {"visible_bias", visible_bias},
+                             {"hidden_bias", hidden_bias},
+                             {"base_bias", base_bias},
+                             {"betas", betas}};
+  if (p.log_variance) read.emplace_back("log_variance", *p.log_variance);
+  require_apart(op, {{"replicas", replicas}, {"accepted", accepted}}, read);
   Array v = new_array(op, {n_chains, p.n_visible()}, weight.dtype());
   dispatch_float(weight.dtype(), [&]<typename T>(T) {
     without_gil(work(p, n_betas * n_chains) * steps, [&] {

@@ -26,6 +26,12 @@ def require_positive(owner: str, **sizes: int) -> None:
             raise ValueError(f"{owner}: {name} is {value!r}, expected a positive integer")
 
 
+def require_groups(owner: str, groups: int, in_channels: int, out_channels: int) -> None:
+    """Raise a ValueError unless the groups divide the channels on both sides."""
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(f"{owner}: {groups} groups do not divide {in_channels} and {out_channels} channels")
+
+
 def require_pair(value: Pair, name: str, lowest: int) -> tuple[int, int]:
     """(height, width) of integers that are at least `lowest`."""
     sizes = pair(value, name)

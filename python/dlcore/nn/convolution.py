@@ -10,7 +10,7 @@ from .. import ops
 from ..ops.activation import PARAMETERS
 from ..ops.conv import Pair
 from ..tensor import Tensor
-from .checks import require_activation, require_pair, require_positive, require_single
+from .checks import require_activation, require_groups, require_pair, require_positive, require_single
 from .initializers import BY_ACTIVATION, Initializer, zeros
 from .module import Module
 
@@ -35,8 +35,7 @@ class Conv2d(Module):
     ) -> None:
         super().__init__()
         require_positive("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(f"Conv2d: {groups} groups do not divide {in_channels} and {out_channels} channels")
+        require_groups("Conv2d", groups, in_channels, out_channels)
         self.kernel_size = require_pair(kernel_size, "Conv2d: kernel_size", 1)
         self.geometry: dict[str, Any] = {
             "stride": require_pair(stride, "Conv2d: stride", 1),
@@ -86,8 +85,7 @@ class Conv1d(Module):
         require_positive(
             "Conv1d", in_channels=in_channels, out_channels=out_channels, kernel_size=kernel_size, groups=groups
         )
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(f"Conv1d: {groups} groups do not divide {in_channels} and {out_channels} channels")
+        require_groups("Conv1d", groups, in_channels, out_channels)
         self.kernel_size = kernel_size
         self.geometry = {
             "stride": require_single(stride, "Conv1d: stride", 1),
@@ -139,8 +137,7 @@ class ConvTranspose2d(Module):
         super().__init__()
         who = "ConvTranspose2d"
         require_positive(who, in_channels=in_channels, out_channels=out_channels, groups=groups)
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(f"{who}: {groups} groups do not divide {in_channels} and {out_channels} channels")
+        require_groups(who, groups, in_channels, out_channels)
         self.kernel_size = require_pair(kernel_size, f"{who}: kernel_size", 1)
         steps, spread = require_pair(stride, f"{who}: stride", 1), require_pair(dilation, f"{who}: dilation", 1)
         more = require_pair(output_padding, f"{who}: output_padding", 0)
