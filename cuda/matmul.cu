@@ -1,0 +1,33 @@
+#include "../csrc/matmul.h"
+
+#include "gemm_finish.cuh"
+
+namespace dlcore::DLCORE_DEVICE {
+
+template <typename T>
+void matmul_and_draw(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, const T* b,
+                     T beta, T* c, const Epilogue<T>& epilogue, const GemmDraw<T>& draw) {
+  const auto finish = MatrixFinish<T>::of(c, n, k == 0 ? T(0) : alpha, beta, epilogue, draw);
+  const auto with_b = [&](const auto& left) {
+    if (transpose_b) gemm<T>("matmul", m, n, k, left, MatrixOperand<T, true>::of(b, k, n), finish);
+    else gemm<T>("matmul", m, n, k, left, MatrixOperand<T, false>::of(b, n, n), finish);
+  };
+  if (transpose_a) with_b(MatrixOperand<T, false>::of(a, m, m));
+  else with_b(MatrixOperand<T, true>::of(a, k, m));
+}
+
+template <typename T>
+void matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, const T* b, T beta,
+            T* c, const Epilogue<T>& epilogue) {
+  matmul_and_draw(transpose_a, transpose_b, m, n, k, alpha, a, b, beta, c, epilogue, {});
+}
+
+#define DLCORE_INSTANTIATE(T)                                                                          \
+  template void matmul_and_draw(bool, bool, Index, Index, Index, T, const T*, const T*, T, T*,         \
+                                const Epilogue<T>&, const GemmDraw<T>&);                               \
+  template void matmul(bool, bool, Index, Index, Index, T, const T*, const T*, T, T*, const Epilogue<T>&);
+DLCORE_INSTANTIATE(float)
+DLCORE_INSTANTIATE(double)
+#undef DLCORE_INSTANTIATE
+
+}  // namespace dlcore::DLCORE_DEVICE
