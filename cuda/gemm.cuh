@@ -3,11 +3,13 @@
 // through a kernel) say operands, what becomes of an element of the product says a finish:
 //
 //   Operand: T element(row, depth) of `rows` x `depth`
-//     template <int rows, int depth, int threads> struct Cursor { Cursor(const Operand&, Index first_row);
+//     template <int rows, int depth, int threads> struct Cursor { Cursor(const Operand&, Index group, Index first_row);
 //       void load(Index first_depth, Index end_depth, T* tile); }     starts the copies of its thread into
 //                                                   tile[depth][rows + pad], zeros outside the operand
-//   Finish: void operator()(Index row, Index column, const T (&x)[vector_size<T>], int count) const
+//   Finish: void operator()(Index group, Index row, Index column, const T (&x)[vector_size<T>], int count) const
 //                                                   gets neighbours in a row, `column` a multiple of vector_size<T>
+//
+// A launch computes several such products side by side, the groups of a convolution; a matrix product is one.
 //
 // The order of additions depends on the shape alone: the depth is cut into splits by shape, and a second pass adds them
 // in their order. A chain is one fused multiply-add after the other in T.
@@ -39,22 +41,24 @@ template <typename T_, int M, int N, int K, int WarpM, int WarpN, int LanesM, in
   static_assert(M / passes * stride_b <= 2 * stage);
 };
 
-// 128 and 64 KiB of accumulators a block; tiny tiles where a product is too small for more than a few others.
+// Small tiles where a product is too small for many others; flat ones for few rows, the filters of a convolution.
 template <typename T> struct Tiles;
 template <> struct Tiles<float> {
   using large = TileShape<float, 128, 128, 16, 32, 64, 4, 2>;
   using medium = TileShape<float, 64, 64, 16, 32, 32, 4, 4>;
   using small = TileShape<float, 32, 32, 32, 16, 32, 4, 8>;
+  using flat = TileShape<float, 16, 128, 16, 16, 32, 4, 4>;
 };
 template <> struct Tiles<double> {
   using large = TileShape<double, 64, 64, 16, 32, 32, 4, 2>;
   using medium = large;
   using small = TileShape<double, 32, 32, 16, 16, 32, 4, 4>;
+  using flat = TileShape<double, 16, 64, 16, 16, 32, 4, 4>;
 };
 
 // Where the tiles of a product lie: `splits` parts of the depth, each of `chunk`.
 struct GemmPlan {
-  Index m, n, k;
+  Index m, n, k, groups;
   Index tiles_m, tiles_n, splits, chunk;
   Index partial_stride;  // of a row of partial sums
 };
@@ -70,7 +74,8 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
   // Eight rows of tiles at a time, column by column: blocks that run together share tiles of A and B in the L2 cache.
   constexpr unsigned band = 8;
   const unsigned tiles_m = static_cast<unsigned>(plan.tiles_m), tiles_n = static_cast<unsigned>(plan.tiles_n);
-  const unsigned split = blockIdx.x / (tiles_m * tiles_n), tile = blockIdx.x % (tiles_m * tiles_n);
+  const unsigned tile = blockIdx.x % (tiles_m * tiles_n), product = blockIdx.x / (tiles_m * tiles_n);
+  const Index group = product % static_cast<unsigned>(plan.groups), split = product / static_cast<unsigned>(plan.groups);
   const unsigned first_band = tile / (band * tiles_n) * band;
   const unsigned high = tiles_m - first_band < band ? tiles_m - first_band : band;
   const unsigned within = tile % (band * tiles_n);
@@ -88,8 +93,8 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
 #pragma unroll
     for (int j = 0; j < Shape::columns; ++j) sum[i][j] = T(0);
 
-  typename A::template Cursor<Shape::m, Shape::k, Shape::threads> cursor_a(a, row0);
-  typename B::template Cursor<Shape::n, Shape::k, Shape::threads> cursor_b(b, column0);
+  typename A::template Cursor<Shape::m, Shape::k, Shape::threads> cursor_a(a, group, row0);
+  typename B::template Cursor<Shape::n, Shape::k, Shape::threads> cursor_b(b, group, column0);
   const auto load = [&](Index p, int stage) {
     T* const to = memory + stage * Shape::stage;
     cursor_a.load(p, end, to);
@@ -144,9 +149,9 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     constexpr int across = Shape::n / v;
 #pragma unroll 1
     for (int at = thread; at < Shape::m / Shape::passes * across; at += Shape::threads) {
-      const int staged = at / across, group = staged / v / Shape::lanes_m;
-      const Index row = row0 + group / Shape::pass_groups * Shape::warp_m +
-                        ((pass * Shape::pass_groups + group % Shape::pass_groups) * Shape::lanes_m +
+      const int staged = at / across, band_of_rows = staged / v / Shape::lanes_m;
+      const Index row = row0 + band_of_rows / Shape::pass_groups * Shape::warp_m +
+                        ((pass * Shape::pass_groups + band_of_rows % Shape::pass_groups) * Shape::lanes_m +
                          staged / v % Shape::lanes_m) *
                             v +
                         staged % v;
@@ -154,8 +159,9 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
       if (row >= plan.m || column >= plan.n) continue;
       const Pack<T> pack = *reinterpret_cast<const Pack<T>*>(memory + staged * Shape::stride_b + at % across * v);
       if (plan.splits > 1)
-        *reinterpret_cast<Pack<T>*>(partial + (split * plan.m + row) * plan.partial_stride + column) = pack;
-      else finish(row, column, pack.item, plan.n - column < v ? static_cast<int>(plan.n - column) : v);
+        *reinterpret_cast<Pack<T>*>(partial + ((split * plan.groups + group) * plan.m + row) * plan.partial_stride +
+                                    column) = pack;
+      else finish(group, row, column, pack.item, plan.n - column < v ? static_cast<int>(plan.n - column) : v);
     }
   }
 }
@@ -164,27 +170,27 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
 template <typename T, typename Finish>
 __global__ void __launch_bounds__(256) add_splits_kernel(const Finish finish, const GemmPlan plan, const T* partial) {
   constexpr int v = vector_size<T>;
-  const Index across = plan.partial_stride / v;
-  for (Index i = global_thread(); i < plan.m * across; i += global_threads()) {
+  const Index across = plan.partial_stride / v, rows = plan.groups * plan.m;
+  for (Index i = global_thread(); i < rows * across; i += global_threads()) {
     const Index row = i / across, column = i % across * v;
     Pack<T> sum = *reinterpret_cast<const Pack<T>*>(partial + row * plan.partial_stride + column);
     for (Index split = 1; split < plan.splits; ++split) {
       const Pack<T> next =
-          *reinterpret_cast<const Pack<T>*>(partial + (split * plan.m + row) * plan.partial_stride + column);
+          *reinterpret_cast<const Pack<T>*>(partial + (split * rows + row) * plan.partial_stride + column);
 #pragma unroll
       for (int j = 0; j < v; ++j) sum.item[j] += next.item[j];
     }
-    finish(row, column, sum.item, plan.n - column < v ? static_cast<int>(plan.n - column) : v);
+    finish(row / plan.m, row % plan.m, column, sum.item, plan.n - column < v ? static_cast<int>(plan.n - column) : v);
   }
 }
 
 // Blocks that fill a GPU of 128 multiprocessors or so twice; a constant, so that the bits are the same on each.
 inline constexpr Index gemm_full = 256;
 
-template <typename Shape> GemmPlan plan_gemm(Index m, Index n, Index k) {
-  GemmPlan plan{m, n, k, ceil_div(m, Shape::m), ceil_div(n, Shape::n), 1, 0, 0};
+template <typename Shape> GemmPlan plan_gemm(Index m, Index n, Index k, Index groups) {
+  GemmPlan plan{m, n, k, groups, ceil_div(m, Shape::m), ceil_div(n, Shape::n), 1, 0, 0};
   constexpr Index least = 8 * Shape::k;  // depth of a split
-  const Index wanted = gemm_full / (plan.tiles_m * plan.tiles_n), most = k / least;
+  const Index wanted = gemm_full / (plan.tiles_m * plan.tiles_n * groups), most = k / least;
   plan.splits = std::max<Index>(1, std::min(wanted, most));
   plan.chunk = std::max<Index>(Shape::k, round_up(ceil_div(k, plan.splits), Shape::k));
   plan.splits = std::max<Index>(1, ceil_div(k, plan.chunk));
@@ -193,42 +199,48 @@ template <typename Shape> GemmPlan plan_gemm(Index m, Index n, Index k) {
 }
 
 template <typename Shape, typename A, typename B, typename Finish>
-void launch_gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, const Finish& finish) {
+void launch_gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, const Finish& finish,
+                 Index groups = 1) {
   using T = typename Shape::T;
-  const GemmPlan plan = plan_gemm<Shape>(m, n, k);
-  const Index blocks = plan.tiles_m * plan.tiles_n * plan.splits;
-  const Buffer<T> partial = plan.splits > 1 ? Buffer<T>(plan.splits * m * plan.partial_stride) : Buffer<T>();
+  const GemmPlan plan = plan_gemm<Shape>(m, n, k, groups);
+  const Index blocks = plan.tiles_m * plan.tiles_n * groups * plan.splits;
+  const Buffer<T> partial = plan.splits > 1 ? Buffer<T>(plan.splits * groups * m * plan.partial_stride) : Buffer<T>();
   launch(name, gemm_kernel<Shape, A, B, Finish>, Grid{dim3(static_cast<unsigned>(blocks)), Shape::threads}, a, b, finish, plan, partial.data());
   if (plan.splits == 1) return;
-  launch(name, add_splits_kernel<T, Finish>, grid_over(m * plan.partial_stride / Shape::v), finish, plan,
+  launch(name, add_splits_kernel<T, Finish>, grid_over(groups * m * plan.partial_stride / Shape::v), finish, plan,
          partial.data());
 }
 
 // finish of each element of A (m, k) times B (k, n).
 template <typename T, typename A, typename B, typename Finish>
-void gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, const Finish& finish) {
-  if (m == 0 || n == 0) return;
+void gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, const Finish& finish,
+          Index groups = 1) {
+  if (m == 0 || n == 0 || groups == 0) return;
   using Shapes = Tiles<T>;
-  const auto tiles = [=](Index rows, Index columns) { return ceil_div(m, rows) * ceil_div(n, columns); };
+  const auto tiles = [=](Index rows, Index columns) { return groups * ceil_div(m, rows) * ceil_div(n, columns); };
   // The largest tiles that leave no multiprocessor idle, with splits of the depth where it is long.
   const Index large = tiles(Shapes::large::m, Shapes::large::n), medium = tiles(Shapes::medium::m, Shapes::medium::n);
   const auto splits = [=](Index depth) { return std::max<Index>(1, k / depth); };
+  if constexpr (A::flat)
+    if (m <= Shapes::flat::m) return launch_gemm<typename Shapes::flat>(name, m, n, k, a, b, finish, groups);
   if (std::min(m, n) > Shapes::large::m / 2 && large * std::min<Index>(4, splits(256)) >= 96)
-    launch_gemm<typename Shapes::large>(name, m, n, k, a, b, finish);
+    launch_gemm<typename Shapes::large>(name, m, n, k, a, b, finish, groups);
   else if (std::min(m, n) > Shapes::small::m && medium * std::min<Index>(16, splits(128)) >= 96)
-    launch_gemm<typename Shapes::medium>(name, m, n, k, a, b, finish);
-  else launch_gemm<typename Shapes::small>(name, m, n, k, a, b, finish);
+    launch_gemm<typename Shapes::medium>(name, m, n, k, a, b, finish, groups);
+  else launch_gemm<typename Shapes::small>(name, m, n, k, a, b, finish, groups);
 }
 
 // A matrix: element (row, p) stands at row * stride + p where the depth is contiguous, else at p * stride + row.
-template <typename T, bool depth_contiguous> struct MatrixOperand {
+template <typename T, bool depth_contiguous, bool flat_ = false> struct MatrixOperand {
+  static constexpr bool flat = flat_;
   const T* data;
-  Index stride, rows;
+  Index stride, rows, group_stride;
   bool aligned;  // 16 bytes at a time, where rows are contiguous
 
-  static MatrixOperand of(const T* data, Index stride, Index rows) {
-    const bool aligned = is_aligned(data) && stride % vector_size<T> == 0 && rows % vector_size<T> == 0;
-    return {data, stride, rows, aligned};
+  static MatrixOperand of(const T* data, Index stride, Index rows, Index group_stride = 0) {
+    constexpr Index v = vector_size<T>;
+    return {data, stride, rows, group_stride,
+            is_aligned(data) && stride % v == 0 && rows % v == 0 && group_stride % v == 0};
   }
 
   template <int tile_rows, int tile_depth, int threads> struct Cursor {
@@ -237,9 +249,9 @@ template <typename T, bool depth_contiguous> struct MatrixOperand {
     const T* base;  // at the tile's first row
     Index left;     // rows from there on
 
-    __device__ Cursor(const MatrixOperand& of, Index first_row)
+    __device__ Cursor(const MatrixOperand& of, Index group, Index first_row)
         : operand(of),
-          base(of.data + first_row * (depth_contiguous ? of.stride : 1)),
+          base(of.data + group * of.group_stride + first_row * (depth_contiguous ? of.stride : 1)),
           left(of.rows - first_row) {}
 
     __device__ void load(Index p, Index end, T* tile) {

@@ -53,15 +53,19 @@ template <typename T> struct MatrixFinish {
   T alpha, beta;
   Epilogue<T> epilogue;
   GemmDraw<T> draw;
+  Index group_rows;
   bool aligned;  // rows of c and of the samples in 16 bytes at a time
 
-  static MatrixFinish of(T* c, Index n, T alpha, T beta, const Epilogue<T>& epilogue, const GemmDraw<T>& draw = {}) {
-    return {c, n, alpha, beta, epilogue, draw, n % vector_size<T> == 0 && is_aligned(c) && is_aligned(draw.samples)};
+  static MatrixFinish of(T* c, Index n, T alpha, T beta, const Epilogue<T>& epilogue, const GemmDraw<T>& draw = {},
+                         Index group_rows = 0) {
+    return {c,    n,          alpha,
+            beta, epilogue,   draw,
+            group_rows, n % vector_size<T> == 0 && is_aligned(c) && is_aligned(draw.samples)};
   }
 
-  __device__ void operator()(Index row, Index column, const T (&x)[vector_size<T>], int count) const {
+  __device__ void operator()(Index group, Index row, Index column, const T (&x)[vector_size<T>], int count) const {
     constexpr int v = vector_size<T>;
-    const Index first = row * n + column;
+    const Index first = (group * group_rows + row) * n + column;
     T y[v];
 #pragma unroll
     for (int j = 0; j < v; ++j) y[j] = alpha * x[j];
