@@ -2,7 +2,6 @@
 #include <pybind11/numpy.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
 #include "bind.h"
@@ -19,10 +18,6 @@ py::dtype numpy_dtype(DType dtype) {
   }
 }
 
-void copy_bytes(void* to, const void* from, Index bytes) {
-  if (bytes > 0) without_gil(bytes / 8, [&] { std::memcpy(to, from, static_cast<std::size_t>(bytes)); });
-}
-
 Array from_numpy(const py::array& source) {
   const py::dtype type = source.dtype();
   DType dtype;
@@ -36,23 +31,25 @@ Array from_numpy(const py::array& source) {
   Shape shape;
   for (py::ssize_t i = 0; i < source.ndim(); ++i) shape.append(source.shape(i));
   Array result = new_array("from_numpy", shape, dtype);
-  copy_bytes(result.raw(), source.data(), result.bytes());
+  const void* from = source.data();
+  without_gil(result.bytes() / 8, [=] { copy_from_host(result.raw(), from, result.bytes()); });
   return result;
 }
 
 py::array to_numpy(const Array& a) {
   std::vector<py::ssize_t> shape(a.shape().dims, a.shape().dims + a.ndim());
   py::array result(numpy_dtype(a.dtype()), shape);
-  copy_bytes(result.mutable_data(), a.raw(), a.bytes());
+  void* to = result.mutable_data();
+  without_gil(a.bytes() / 8, [=] { copy_to_host(to, a.raw(), a.bytes()); });
   return result;
 }
 
 py::object item(const Array& a) {
   if (a.size() != 1) value_error("item: the array has shape " + text(a.shape()) + ", expected one element");
   switch (a.dtype()) {
-    case DType::float32: return py::float_(*a.data<float>());
-    case DType::float64: return py::float_(*a.data<double>());
-    default: return py::int_(*a.data<std::int32_t>());
+    case DType::float32: return py::float_(value_at(a.data<float>()));
+    case DType::float64: return py::float_(value_at(a.data<double>()));
+    default: return py::int_(value_at(a.data<std::int32_t>()));
   }
 }
 
@@ -89,7 +86,7 @@ py::list views(const Array& a, const py::list& layout) {
 
 Array copy(const Array& a) {
   Array result = new_array("copy", a.shape(), a.dtype());
-  copy_bytes(result.raw(), a.raw(), a.bytes());
+  without_gil(a.bytes() / 8, [=] { copy_within(result.raw(), a.raw(), a.bytes()); });
   return result;
 }
 
@@ -97,7 +94,7 @@ void assign(const Array& self, const Array& source) {
   require_same_dtype("assign", "self", self, "source", source);
   require_same_shape("assign", "self", self, "source", source);
   note_write(self);
-  if (self.bytes() > 0) std::memmove(self.raw(), source.raw(), static_cast<std::size_t>(self.bytes()));
+  copy_within(self.raw(), source.raw(), self.bytes());
 }
 
 // --- In-place writes while a tape records ---

@@ -1,4 +1,5 @@
 #include "../loss.h"
+#include "../movement.h"
 
 #include "bind.h"
 
@@ -19,11 +20,10 @@ void require_targets(const char* op, const Array& logits, const Array& targets) 
   }
   const Index rows = logits.shape(0), columns = logits.shape(1);
   require_shape(op, "targets", targets, {rows});
-  const std::int32_t* target = targets.data<std::int32_t>();
-  for (Index i = 0; i < rows; ++i)
-    if (target[i] < 0 || target[i] >= columns)
-      value_error(std::string(op) + ": target " + std::to_string(target[i]) + " at index " + std::to_string(i) +
-                  " is outside [0, " + std::to_string(columns) + ")");
+  const BadIndex bad = first_out_of_range(rows, targets.data<std::int32_t>(), columns);
+  if (bad.position < rows)
+    value_error(std::string(op) + ": target " + std::to_string(bad.value) + " at index " +
+                std::to_string(bad.position) + " is outside [0, " + std::to_string(columns) + ")");
 }
 
 Array bind_softmax_cross_entropy(const Array& logits, const Array& targets) {

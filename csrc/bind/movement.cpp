@@ -216,9 +216,10 @@ Array bind_scatter_add(const Array& x, const Array& indices, const Array& rows) 
 
 // Only the rows asked for are looked at: a batch of a large matrix costs what the batch has.
 void require_csr_rows(const Array& data, const Array& indices, const Array& indptr, Index columns, const Array& rows) {
-  const std::int32_t* starts = indptr.data<std::int32_t>();
+  const HostView<std::int32_t> starts(indptr.data<std::int32_t>(), indptr.size());
+  const HostView<std::int32_t> asked(rows.data<std::int32_t>(), rows.size());
   for (Index i = 0; i < rows.size(); ++i) {
-    const Index row = rows.data<std::int32_t>()[i], first = starts[row], last = starts[row + 1];
+    const Index row = asked[i], first = starts[row], last = starts[row + 1];
     if (first < 0 || last < first || last > data.size())
       value_error("gather_csr: row " + std::to_string(row) + " is from " + std::to_string(first) + " to " +
                   std::to_string(last) + " of " + std::to_string(data.size()) + " entries");

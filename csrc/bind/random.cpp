@@ -42,8 +42,8 @@ void require_unit_interval(const char* op, const char* argument, const Array& a)
       stride /= a.shape(axis);
       index.append(i / stride % a.shape(axis));
     }
-    value_error(std::string(op) + ": " + argument + " is " + text(static_cast<double>(x[i])) + " at " + text(index) +
-                ", expected numbers in [0, 1]");
+    value_error(std::string(op) + ": " + argument + " is " + text(static_cast<double>(value_at(x, i))) + " at " +
+                text(index) + ", expected numbers in [0, 1]");
   });
 }
 

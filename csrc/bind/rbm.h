@@ -113,7 +113,7 @@ void require_values(const char* op, const char* argument, const Array& layer, co
     Unit kind = Unit::bernoulli;
     for (const Segment& segment : segments)
       if (i % units >= segment.begin) kind = segment.kind;
-    value_error(std::string(op) + ": " + argument + " is " + text(static_cast<double>(x[i])) + " at " +
+    value_error(std::string(op) + ": " + argument + " is " + text(static_cast<double>(value_at(x, i))) + " at " +
                 text(Shape{i / units, i % units}) + ", expected " +
                 (kind == Unit::gaussian ? "finite numbers" : "numbers in [0, 1]"));
   });

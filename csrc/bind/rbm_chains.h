@@ -53,15 +53,17 @@ Array temper(const Array& replicas, const Array& weight, const Array& visible_bi
 // ValueError where a number of `given` is one that its unit cannot have, or a softmax group is held in part.
 template <typename T> void require_given(const char* op, const Array& given, const Parameters& p) {
   Array numbers = new_array(op, given.shape(), given.dtype());
-  const T* const x = given.data<T>();
-  for (Index i = 0; i < given.size(); ++i) numbers.data<T>()[i] = std::isnan(x[i]) ? T(0) : x[i];
+  const HostView<T> x(given.data<T>(), given.size());
+  std::vector<T> without_gaps(static_cast<std::size_t>(given.size()));
+  for (Index i = 0; i < given.size(); ++i) without_gaps[i] = std::isnan(x[i]) ? T(0) : x[i];
+  copy_from_host(numbers.raw(), without_gaps.data(), numbers.bytes());
   require_values(op, "given", numbers, p.segments);
   const Index visible = p.n_visible();
   for (const Segment& segment : p.segments)
     if (segment.kind == Unit::softmax)
       for (Index row = 0; row < given.shape(0); ++row)
         for (Index first = segment.begin; first < segment.end; first += segment.group) {
-          const T* const group = x + row * visible + first;
+          const T* const group = &x[row * visible + first];
           const Index held =
               segment.group - std::count_if(group, group + segment.group, [](T e) { return std::isnan(e); });
           if (held != 0 && held != segment.group)

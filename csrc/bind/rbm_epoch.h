@@ -26,8 +26,9 @@ Parameters parameters_of(const char* op, const Array& theta, Index n_visible, In
 void require_rates(const char* op, const char* name, const Array& rates, Index batches, double below) {
   require_dtype(op, name, rates, DType::float64);
   require_shape(op, name, rates, {batches});
+  const HostView<double> values(rates.data<double>(), batches);
   for (Index i = 0; i < batches; ++i) {
-    const double rate = rates.data<double>()[i];
+    const double rate = values[i];
     if (!(rate >= 0 && rate < below))
       value_error(std::string(op) + ": " + name + " is " + text(rate) + " at batch " + std::to_string(i) +
                   ", expected " + (below == 1 ? "a number in [0, 1)" : "a finite number >= 0"));
@@ -80,8 +81,9 @@ void epoch(const Array& data, const std::optional<Array>& order, const Array& th
     require_same_shape(op, "theta", theta, "velocity", *velocity);
     written.emplace_back("velocity", *velocity);
   }
+  const HostView<double> momenta(momentum.data<double>(), velocity ? 0 : batches);
   for (Index i = 0; i < batches && !velocity; ++i)
-    if (momentum.data<double>()[i] != 0) value_error("rbm_epoch: momentum is not 0, but velocity is None");
+    if (momenta[i] != 0) value_error("rbm_epoch: momentum is not 0, but velocity is None");
   if (chains) {
     require_chains(op, *chains, p);
     written.emplace_back("chains", *chains);
