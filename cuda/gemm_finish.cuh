@@ -4,7 +4,7 @@
 
 #include "../csrc/matmul.h"
 #include "../csrc/philox.h"
-#include "activation.cuh"
+#include "activate.cuh"
 #include "gemm.cuh"
 
 namespace dlcore::DLCORE_DEVICE {

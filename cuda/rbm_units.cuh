@@ -5,7 +5,7 @@
 #include "../csrc/philox.h"
 #include "../csrc/random.h"
 #include "../csrc/rbm.h"
-#include "activation.cuh"
+#include "activate.cuh"
 #include "gemm_finish.cuh"
 #include "map.cuh"
 #include "rbm_sums.cuh"
