@@ -122,7 +122,7 @@ template <typename T> void rbm_free_energy(const Rbm<T>& rbm, Index n, const T* 
                GaussianEnergyTerm<T>{visible, segment.begin, v, rbm.visible_bias, precision.data()},
                AddTo{sums.data()});
   });
-  cast<double, T>(n, sums.data(), energy);
+  convert("rbm_free_energy", n, sums.data(), energy);
 }
 
 template <typename T>

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <vector>
 
-#include "../csrc/elementwise.h"
 #include "../csrc/rbm_states.h"
 #include "rbm_units.cuh"
 
@@ -102,12 +101,12 @@ template <typename T> void rbm_pseudo_log_likelihood(const Rbm<T>& rbm, Index n,
   const Index block = std::min<Index>(n, std::max<Index>(64, (Index{1} << 22) / (visible + hidden + 1)));
   const Buffer<double> weight(visible * hidden), biases(hidden), cases(block * visible), fields(block * hidden),
       terms(block * visible);
-  cast<T, double>(visible * hidden, rbm.weight, weight.data());
-  cast<T, double>(hidden, rbm.hidden_bias, biases.data());
+  convert("rbm: double", visible * hidden, rbm.weight, weight.data());
+  convert("rbm: double", hidden, rbm.hidden_bias, biases.data());
   for (Index first = 0; first < n; first += block) {
     const Index rows = std::min(block, n - first);
     const T* const v_rows = v + first * visible;
-    cast<T, double>(rows * visible, v_rows, cases.data());
+    convert("rbm: double", rows * visible, v_rows, cases.data());
     matmul<double>(false, false, rows, hidden, visible, 1.0, cases.data(), weight.data(), 0.0, fields.data(),
                    Epilogue<double>{biases.data(), Activation::identity, 0.0});
     launch("rbm_pseudo_log_likelihood", flips_kernel<T>, grid_over(rows * visible * warp_size), rows, visible, hidden,

@@ -99,7 +99,7 @@ template <typename Item> Buffer<Item> on_device(const std::vector<Item>& items) 
 }
 template <typename T> Buffer<double> in_double(Index n, const T* x) {
   Buffer<double> result(n);
-  cast<T, double>(n, x, result.data());
+  convert("rbm: double", n, x, result.data());
   return result;
 }
 

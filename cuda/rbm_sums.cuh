@@ -100,6 +100,15 @@ template <typename F> void add_up(const char* name, Index n, const F& value, dou
   launch(name, total_of_partials_kernel, Grid{dim3(1), 256}, blocks, partial.data(), factor, total);
 }
 
+template <typename From, typename To> struct Convert {
+  const From* from;
+  To* to;
+  __device__ void operator()(Index, Index i) const { to[i] = static_cast<To>(from[i]); }
+};
+template <typename From, typename To> void convert(const char* name, Index n, const From* from, To* to) {
+  for_each(name, 1, n, Convert<From, To>{from, to});
+}
+
 template <typename T> struct ElementOf {
   Index columns;
   const T* x;
