@@ -8,6 +8,9 @@
 #include <type_traits>
 #include <utility>
 
+// The formulas of csrc/*_vec.h and loss_pointwise.h, one element at a time.
+#define DLCORE_LANES "../cuda/lanes.cuh"
+
 #include "../csrc/types.h"
 
 #ifdef __CUDACC__

@@ -1,14 +1,10 @@
 // y[i] = f(x[i], ...), and the first i for which something holds.
 #pragma once
 
-#include <cmath>
-
 #include "../csrc/memory.h"
-#include "launch.cuh"
+#include "lanes.cuh"
 
 namespace dlcore::DLCORE_DEVICE {
-
-template <typename T> __device__ inline T infinity() { return static_cast<T>(HUGE_VAL); }
 
 template <typename T, typename F, typename... Inputs>
 __global__ void map_kernel(Index n, T* y, F f, const Inputs*... x) {
@@ -45,6 +41,10 @@ void map(const char* name, Index n, T* y, const F& f, const Inputs*... x) {
     return launch(name, map_packs_kernel<T, F, Inputs...>, grid_over(n, Pack<T>::count), n, y, f, x...);
   launch(name, map_kernel<T, F, Inputs...>, grid_over(n), n, y, f, x...);
 }
+
+template <typename T> struct Zero {
+  __device__ T operator()() const { return T(0); }
+};
 
 template <typename F> __global__ void first_where_kernel(Index n, F f, unsigned long long* first) {
   for (Index i = global_thread(); i < n; i += global_threads()) {
