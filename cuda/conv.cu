@@ -66,14 +66,18 @@ template <typename T> Patches<T, true> patches_of_dy(const ConvShape& s, const T
 
 template <typename T>
 PlanesFinish<T> planes(T* y, Index channels, Index groups, Index plane, const Epilogue<T>& epilogue) {
-  return {y, channels, channels / groups, plane, Divisor::of(plane), epilogue,
+  return {y,
+          channels,
+          channels / groups,
+          plane,
+          Divisor::of(plane),
+          epilogue,
           plane % vector_size<T> == 0 && is_aligned(y)};
 }
 
 }  // namespace
 
-template <typename T>
-void conv2d(const ConvShape& s, const T* x, const T* weight, T* y, const Epilogue<T>& epilogue) {
+template <typename T> void conv2d(const ConvShape& s, const T* x, const T* weight, T* y, const Epilogue<T>& epilogue) {
   require_range(s);
   const Index filters = s.out_channels / s.groups, depth = s.in_channels / s.groups * s.kernel_height * s.kernel_width;
   const Index plane = s.out_height() * s.out_width(), pixels = s.in_height * s.in_width;
@@ -103,7 +107,11 @@ template <typename T> void conv2d_weight_grad(const ConvShape& s, const T* x, co
   const Index filters = s.out_channels / s.groups, taps = s.in_channels / s.groups * s.kernel_height * s.kernel_width;
   const Index plane = s.out_height() * s.out_width(), pixels = s.in_height * s.in_width;
   const auto product = [&](Index first, Index images) {
-    const SplitDepth<T> a{dy + first * s.out_channels * plane, filters, plane, s.out_channels * plane, filters * plane,
+    const SplitDepth<T> a{dy + first * s.out_channels * plane,
+                          filters,
+                          plane,
+                          s.out_channels * plane,
+                          filters * plane,
                           Divisor::of(plane)};
     gemm<T>("conv2d_weight_grad", filters, taps, images * plane, a,
             TapsByPositions<T>{patches_of_x(s, x + first * s.in_channels * pixels, images)},
@@ -113,9 +121,9 @@ template <typename T> void conv2d_weight_grad(const ConvShape& s, const T* x, co
   if (s.batch == 0) product(0, 0);
 }
 
-#define DLCORE_INSTANTIATE(T)                                                                   \
-  template void conv2d(const ConvShape&, const T*, const T*, T*, const Epilogue<T>&);           \
-  template void conv2d_input_grad(const ConvShape&, const T*, const T*, T*);                    \
+#define DLCORE_INSTANTIATE(T)                                                         \
+  template void conv2d(const ConvShape&, const T*, const T*, T*, const Epilogue<T>&); \
+  template void conv2d_input_grad(const ConvShape&, const T*, const T*, T*);          \
   template void conv2d_weight_grad(const ConvShape&, const T*, const T*, T*);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)

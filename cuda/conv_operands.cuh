@@ -89,8 +89,7 @@ template <typename T, bool adjoint> struct PositionsByTaps {
     typename Patches<T, adjoint>::Position at;
 
     __device__ Cursor(const PositionsByTaps& of, Index group, Index first_row)
-        : patches(of.patches),
-          at(of.patches.position(group, first_row + static_cast<int>(threadIdx.x) % tile_rows)) {}
+        : patches(of.patches), at(of.patches.position(group, first_row + static_cast<int>(threadIdx.x) % tile_rows)) {}
 
     __device__ void load(Index p, Index end, T* tile) {
       const int thread = static_cast<int>(threadIdx.x), row = thread % tile_rows;
@@ -115,8 +114,7 @@ template <typename T> struct TapsByPositions {
 
     __device__ Cursor(const TapsByPositions& of, Index group_, Index first_row) : patches(of.patches), group(group_) {
 #pragma unroll
-      for (int i = 0; i < count; ++i)
-        taps[i] = patches.tap(first_row + static_cast<int>(threadIdx.x) / 8 + i * step);
+      for (int i = 0; i < count; ++i) taps[i] = patches.tap(first_row + static_cast<int>(threadIdx.x) / 8 + i * step);
     }
 
     __device__ void load(Index p, Index end, T* tile) {
@@ -149,9 +147,7 @@ template <typename T> struct SplitDepth {
     Index left;
 
     __device__ Cursor(const SplitDepth& of, Index group, Index first_row)
-        : operand(of),
-          base(of.data + group * of.group_stride + first_row * of.row_stride),
-          left(of.rows - first_row) {}
+        : operand(of), base(of.data + group * of.group_stride + first_row * of.row_stride), left(of.rows - first_row) {}
 
     __device__ void load(Index p, Index end, T* tile) {
       const int thread = static_cast<int>(threadIdx.x);

@@ -75,7 +75,8 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
   constexpr unsigned band = 8;
   const unsigned tiles_m = static_cast<unsigned>(plan.tiles_m), tiles_n = static_cast<unsigned>(plan.tiles_n);
   const unsigned tile = blockIdx.x % (tiles_m * tiles_n), product = blockIdx.x / (tiles_m * tiles_n);
-  const Index group = product % static_cast<unsigned>(plan.groups), split = product / static_cast<unsigned>(plan.groups);
+  const Index group = product % static_cast<unsigned>(plan.groups),
+              split = product / static_cast<unsigned>(plan.groups);
   const unsigned first_band = tile / (band * tiles_n) * band;
   const unsigned high = tiles_m - first_band < band ? tiles_m - first_band : band;
   const unsigned within = tile % (band * tiles_n);
@@ -122,8 +123,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
 #pragma unroll
       for (int i = 0; i < Shape::rows; ++i)
 #pragma unroll
-        for (int j = 0; j < Shape::columns; ++j)
-          sum[i][j] += x[i / v].item[i % v] * y[j / v].item[j % v];
+        for (int j = 0; j < Shape::columns; ++j) sum[i][j] += x[i / v].item[i % v] * y[j / v].item[j % v];
     }
   }
 
@@ -205,7 +205,8 @@ void launch_gemm(const char* name, Index m, Index n, Index k, const A& a, const 
   const GemmPlan plan = plan_gemm<Shape>(m, n, k, groups);
   const Index blocks = plan.tiles_m * plan.tiles_n * groups * plan.splits;
   const Buffer<T> partial = plan.splits > 1 ? Buffer<T>(plan.splits * groups * m * plan.partial_stride) : Buffer<T>();
-  launch(name, gemm_kernel<Shape, A, B, Finish>, Grid{dim3(static_cast<unsigned>(blocks)), Shape::threads}, a, b, finish, plan, partial.data());
+  launch(name, gemm_kernel<Shape, A, B, Finish>, Grid{dim3(static_cast<unsigned>(blocks)), Shape::threads}, a, b,
+         finish, plan, partial.data());
   if (plan.splits == 1) return;
   launch(name, add_splits_kernel<T, Finish>, grid_over(groups * m * plan.partial_stride / Shape::v), finish, plan,
          partial.data());
@@ -213,8 +214,7 @@ void launch_gemm(const char* name, Index m, Index n, Index k, const A& a, const 
 
 // finish of each element of A (m, k) times B (k, n).
 template <typename T, typename A, typename B, typename Finish>
-void gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, const Finish& finish,
-          Index groups = 1) {
+void gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, const Finish& finish, Index groups = 1) {
   if (m == 0 || n == 0 || groups == 0) return;
   using Shapes = Tiles<T>;
   const auto tiles = [=](Index rows, Index columns) { return groups * ceil_div(m, rows) * ceil_div(n, columns); };

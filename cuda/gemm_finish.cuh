@@ -17,7 +17,8 @@ template <typename T> struct GemmDraw {
 };
 
 // Samples of `elements` first .. first + vector_size<T> in [0, 1).
-template <typename T> __device__ inline void unit_samples(const GemmDraw<T>& draw, Index first, T (&u)[vector_size<T>]) {
+template <typename T>
+__device__ inline void unit_samples(const GemmDraw<T>& draw, Index first, T (&u)[vector_size<T>]) {
   constexpr int words = 4;  // of a vector: two for each double
   const std::uint64_t word = static_cast<std::uint64_t>(first) * (sizeof(T) / 4), block = word / 4;
   const int skipped = static_cast<int>(word % 4);
@@ -45,8 +46,8 @@ template <typename T> __device__ inline void unit_samples(const GemmDraw<T>& dra
   }
 }
 
-// y = activation(alpha x + beta c + bias), samples = u < y, c = factor y. C is (m, n); it may be null where only samples
-// are wanted.
+// y = activation(alpha x + beta c + bias), samples = u < y, c = factor y. C is (m, n); it may be null where only
+// samples are wanted.
 template <typename T> struct MatrixFinish {
   T* c;
   Index n;
@@ -58,9 +59,8 @@ template <typename T> struct MatrixFinish {
 
   static MatrixFinish of(T* c, Index n, T alpha, T beta, const Epilogue<T>& epilogue, const GemmDraw<T>& draw = {},
                          Index group_rows = 0) {
-    return {c,    n,          alpha,
-            beta, epilogue,   draw,
-            group_rows, n % vector_size<T> == 0 && is_aligned(c) && is_aligned(draw.samples)};
+    return {c,        n,    alpha,      beta,
+            epilogue, draw, group_rows, n % vector_size<T> == 0 && is_aligned(c) && is_aligned(draw.samples)};
   }
 
   __device__ void operator()(Index group, Index row, Index column, const T (&x)[vector_size<T>], int count) const {

@@ -22,9 +22,9 @@ void matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alp
   matmul_and_draw(transpose_a, transpose_b, m, n, k, alpha, a, b, beta, c, epilogue, {});
 }
 
-#define DLCORE_INSTANTIATE(T)                                                                          \
-  template void matmul_and_draw(bool, bool, Index, Index, Index, T, const T*, const T*, T, T*,         \
-                                const Epilogue<T>&, const GemmDraw<T>&);                               \
+#define DLCORE_INSTANTIATE(T)                                                                                      \
+  template void matmul_and_draw(bool, bool, Index, Index, Index, T, const T*, const T*, T, T*, const Epilogue<T>&, \
+                                const GemmDraw<T>&);                                                               \
   template void matmul(bool, bool, Index, Index, Index, T, const T*, const T*, T, T*, const Epilogue<T>&);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)

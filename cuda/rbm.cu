@@ -14,8 +14,8 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-// The energy of a case is that of its visible units without what is summed out over the hidden ones, whose fields (after
-// softplus, where they are Bernoulli) stand behind the visible units in the count of columns.
+// The energy of a case is that of its visible units without what is summed out over the hidden ones, whose fields
+// (after softplus, where they are Bernoulli) stand behind the visible units in the count of columns.
 template <typename T> struct FreeEnergyTerm {
   Index visible, hidden;
   bool binary;

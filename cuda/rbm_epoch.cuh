@@ -50,8 +50,8 @@ void rbm_epoch(const Rbm<T>& rbm, const ContrastEpoch<T>& epoch, const ContrastT
     else copy(n * visible, epoch.data + first * visible, work.visible.data());
     contrast(rbm, work, epoch.k, epoch.key, step, epoch.chains, gradient.data(), interruption, terms);
     step += 2 * static_cast<std::uint64_t>(epoch.k);
-    const SgdOptions options{lr[batch],      momentum[batch], epoch.dampening, 0,
-                             epoch.nesterov, epoch.first_step && batch == 0, 1};
+    const SgdOptions options{
+        lr[batch], momentum[batch], epoch.dampening, 0, epoch.nesterov, epoch.first_step && batch == 0, 1};
     sgd<T>(parameters, options, gradient.data(), epoch.theta, epoch.velocity);
     if (rbm.n_gaussian && !terms.fixed_variance)
       map<T>("rbm: least variance", rbm.n_gaussian, z, AtLeast<T>{static_cast<T>(rbm_least_log_variance)},

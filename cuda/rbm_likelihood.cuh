@@ -18,8 +18,8 @@ template <typename T> __device__ inline T draw_from_field(T u, T x, T e) {
 }
 
 // A warp for each row: log_weights[row] += (to - from) v.difference + sum_j softplus(to x_j) - softplus(from x_j), and
-// the fields x become draws from sigmoid(to x). With low and high the smaller and larger of both, a term is (high - low)
-// max(x, 0) + log(1 + q expm1(-(high - low) |x|)), q = sigmoid(-low |x|): no large numbers cancel.
+// the fields x become draws from sigmoid(to x). With low and high the smaller and larger of both, a term is (high -
+// low) max(x, 0) + log(1 + q expm1(-(high - low) |x|)), q = sigmoid(-low |x|): no large numbers cancel.
 template <typename T>
 __global__ void anneal_kernel(Index rows, Index visible, Index hidden, double from, double to, const T* v, const T* b,
                               const T* base, std::uint64_t key, std::uint64_t step, T* x, double* log_weights) {
@@ -53,7 +53,9 @@ template <typename T> struct AnnealedBias {
 
 // --- Pseudo-likelihood ---
 
-__device__ inline double softplus_in_double(double x) { return (x > 0 ? x : 0.0) + std::log1p(std::exp(-std::fabs(x))); }
+__device__ inline double softplus_in_double(double x) {
+  return (x > 0 ? x : 0.0) + std::log1p(std::exp(-std::fabs(x)));
+}
 
 // The log-probability of unit i of a row given the others, in terms (rows, visible). A warp for each: the sums over the
 // hidden units of -F without b.v, where unit i is on and where it is off; its weights move the fields.

@@ -128,7 +128,8 @@ template <typename T> double rbm_log_partition(const Rbm<T>& rbm, Index first, I
   }
   const Buffer<Digit> digit = on_device(digits);
   const Buffer<Summand> summand = on_device(summands);
-  const Buffer<double> weight(units * others), bias = in_double(units, turned ? rbm.hidden_bias : rbm.visible_bias),
+  const Buffer<double> weight(units * others),
+      bias = in_double(units, turned ? rbm.hidden_bias : rbm.visible_bias),
       other_bias = in_double(others, turned ? rbm.visible_bias : rbm.hidden_bias);
   const Buffer<double> log_variance =
       turned && rbm.n_gaussian ? in_double(rbm.n_gaussian, rbm.log_variance) : Buffer<double>();

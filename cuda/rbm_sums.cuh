@@ -19,8 +19,11 @@ template <typename F> __global__ void for_each_flat_kernel(Index columns, F f) {
 template <typename F> void for_each(const char* name, Index rows, Index columns, const F& f) {
   if (columns == 0) return;
   if (rows == 1) return launch(name, for_each_flat_kernel<F>, grid_over(columns), columns, f);
-  launch(name, for_each_kernel<F>, grid_of_blocks(rows, columns <= 64 ? 64 : columns <= 128 ? 128 : 256), rows, columns,
-         f);
+  launch(name, for_each_kernel<F>,
+         grid_of_blocks(rows, columns <= 64    ? 64
+                              : columns <= 128 ? 128
+                                               : 256),
+         rows, columns, f);
 }
 
 template <typename T> __device__ inline T sum_of_warp(T x) {
