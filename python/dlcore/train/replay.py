@@ -8,6 +8,7 @@ itself notices: a value that reaches Python, a draw of an unknown generator, an 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ enabled = True  # tests compare fits with and without
 
 def is_own(value: Any) -> bool:
     """Whether a class or function is dlcore's."""
+    if isinstance(value, functools.partial):
+        return is_own(value.func)
     return str(getattr(value, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
 
 
@@ -40,7 +43,13 @@ def _foreign(owner: str, values: Iterable[Any]) -> str | None:
         elif isinstance(value, Tensor) or not (callable(value) or isinstance(value, Module)):
             continue
         else:
-            found = None if is_own(value if hasattr(value, "__qualname__") else type(value)) else _foreign_text(value)
+            found = (
+                None
+                if is_own(
+                    value if hasattr(value, "__qualname__") or isinstance(value, functools.partial) else type(value)
+                )
+                else _foreign_text(value)
+            )
             found = found and f"{owner} has {found}"
         if found:
             return found
