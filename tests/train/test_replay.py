@@ -1,4 +1,4 @@
-"""Fits whose steps are replayed end in the bits of those whose steps run one by one, and say why where they cannot be."""
+"""Fits whose steps are replayed end in the bits of those whose steps run one by one; others say why they are not."""
 
 import signal
 import threading
