@@ -218,8 +218,7 @@ template <typename T> struct AverageWeights {
 
 constexpr Index norm_chunk = 64 * team_block;
 
-template <typename T>
-__global__ void squares_kernel(Index chunks, Index n, const T* x, double scale, double* partial) {
+template <typename T> __global__ void squares_kernel(Index chunks, Index n, const T* x, double scale, double* partial) {
   using Row = RowTeam<team_block>;
   for (Index chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
     const Index first = chunk * norm_chunk, end = first + norm_chunk < n ? first + norm_chunk : n;
@@ -306,8 +305,7 @@ void rmsprop(Index n, const RmspropOptions& o, const T* grad, T* theta, T* squar
                                               static_cast<T>(1 - o.alpha),    static_cast<T>(o.momentum)};
     update("rmsprop", n, f, grad, theta, square_average, state...);
   };
-  if (momentum_buffer && gradient_average)
-    run.template operator()<true, true>(momentum_buffer, gradient_average);
+  if (momentum_buffer && gradient_average) run.template operator()<true, true>(momentum_buffer, gradient_average);
   else if (momentum_buffer) run.template operator()<true, false>(momentum_buffer);
   else if (gradient_average) run.template operator()<false, true>(gradient_average);
   else run.template operator()<false, false>();
@@ -315,8 +313,11 @@ void rmsprop(Index n, const RmspropOptions& o, const T* grad, T* theta, T* squar
 
 template <typename T>
 void adadelta(Index n, const AdadeltaOptions& o, const T* grad, T* theta, T* square_average, T* delta_average) {
-  const Adadelta<T> f{{o.grad_scale, o.weight_decay}, static_cast<T>(o.lr), static_cast<T>(o.eps),
-                      static_cast<T>(o.rho), static_cast<T>(1 - o.rho)};
+  const Adadelta<T> f{{o.grad_scale, o.weight_decay},
+                      static_cast<T>(o.lr),
+                      static_cast<T>(o.eps),
+                      static_cast<T>(o.rho),
+                      static_cast<T>(1 - o.rho)};
   update("adadelta", n, f, grad, theta, square_average, delta_average);
 }
 
@@ -345,9 +346,9 @@ void rprop(Index n, const RpropOptions& o, const T* grad, T* theta, T* previous_
 }
 
 template <typename T> void lion(Index n, const LionOptions& o, const T* grad, T* theta, T* first_moment) {
-  const Lion<T> f{static_cast<T>(o.lr),    static_cast<T>(1 - o.lr * o.weight_decay),
-                  static_cast<T>(o.beta1), static_cast<T>(1 - o.beta1),
-                  static_cast<T>(o.beta2), static_cast<T>(1 - o.beta2),
+  const Lion<T> f{static_cast<T>(o.lr),        static_cast<T>(1 - o.lr * o.weight_decay),
+                  static_cast<T>(o.beta1),     static_cast<T>(1 - o.beta1),
+                  static_cast<T>(o.beta2),     static_cast<T>(1 - o.beta2),
                   static_cast<T>(o.grad_scale)};
   update("lion", n, f, grad, theta, first_moment);
 }

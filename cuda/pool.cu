@@ -44,8 +44,7 @@ Pooling pooling_of(const PoolShape& s) {
           s.out_width()};
 }
 
-template <typename T>
-__global__ void max_pool_kernel(Pooling p, Index n, const T* x, T* y, std::int32_t* indices) {
+template <typename T> __global__ void max_pool_kernel(Pooling p, Index n, const T* x, T* y, std::int32_t* indices) {
   for (Index i = global_thread(); i < n; i += global_threads()) {
     const Index window_y = i / p.columns % p.rows, window_x = i % p.columns;
     const T* plane = x + i / p.columns / p.rows * p.y.size * p.x.size;

@@ -13,7 +13,9 @@ namespace {
 template <typename T> constexpr int per_block = 16 / static_cast<int>(2 * sizeof(T)) * 2;
 static_assert(per_block<float> == 4 && per_block<double> == 2);
 
-__device__ inline float unit_sample(const PhiloxBlock& block, int element, float) { return unit_float(block.word[element]); }
+__device__ inline float unit_sample(const PhiloxBlock& block, int element, float) {
+  return unit_float(block.word[element]);
+}
 __device__ inline double unit_sample(const PhiloxBlock& block, int element, double) {
   return unit_double(block.word[2 * element], block.word[2 * element + 1]);
 }
