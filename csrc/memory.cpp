@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace dlcore::DLCORE_DEVICE {
+
 namespace {
 
 constexpr std::size_t guard_bytes = 64;

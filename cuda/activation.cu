@@ -57,8 +57,7 @@ __global__ void log_softmax_grad_kernel(Index rows, Index columns, const T* dy, 
     T sum = 0;
     for (Index j = Row::rank(); j < columns; j += width) sum += from_dy[j];
     sum = Row::sum(sum);
-    for (Index j = Row::rank(); j < columns; j += width)
-      dx[row * columns + j] = from_dy[j] - std::exp(from_y[j]) * sum;
+    for (Index j = Row::rank(); j < columns; j += width) dx[row * columns + j] = from_dy[j] - std::exp(from_y[j]) * sum;
   }
 }
 
@@ -105,12 +104,12 @@ template <typename T> void log_softmax_grad(Index rows, Index columns, const T* 
   DLCORE_LAUNCH_ROWS("log_softmax_grad", log_softmax_grad_kernel, T, rows, columns, rows, columns, dy, y, dx);
 }
 
-#define DLCORE_INSTANTIATE(T)                                                     \
-  template void activation(Activation, T, Index, const T*, T*);                   \
-  template void activation_grad(Activation, T, Index, const T*, const T*, T*);    \
-  template void softmax(Index, Index, const T*, T*);                              \
-  template void softmax_grad(Index, Index, const T*, const T*, T*);               \
-  template void log_softmax(Index, Index, const T*, T*);                          \
+#define DLCORE_INSTANTIATE(T)                                                  \
+  template void activation(Activation, T, Index, const T*, T*);                \
+  template void activation_grad(Activation, T, Index, const T*, const T*, T*); \
+  template void softmax(Index, Index, const T*, T*);                           \
+  template void softmax_grad(Index, Index, const T*, const T*, T*);            \
+  template void log_softmax(Index, Index, const T*, T*);                       \
   template void log_softmax_grad(Index, Index, const T*, const T*, T*);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)

@@ -1,6 +1,6 @@
-// What csrc/vec.h and csrc/vecmath.h offer to formulas, for one element: so the formulas stand once for all devices. The
-// functions are CUDA's (CUDA C++ programming guide, "Mathematical functions": at most 2 ulp, pow 4 in single precision),
-// and libm's in the emulation.
+// What csrc/vec.h and csrc/vecmath.h offer to formulas, for one element: so the formulas stand once for all devices.
+// The functions are CUDA's (CUDA C++ programming guide, "Mathematical functions": at most 2 ulp, pow 4 in single
+// precision), and libm's in the emulation.
 #pragma once
 
 #include <cmath>
@@ -40,7 +40,9 @@ template <typename T> DLCORE_INLINE T vsigmoid(T x) {
   const T e = std::exp(-std::fabs(x)), factor = x < T(0) ? e : T(1);
   return factor - factor * (e / (1 + e));
 }
-template <typename T> DLCORE_INLINE T vsoftplus(T x) { return (x > T(0) ? x : T(0)) + std::log1p(std::exp(-std::fabs(x))); }
+template <typename T> DLCORE_INLINE T vsoftplus(T x) {
+  return (x > T(0) ? x : T(0)) + std::log1p(std::exp(-std::fabs(x)));
+}
 
 template <typename T, typename F>
 DLCORE_INLINE T in_double(const F& f, std::type_identity_t<T> a, std::type_identity_t<T> b) {

@@ -158,10 +158,10 @@ template <typename T>
 void pointwise_loss_grad(PointwiseLoss kind, double parameter, Index n, const T* dlosses, const T* f, const T* y,
                          T* df) {
   switch (kind) {
-#define DLCORE_CASE(name)                                                                                          \
-  case PointwiseLoss::name:                                                                                        \
-    return map("pointwise_loss_grad", n, df, First<pointwise::Loss<PointwiseLoss::name, T>, T>{parameter}, dlosses, \
-               f, y);
+#define DLCORE_CASE(name)                                                                                              \
+  case PointwiseLoss::name:                                                                                            \
+    return map("pointwise_loss_grad", n, df, First<pointwise::Loss<PointwiseLoss::name, T>, T>{parameter}, dlosses, f, \
+               y);
     DLCORE_SMOOTH_CASES
 #undef DLCORE_CASE
     default: return;
@@ -172,8 +172,8 @@ template <typename T>
 void pointwise_loss_hessian(PointwiseLoss kind, double parameter, Index n, const T* dlosses, const T* f, const T* y,
                             T* ddf) {
   switch (kind) {
-#define DLCORE_CASE(name)                                                                                     \
-  case PointwiseLoss::name:                                                                                   \
+#define DLCORE_CASE(name)                                                                                       \
+  case PointwiseLoss::name:                                                                                     \
     return map("pointwise_loss_hessian", n, ddf, Second<pointwise::Loss<PointwiseLoss::name, T>, T>{parameter}, \
                dlosses, f, y);
     DLCORE_SMOOTH_CASES

@@ -41,7 +41,8 @@ template <typename T, typename Term> void sum_rows(Index rows, Index n, const Te
   const Buffer<T> buffer = pieces > 1 ? Buffer<T>(items) : Buffer<T>();
   T* partial = pieces > 1 ? buffer.data() : y;
   if (n <= short_row)
-    launch("sum", sum_pieces_kernel<T, warp_size, Term>, grid_of_teams(items, warp_size), items, pieces, n, term, partial);
+    launch("sum", sum_pieces_kernel<T, warp_size, Term>, grid_of_teams(items, warp_size), items, pieces, n, term,
+           partial);
   else
     launch("sum", sum_pieces_kernel<T, team_block, Term>, grid_of_teams(items, team_block), items, pieces, n, term,
            partial);

@@ -1,5 +1,5 @@
-// A team of threads for each row: a warp for short rows, a block for long ones. Its sums have a fixed order: that of the
-// threads' own terms, then pairs of threads; so results do not depend on the device.
+// A team of threads for each row: a warp for short rows, a block for long ones. Its sums have a fixed order: that of
+// the threads' own terms, then pairs of threads; so results do not depend on the device.
 #pragma once
 
 #include "lanes.cuh"
@@ -28,8 +28,7 @@ template <int width> struct RowTeam {
   // The values of all threads combined, for every thread.
   template <typename T, typename Combine> __device__ static T all(T value, const Combine& combine) {
 #pragma unroll
-    for (int step = warp_size / 2; step > 0; step /= 2)
-      value = combine(value, __shfl_xor_sync(full_warp, value, step));
+    for (int step = warp_size / 2; step > 0; step /= 2) value = combine(value, __shfl_xor_sync(full_warp, value, step));
     if constexpr (width > warp_size) {
       constexpr int warps = width / warp_size;
       DLCORE_SHARED(parts, T[warps]);
@@ -52,10 +51,10 @@ inline Grid grid_of_teams(Index rows, int width) {
 }
 
 // Launches `kernel`, a template over the team's width, on rows of `columns`.
-#define DLCORE_LAUNCH_ROWS(name, kernel, T, rows, columns, ...)                                                \
-  do {                                                                                                         \
+#define DLCORE_LAUNCH_ROWS(name, kernel, T, rows, columns, ...)                                                  \
+  do {                                                                                                           \
     if ((columns) <= short_row) launch(name, kernel<T, warp_size>, grid_of_teams(rows, warp_size), __VA_ARGS__); \
-    else launch(name, kernel<T, team_block>, grid_of_teams(rows, team_block), __VA_ARGS__);                     \
+    else launch(name, kernel<T, team_block>, grid_of_teams(rows, team_block), __VA_ARGS__);                      \
   } while (false)
 
 // Of a row x: its largest element m, and the sum of e^(x - m) without one of the elements that are 1: log1p(rest) keeps

@@ -38,8 +38,8 @@ __global__ void warp2d_kernel(WarpShape s, Index n, const T* x, const T* maps, c
   const Index area = s.height * s.width;
   for (Index at = global_thread(); at < n; at += global_threads()) {
     const Index image = at / area, pixel = at % area;
-    const auto from = warp_source(s, maps + image * 6, field ? field + image * 2 * area : nullptr, pixel / s.width,
-                                  pixel % s.width);
+    const auto from =
+        warp_source(s, maps + image * 6, field ? field + image * 2 * area : nullptr, pixel / s.width, pixel % s.width);
     for (Index c = 0; c < s.channels; ++c) {
       const T* plane = x + (image * s.channels + c) * area;
       const auto value = [&](Index row, Index column) {
@@ -47,9 +47,9 @@ __global__ void warp2d_kernel(WarpShape s, Index n, const T* x, const T* maps, c
       };
       T result = from.unknown ? quiet_nan<T>() : fill;
       if (from.within)
-        result = warp_mix(
-            warp_mix(value(from.top, from.left), value(from.top, from.left + 1), from.right),
-            warp_mix(value(from.top + 1, from.left), value(from.top + 1, from.left + 1), from.right), from.down);
+        result = warp_mix(warp_mix(value(from.top, from.left), value(from.top, from.left + 1), from.right),
+                          warp_mix(value(from.top + 1, from.left), value(from.top + 1, from.left + 1), from.right),
+                          from.down);
       y[(image * s.channels + c) * area + pixel] = result;
     }
   }

@@ -30,6 +30,7 @@ Array from_numpy(const py::array& source) {
     value_error("from_numpy: " + std::to_string(source.ndim()) + " dimensions, at most " + std::to_string(max_ndim));
   Shape shape;
   for (py::ssize_t i = 0; i < source.ndim(); ++i) shape.append(source.shape(i));
+  const OutsideArena constant;  // a replay reads what was copied now
   Array result = new_array("from_numpy", shape, dtype);
   const void* from = source.data();
   without_gil(result.bytes() / 8, [=] { copy_from_host(result.raw(), from, result.bytes()); });
@@ -37,6 +38,7 @@ Array from_numpy(const py::array& source) {
 }
 
 py::array to_numpy(const Array& a) {
+  cannot_replay("numpy() reads values");
   std::vector<py::ssize_t> shape(a.shape().dims, a.shape().dims + a.ndim());
   py::array result(numpy_dtype(a.dtype()), shape);
   void* to = result.mutable_data();
@@ -45,6 +47,7 @@ py::array to_numpy(const Array& a) {
 }
 
 py::object item(const Array& a) {
+  cannot_replay("item() reads a value");
   if (a.size() != 1) value_error("item: the array has shape " + text(a.shape()) + ", expected one element");
   switch (a.dtype()) {
     case DType::float32: return py::float_(value_at(a.data<float>()));
@@ -86,7 +89,7 @@ py::list views(const Array& a, const py::list& layout) {
 
 Array copy(const Array& a) {
   Array result = new_array("copy", a.shape(), a.dtype());
-  without_gil(a.bytes() / 8, [=] { copy_within(result.raw(), a.raw(), a.bytes()); });
+  copy_array(a, result);
   return result;
 }
 
@@ -94,7 +97,7 @@ void assign(const Array& self, const Array& source) {
   require_same_dtype("assign", "self", self, "source", source);
   require_same_shape("assign", "self", self, "source", source);
   note_write(self);
-  copy_within(self.raw(), source.raw(), self.bytes());
+  copy_array(source, self);
 }
 
 // --- In-place writes while a tape records ---
@@ -167,6 +170,7 @@ struct Exported {
 };
 
 py::capsule to_dlpack(const Array& a) {
+  cannot_replay("an array is shared through DLPack");
   auto exported = std::make_unique<Exported>();
   exported->array = a;
   const Array& held = exported->array;
@@ -192,6 +196,7 @@ py::capsule to_dlpack(const Array& a) {
 }
 
 Array from_dlpack(const py::capsule& capsule) {
+  cannot_replay("an array is shared through DLPack");
   if (!PyCapsule_IsValid(capsule.ptr(), "dltensor")) {
     const char* given = PyCapsule_GetName(capsule.ptr());
     value_error("from_dlpack: the capsule " + (given ? "is named '" + std::string(given) + "'" : "has no name") +
@@ -246,6 +251,10 @@ void add_method(const py::object& type, const char* name, F&& function, const Ex
 }
 
 }  // namespace
+
+void copy_array(const Array& from, const Array& to) {
+  launch(to.size(), [](auto... a) { copy_within(a...); }, to.raw(), const_cast<const void*>(from.raw()), to.bytes());
+}
 
 void note_write(const Array& a) {
   constexpr std::size_t looked_at = 16;  // a loop of steps inside a transformation writes the same few arrays

@@ -57,15 +57,17 @@ void bind_runtime(py::module_& m) {
 
 // A device that has not all families yet names those it has (CMakeLists.txt); it is for its tests only.
 #ifndef DLCORE_FAMILIES
-#define DLCORE_FAMILIES                                                                                    \
-  FAMILY(elementwise)                                                                                      \
-  FAMILY(movement) FAMILY(reduce) FAMILY(activation) FAMILY(matmul) FAMILY(conv) FAMILY(pool) FAMILY(loss) \
-      FAMILY(random) FAMILY(rbm) FAMILY(optimizer)
+#define DLCORE_FAMILIES                                                                                              \
+  FAMILY(elementwise)                                                                                                \
+  FAMILY(movement)                                                                                                   \
+  FAMILY(reduce) FAMILY(activation) FAMILY(matmul) FAMILY(conv) FAMILY(pool) FAMILY(loss) FAMILY(random) FAMILY(rbm) \
+      FAMILY(optimizer)
 #endif
 
 PYBIND11_MODULE(DLCORE_MODULE, m) {
   using namespace dlcore::DLCORE_DEVICE;
   bind_array(m);
+  bind_plan(m);
   bind_runtime(m);
 #define FAMILY(name) bind_##name(m);
   DLCORE_FAMILIES

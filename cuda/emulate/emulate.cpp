@@ -108,6 +108,7 @@ struct Machine {
   std::vector<SharedArray> arrays;
   alignas(64) unsigned char shared[2 * most_shared];
   std::size_t dynamic_bytes = 0;
+  std::size_t shared_used = sizeof shared;  // since `shared` was last filled
   Fiber scheduler;
   const void* context = nullptr;
   void (*body)(const void*) = nullptr;
@@ -161,26 +162,26 @@ void resume(Machine& m, Thread& thread) {
   m.scheduler.switch_to(thread.fiber);
 }
 
-// Lets a warp's lanes go on once all that the collective names are there.
-void release_warp(Machine& m, unsigned warp) {
-  const std::size_t first = std::size_t{warp} * warp_size, last = std::min(first + warp_size, m.threads.size());
-  for (std::size_t i = first; i < last; ++i) {
-    const unsigned mask = m.threads[i].mask;
-    if (m.threads[i].state != State::at_warp_barrier || (m.warps[warp].arrived & mask) != mask) continue;
-    for (std::size_t j = first; j < last; ++j) {
-      if ((mask >> (j - first) & 1) == 0) continue;
-      if (m.threads[j].mask != mask) fail(m, "lanes of a warp name different masks in one collective");
-      m.threads[j].state = State::ready;
-    }
-    m.warps[warp].arrived &= ~mask;
+// Lets a warp's lanes go on once all that the collective of the one that came last names are there.
+void release_warp(Machine& m, const Thread& last) {
+  const unsigned mask = last.mask;
+  Warp& warp = m.warps[last.warp];
+  if ((warp.arrived & mask) != mask) return;
+  const std::size_t first = std::size_t{last.warp} * warp_size;
+  for (std::size_t j = first; j < std::min(first + warp_size, m.threads.size()); ++j) {
+    if ((mask >> (j - first) & 1) == 0) continue;
+    if (m.threads[j].mask != mask) fail(m, "lanes of a warp name different masks in one collective");
+    m.threads[j].state = State::ready;
   }
+  warp.arrived &= ~mask;
 }
 
 void run_threads(Machine& m, int how) {
   std::vector<unsigned> sequence(m.threads.size());
+  std::iota(sequence.begin(), sequence.end(), 0U);
+  if (how == 2) permute(sequence, how, m.random);
   for (;;) {
-    std::iota(sequence.begin(), sequence.end(), 0U);
-    permute(sequence, how, m.random);
+    if (how > 2) permute(sequence, how, m.random);
     bool progress = false;
     std::size_t waiting = 0, done = 0;
     for (const unsigned i : sequence) {
@@ -188,7 +189,7 @@ void run_threads(Machine& m, int how) {
       if (thread.state == State::ready) {
         progress = true;
         resume(m, thread);
-        if (thread.state == State::at_warp_barrier) release_warp(m, thread.warp);
+        if (thread.state == State::at_warp_barrier) release_warp(m, thread);
       }
     }
     for (const Thread& thread : m.threads) {
@@ -224,7 +225,7 @@ void check_shared_gaps(Machine& m) {
 }
 
 void run_block(Machine& m, uint3 block, dim3 block_size, dim3 grid_size, int how) {
-  std::memset(m.shared, 0xFF, sizeof m.shared);
+  std::memset(m.shared, 0xFF, m.shared_used);
   m.arrays.clear();
   unsigned i = 0;
   for (unsigned z = 0; z < block_size.z; ++z)
@@ -321,6 +322,8 @@ void run(const char* name, dim3 grid, dim3 block, std::size_t shared_bytes, cons
   m.context = context;
   m.body = body;
   m.dynamic_bytes = shared_bytes;
+  std::memset(m.shared, 0xFF, sizeof m.shared);
+  m.shared_used = shared_bytes + 2 * shared_gap;
   m.immediate_copies = how != 1;
   m.random = 1;
   if (m.pool.size() < threads) m.pool.resize(threads);
@@ -378,6 +381,7 @@ void* shared_array(const void* tag, std::size_t bytes) {
   const auto offset = static_cast<std::size_t>(round_up(static_cast<Index>(end + shared_gap), 64));
   if (offset + bytes + shared_gap > sizeof m.shared) std::abort();  // nvcc refuses so much at compile time
   m.arrays.push_back({tag, offset, bytes});
+  m.shared_used = std::max(m.shared_used, offset + bytes + shared_gap);
   return m.shared + offset;
 }
 
