@@ -46,7 +46,7 @@ template <typename T> struct Tiles;
 template <> struct Tiles<float> {
   using large = TileShape<float, 128, 128, 16, 32, 64, 4, 2>;
   using medium = TileShape<float, 64, 64, 16, 32, 32, 4, 4>;
-  using small = TileShape<float, 32, 32, 32, 16, 32, 4, 8>;
+  using small = TileShape<float, 32, 32, 32, 16, 32, 4, 6>;
   using flat = TileShape<float, 16, 128, 16, 16, 32, 4, 4>;
 };
 template <> struct Tiles<double> {
