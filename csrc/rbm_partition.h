@@ -7,7 +7,7 @@
 
 #include "memory.h"
 #include "parallel.h"
-#include "rbm_states.h"
+#include "rbm_counting.h"
 #include "rbm_units.h"
 #include "vecmath.h"
 
