@@ -1,28 +1,18 @@
-// The matrix product that every dense kernel here is: C = A B over tiles in
-// shared memory, each thread a block of registers, the next tile copied
-// (cp.async) while this one is multiplied. What A and B are (matrices, images
-// seen through a kernel) say operands, what becomes of an element of the
-// product says a finish:
+// The matrix product that every dense kernel here is: C = A B over tiles in shared memory, each thread a block of
+// registers, the next tile copied (cp.async) while this one is multiplied. What A and B are (matrices, images seen
+// through a kernel) say operands, what becomes of an element of the product says a finish:
 //
 //   Operand: T element(row, depth) of `rows` x `depth`
-//     template <int rows, int depth, int threads> struct Cursor { Cursor(const
-//     Operand&, Index group, Index first_row);
-//       void load(Index first_depth, Index end_depth, T* tile); }     starts
-//       the copies of its thread into
-//                                                   tile[depth][rows + pad],
-//                                                   zeros outside the operand
-//   Finish: void operator()(Index group, Index row, Index column, const T
-//   (&x)[vector_size<T>], int count) const
-//                                                   gets neighbours in a row,
-//                                                   `column` a multiple of
-//                                                   vector_size<T>
+//     template <int rows, int depth, int threads> struct Cursor { Cursor(const Operand&, Index group, Index first_row);
+//       void load(Index first_depth, Index end_depth, T* tile); }     starts the copies of its thread into
+//                                                   tile[depth][rows + pad], zeros outside the operand
+//   Finish: void operator()(Index group, Index row, Index column, const T (&x)[vector_size<T>], int count) const
+//                                                   gets neighbours in a row, `column` a multiple of vector_size<T>
 //
-// A launch computes several such products side by side, the groups of a
-// convolution; a matrix product is one.
+// A launch computes several such products side by side, the groups of a convolution; a matrix product is one.
 //
-// The order of additions depends on the shape alone: the depth is cut into
-// splits by shape, and a second pass adds them in their order. A chain is one
-// fused multiply-add after the other in T.
+// The order of additions depends on the shape alone: the depth is cut into splits by shape, and a second pass adds them
+// in their order. A chain is one fused multiply-add after the other in T.
 #pragma once
 
 #include <algorithm>
@@ -36,26 +26,22 @@ namespace dlcore::DLCORE_DEVICE {
 // Numbers in 16 bytes, the widest access to memory.
 template <typename T> inline constexpr int vector_size = Pack<T>::count;
 
-// M x N elements of C by a block, K deep; each warp has WarpM x WarpN of them,
-// cut into LanesM rows and 32 / LanesM columns of threads. `blocks` of them are
-// to fit on a multiprocessor.
+// M x N elements of C by a block, K deep; each warp has WarpM x WarpN of them, cut into LanesM rows and 32 / LanesM
+// columns of threads. `blocks` of them are to fit on a multiprocessor.
 template <typename T_, int M, int N, int K, int WarpM, int WarpN, int LanesM, int blocks_> struct TileShape {
   using T = T_;
   static constexpr int m = M, n = N, k = K, warp_m = WarpM, warp_n = WarpN, lanes_m = LanesM, lanes_n = 32 / LanesM;
   static constexpr int blocks = blocks_, threads = M / WarpM * (N / WarpN) * 32;
-  static constexpr int rows = WarpM / LanesM,
-                       columns = WarpN / lanes_n;  // of a thread
+  static constexpr int rows = WarpM / LanesM, columns = WarpN / lanes_n;  // of a thread
   static constexpr int v = vector_size<T>, row_groups = rows / v, column_groups = columns / v;
   static constexpr int stride_a = M + v, stride_b = N + v, stage = K * (stride_a + stride_b);
-  // The finished tile goes through the same memory, some groups of rows at a
-  // time.
+  // The finished tile goes through the same memory, some groups of rows at a time.
   static constexpr int passes = 2 * stage >= M * stride_b ? 1 : 2, pass_groups = row_groups / passes;
   static_assert(row_groups * v == rows && column_groups * v == columns && pass_groups * passes == row_groups);
   static_assert(M / passes * stride_b <= 2 * stage);
 };
 
-// Small tiles where a product is too small for many others; flat ones for few
-// rows, the filters of a convolution.
+// Small tiles where a product is too small for many others; flat ones for few rows, the filters of a convolution.
 template <typename T> struct Tiles;
 template <> struct Tiles<float> {
   using large = TileShape<float, 128, 128, 16, 32, 64, 4, 2>;
@@ -70,14 +56,12 @@ template <> struct Tiles<double> {
   using flat = TileShape<double, 16, 64, 16, 16, 32, 4, 4>;
 };
 
-// Where the tiles of a product lie: `splits` parts of the depth, each of
-// `chunk`.
+// Where the tiles of a product lie: `splits` parts of the depth, each of `chunk`.
 struct GemmPlan {
   Index m, n, k, groups;
   Index tiles_m, tiles_n, splits, chunk;
   Index partial_stride;          // of a row of partial sums
-  const int* only_beyond_range;  // null, or two flags: the product is made only
-                                 // if one of them has bit 0
+  const int* only_beyond_range;  // null, or two flags: the product is made only if one of them has bit 0
   __device__ bool is_left_out() const {
     return only_beyond_range && ((only_beyond_range[0] | only_beyond_range[1]) & 1) == 0;
   }
@@ -92,8 +76,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
   T* const memory = packs[0].item;
   if (plan.is_left_out()) return;
 
-  // Eight rows of tiles at a time, column by column: blocks that run together
-  // share tiles of A and B in the L2 cache.
+  // Eight rows of tiles at a time, column by column: blocks that run together share tiles of A and B in the L2 cache.
   constexpr unsigned band = 8;
   const unsigned tiles_m = static_cast<unsigned>(plan.tiles_m), tiles_n = static_cast<unsigned>(plan.tiles_n);
   const unsigned tile = blockIdx.x % (tiles_m * tiles_n), product = blockIdx.x / (tiles_m * tiles_n);
@@ -128,8 +111,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
   int stage = 0;
   for (Index p = begin; p < end; p += Shape::k, stage ^= 1) {
     wait_async<0>();
-    __syncthreads();  // this stage is there for all, and nobody reads the other
-                      // one any more
+    __syncthreads();  // this stage is there for all, and nobody reads the other one any more
     if (p + Shape::k < end) load(p + Shape::k, stage ^ 1);
     const T* const tile_a = memory + stage * Shape::stage + warp_row * Shape::warp_m + lane_row * v;
     const T* const tile_b =
@@ -208,8 +190,7 @@ __global__ void __launch_bounds__(256) add_splits_kernel(const Finish finish, co
   }
 }
 
-// Blocks that fill a GPU of 128 multiprocessors or so twice; a constant, so
-// that the bits are the same on each.
+// Blocks that fill a GPU of 128 multiprocessors or so twice; a constant, so that the bits are the same on each.
 inline constexpr Index gemm_full = 256;
 
 template <typename Shape> GemmPlan plan_gemm(Index m, Index n, Index k, Index groups) {
@@ -245,8 +226,7 @@ void gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, c
   if (m == 0 || n == 0 || groups == 0) return;
   using Shapes = Tiles<T>;
   const auto tiles = [=](Index rows, Index columns) { return groups * ceil_div(m, rows) * ceil_div(n, columns); };
-  // The largest tiles that leave no multiprocessor idle, with splits of the
-  // depth where it is long.
+  // The largest tiles that leave no multiprocessor idle, with splits of the depth where it is long.
   const Index large = tiles(Shapes::large::m, Shapes::large::n), medium = tiles(Shapes::medium::m, Shapes::medium::n);
   const auto splits = [=](Index depth) { return std::max<Index>(1, k / depth); };
   if constexpr (A::flat)
@@ -259,8 +239,7 @@ void gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, c
   else launch_gemm<typename Shapes::small>(name, m, n, k, a, b, finish, groups, only_beyond_range);
 }
 
-// A matrix: element (row, p) stands at row * stride + p where the depth is
-// contiguous, else at p * stride + row.
+// A matrix: element (row, p) stands at row * stride + p where the depth is contiguous, else at p * stride + row.
 template <typename T, bool depth_contiguous, bool flat_ = false> struct MatrixOperand {
   static constexpr bool flat = flat_;
   const T* data;
@@ -287,8 +266,7 @@ template <typename T, bool depth_contiguous, bool flat_ = false> struct MatrixOp
     __device__ void load(Index p, Index end, T* tile) {
       const int thread = static_cast<int>(threadIdx.x);
       if constexpr (depth_contiguous) {
-        // Eight neighbours along the depth, four rows a warp: whole sectors
-        // there, all banks here.
+        // Eight neighbours along the depth, four rows a warp: whole sectors there, all banks here.
         constexpr int step = threads / 8;
 #pragma unroll
         for (int i = 0; i < tile_rows; i += step)

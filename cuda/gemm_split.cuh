@@ -1,15 +1,11 @@
-// float32 products on tensor cores. A number of 24 bits is the exact sum of
-// three bfloat16 of 8 bits, x = x1 + x2 + x3, and x y is x1 y1 + (x1 y2 + x2
-// y1) + (x1 y3 + x2 y2 + x3 y1) up to terms below 2^-24 of it. Tensor cores do
-// not round their sums to nearest, so what they add is sixteen terms at a time,
-// and those sums are added in float32 (Ootomo and Yokota 2022). Where an
-// operand's numbers have 8 bits, as binary ones, three products are left, or
-// one.
+// float32 products on tensor cores. A number of 24 bits is the exact sum of three bfloat16 of 8 bits, x = x1 + x2 + x3,
+// and x y is x1 y1 + (x1 y2 + x2 y1) + (x1 y3 + x2 y2 + x3 y1) up to terms below 2^-24 of it. Tensor cores do not round
+// their sums to nearest, so what they add is sixteen terms at a time, and those sums are added in float32 (Ootomo and
+// Yokota 2022). Where an operand's numbers have 8 bits, as binary ones, three products are left, or one.
 //
-// Chosen at run time by DLCORE_CUDA_GEMM=split; not measured on a GPU yet, so
-// the default is the kernel of gemm.cuh. That one also takes over where an
-// operand has a number that is not finite or not 0 and outside [2^-60, 2^62):
-// the device decides, nothing waits.
+// Chosen at run time by DLCORE_CUDA_GEMM=split; not measured on a GPU yet, so the default is the kernel of gemm.cuh.
+// That one also takes over where an operand has a number that is not finite or not 0 and outside [2^-60, 2^62): the
+// device decides, nothing waits.
 #pragma once
 
 #include <cstdlib>
@@ -32,8 +28,7 @@ inline bool split_products_are_chosen() {
 constexpr int split_tile = 64, split_depth = 16, split_threads = 128;
 enum SplitFlag { beyond_range = 1, has_low_parts = 2 };
 
-// The three parts of an operand, [part][row][depth], padded with zeros to whole
-// tiles.
+// The three parts of an operand, [part][row][depth], padded with zeros to whole tiles.
 struct SplitOperand {
   const std::uint16_t* data;
   Index rows, depth;  // padded
@@ -63,8 +58,7 @@ __global__ void split_kernel(const float* x, Index rows, Index depth, Index row_
 template <typename Finish>
 __global__ void __launch_bounds__(split_threads)
     gemm_split_kernel(const SplitOperand a, const SplitOperand b, const Finish finish, Index m, Index n) {
-  constexpr int pitch = 24, tile_parts = 3 * split_tile * pitch, v = 4,
-                stride = split_tile + v;  // 48 bytes: all banks
+  constexpr int pitch = 24, tile_parts = 3 * split_tile * pitch, v = 4, stride = split_tile + v;  // 48 bytes: all banks
   DLCORE_SHARED(memory, Pack<float>[2 * 2 * tile_parts / 8]);
   if (((*a.flags | *b.flags) & beyond_range) != 0) return;
   const int parts_a = (*a.flags & has_low_parts) != 0 ? 3 : 1, parts_b = (*b.flags & has_low_parts) != 0 ? 3 : 1;
@@ -165,9 +159,8 @@ struct SplitBuffers {
 
 }  // namespace
 
-// finish of each element of op(A) op(B); fallback(flags) launches the kernel of
-// gemm.cuh, which does its work only where one of the two flags says that this
-// one did not.
+// finish of each element of op(A) op(B); fallback(flags) launches the kernel of gemm.cuh, which does its work only
+// where one of the two flags says that this one did not.
 template <typename Finish, typename Fallback>
 void gemm_split(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const float* a, const float* b,
                 const Finish& finish, const Fallback& fallback) {

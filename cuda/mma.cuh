@@ -1,10 +1,8 @@
-// Tensor cores: mma.sync.m16n8k16 of bfloat16, added in float32 (PTX ISA,
-// "Matrix fragments for mma.m16n8k16 with floating point type"). With g = lane
-// / 4 and t = lane % 4 a lane holds, two numbers a register, the first low:
-//   A (16 x 16)  rows g, g + 8, g, g + 8 of columns 2t, 2t + 1 (first two
-//   registers) and 2t + 8, 2t + 9 (last two) B (16 x 8)   rows 2t, 2t + 1 and
-//   2t + 8, 2t + 9 of column g D (16 x 8)   columns 2t, 2t + 1 of row g, and of
-//   row g + 8
+// Tensor cores: mma.sync.m16n8k16 of bfloat16, added in float32 (PTX ISA, "Matrix fragments for mma.m16n8k16 with
+// floating point type"). With g = lane / 4 and t = lane % 4 a lane holds, two numbers a register, the first low:
+//   A (16 x 16)  rows g, g + 8, g, g + 8 of columns 2t, 2t + 1 (first two registers) and 2t + 8, 2t + 9 (last two)
+//   B (16 x 8)   rows 2t, 2t + 1 and 2t + 8, 2t + 9 of column g
+//   D (16 x 8)   columns 2t, 2t + 1 of row g, and of row g + 8
 #pragma once
 
 #include "launch.cuh"
@@ -17,8 +15,7 @@ __device__ inline float of_bfloat16(unsigned bits) { return __uint_as_float(bits
 __device__ inline void multiply_fragments(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
 #ifdef __CUDACC__
   asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, "
-      "%2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "
       "%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
