@@ -1,7 +1,7 @@
 # The modules made of cuda/*.cu: `_cuda` by nvcc, and `_cuda_host`, their emulation, by the C++ compiler.
 #
 # AUTO builds `_cuda` where nvcc is found, but only once this says that the module is whole: every family is there, and
-# `make gpu-check` has passed on a GPU. Until then it is for those who ask for it by ON or pip.
+# `make gpu-check` has passed on a GPU. Until then it is for those who ask for it by ON.
 set(cuda_is_whole OFF)
 
 set(cuda_families)
@@ -54,7 +54,7 @@ if(DLCORE_CUDA_HOST)
   target_compile_definitions(cuda_host_selftest PRIVATE DLCORE_DEVICE=cuda_host)
   target_compile_options(cuda_host_selftest PRIVATE -O2 -x c++ -Wall -Wextra)
   target_link_libraries(cuda_host_selftest PRIVATE kernels_cuda_host)
-  message(STATUS "dlcore: building _cuda_host, the emulation of _cuda${cuda_missing_text}")
+  message(STATUS "dlcore: building _cuda_host, the emulation of _cuda, of the families ${cuda_families}")
 endif()
 
 if(DLCORE_CUDA STREQUAL "OFF")
@@ -67,19 +67,10 @@ elseif(DLCORE_CUDA STREQUAL "AUTO" AND NOT cuda_is_whole)
     message(STATUS "dlcore: leaving out _cuda: it has not run on a GPU yet; DLCORE_CUDA=ON builds it")
   endif()
   return()
-elseif(NOT DLCORE_CUDA MATCHES "^(AUTO|ON|pip)$")
-  message(FATAL_ERROR "DLCORE_CUDA: '${DLCORE_CUDA}' is not one of AUTO, ON, OFF, pip")
+elseif(NOT DLCORE_CUDA MATCHES "^(AUTO|ON)$")
+  message(FATAL_ERROR "DLCORE_CUDA: '${DLCORE_CUDA}' is not one of AUTO, ON, OFF")
 endif()
 
-if(DLCORE_CUDA STREQUAL "pip")
-  # From the environment of the build; see docs and pyproject.toml for the packages.
-  execute_process(COMMAND ${Python_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/tools/pip_nvcc.py
-    ${CMAKE_CURRENT_BINARY_DIR}/cuda_toolkit OUTPUT_VARIABLE CMAKE_CUDA_COMPILER OUTPUT_STRIP_TRAILING_WHITESPACE
-    RESULT_VARIABLE failed)
-  if(failed)
-    message(FATAL_ERROR "DLCORE_CUDA=pip: the compiler packages could not be had")
-  endif()
-endif()
 if(DLCORE_CUDA_ARCH)
   set(CMAKE_CUDA_ARCHITECTURES ${DLCORE_CUDA_ARCH}-real)
 else()
@@ -93,10 +84,13 @@ if(NOT CMAKE_CUDA_COMPILER)
     return()
   endif()
   message(FATAL_ERROR "DLCORE_CUDA=ON needs nvcc 12.4 to 13.x, and none was found. Put it on PATH (or name it by "
-    "CUDACXX); the CUDA toolkit has it: https://developer.nvidia.com/cuda-downloads. DLCORE_CUDA=pip takes it from the "
-    "packages nvidia-cuda-nvcc, -crt, -runtime, -cccl and nvidia-nvvm of PyPI.")
+    "CUDACXX); the CUDA toolkit has it: https://developer.nvidia.com/cuda-downloads.")
 endif()
 enable_language(CUDA)
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc 12 and later have C++20
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
 if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.4 OR CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 14)
   message(FATAL_ERROR "dlcore: nvcc ${CMAKE_CUDA_COMPILER_VERSION} at ${CMAKE_CUDA_COMPILER} is not 12.4 to 13.x")
 endif()
@@ -108,13 +102,14 @@ add_library(kernels_cuda OBJECT ${cuda_sources})
 set_target_properties(kernels_cuda PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON
   CUDA_RUNTIME_LIBRARY Static CUDA_VISIBILITY_PRESET hidden)
 target_compile_definitions(kernels_cuda PRIVATE DLCORE_DEVICE=cuda)
-target_compile_options(kernels_cuda PRIVATE -Xptxas=-v)
+target_compile_options(kernels_cuda PRIVATE -Xptxas=-v --expt-relaxed-constexpr)
 if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.9)
   target_compile_options(kernels_cuda PRIVATE --compress-mode=size)
 endif()
 dlcore_cuda_module(_cuda cuda)
-set_target_properties(_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Static LINKER_LANGUAGE CUDA)
-target_link_libraries(_cuda PRIVATE kernels_cuda)
+find_package(CUDAToolkit REQUIRED)
+set_target_properties(_cuda PROPERTIES LINKER_LANGUAGE CXX)
+target_link_libraries(_cuda PRIVATE kernels_cuda CUDA::cudart_static)
 install(TARGETS _cuda LIBRARY DESTINATION dlcore)
 message(STATUS "dlcore: building _cuda by nvcc ${CMAKE_CUDA_COMPILER_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}")
 if(cuda_missing)

@@ -18,7 +18,7 @@ FAMILIES = sorted(module.name for module in pkgutil.iter_modules(cases.__path__)
 
 
 def _device_under_test() -> Any:
-    """The CPU module in use, or the one that DLCORE_TEST_DEVICE names; DLCORE_TEST_DEVICE_PATH is where it was built."""
+    """The CPU module in use, or the one that DLCORE_TEST_DEVICE names, built in DLCORE_TEST_DEVICE_PATH."""
     name = os.environ.get("DLCORE_TEST_DEVICE")
     if not name:
         return dlcore.device.cpu

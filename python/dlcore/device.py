@@ -157,7 +157,7 @@ def describe() -> dict[str, Any]:
     return {
         "isa": isa,
         "modules": {name: reason or "available" for name, reason in _reasons.items()}
-        | {"amx": "not in this build", "cuda": "not in this build"},
+        | {"amx": "not in this build", "cuda": "not in this build: no kernel has run on a GPU yet"},
         "threads": get_num_threads(),
         "memory": memory_stats(),
     }
