@@ -1,5 +1,6 @@
 """Fits whose steps are replayed end in the bits of those whose steps run one by one; others say why they are not."""
 
+import os
 import signal
 import threading
 
@@ -246,33 +247,32 @@ def test_a_loss_that_is_not_finite(bad, monkeypatch):
 
 
 def test_ctrl_c_is_answered_after_a_step():
-    model = MLP([6, 8, 3], dropout=0.1)
+    make = lambda: MLP([6, 64, 64, 3], dropout=0.1)  # noqa: E731
     x, y = np.tile(X, (20_000, 1)), np.tile(Y, 20_000)
-    timer = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))
-    watch = Watch()
+    timer = threading.Timer(0.15, signal.raise_signal, (signal.SIGINT,))
+    seen = []
 
-    class Started(Callback):
+    class Started(Watch):
         def on_train_begin(self, run):
-            watch.run = run
+            seen.append(run)
             timer.start()
 
+    model = make()
     with pytest.raises(KeyboardInterrupt):
-        model.fit(x, y, epochs=1000, batch_size=8, progress=False, callbacks=[Started(), watch])
+        model.fit(x, y, epochs=1, batch_size=8, progress=False, callbacks=[Started()])
     timer.join()
-    optimizer, run = watch.run.optimizer, watch.run
-    assert optimizer.steps == optimizer.groups[0].steps > 100
-    assert optimizer.steps == run.epoch * run.batches + run.batch
-    again = MLP([6, 8, 3], dropout=0.1)
-    steps = optimizer.steps
-    assert steps < run.batches, "the timer rang in the first epoch"
+    (run,) = seen
+    assert 10 < run.optimizer.steps == run.optimizer.groups[0].steps == run.batch < run.batches
+    assert run.traced is None
 
-    class Stop(Callback):
-        def on_batch_end(self, run):
-            if run.batch == steps:
+    class Stop(Watch):
+        def on_batch_end(self, other):
+            if other.batch == run.batch:
                 raise KeyboardInterrupt
 
+    again = make()
     with pytest.raises(KeyboardInterrupt):
-        again.fit(x, y, epochs=1000, batch_size=8, progress=False, callbacks=[Stop()])
+        again.fit(x, y, epochs=1, batch_size=8, progress=False, callbacks=[Stop()])
     assert state(again) == state(model)
 
 
@@ -425,6 +425,20 @@ def test_draws_follow_their_generator(plan):
     assert plan.draws == [(5, 0)]
     plan.run(3, shifts=[(5, 7, 2)])
     np.testing.assert_array_equal(drawn.numpy(), ops.uniform(ops.Generator(5, 11), (8,)).numpy())
+
+
+def test_a_forked_child_replays(plan):
+    x = ops.ones((4,))
+    plan.begin()
+    x.array.assign((x * 2.0).array)
+    plan.end()
+    child = os.fork()
+    if child == 0:
+        plan.run(3)
+        os._exit(int(x.numpy()[0]))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 16
+    plan.run(1)
+    assert x.numpy()[0] == 4
 
 
 def test_recordings_do_not_nest_and_belong_to_a_thread(plan):
