@@ -129,6 +129,8 @@ class _Steps:
         for value in self._replay.steps(self._place, count, order):
             self._count(run, value, self.batch_size)
             self._call(run, hooks, value)
+        if self._replay.refused:
+            self._eager(run, order, hooks, 1)
 
     def _count(self, run: Run, value: float, count: int) -> None:
         if not math.isfinite(value):

@@ -97,6 +97,7 @@ class Replay:
         self.run, self.optimizer, self.batch_size = run, run.optimizer, batch_size
         self.plan = _device.cpu.Plan()
         self.batch = [Tensor(array) for array in self.plan.stage([x.array for x in data], batch_size)]
+        self.refused = False
         self.theta = self.optimizer.parameters.storage
         self._generators: list[tuple[Generator, int, int]] = []  # with the step recorded and the steps of one
 
@@ -152,14 +153,17 @@ class Replay:
     def steps(self, first: int, count: int, order: Tensor | None) -> list[float]:
         """Losses of up to `count` steps on the rows from `first` on.
 
-        One that is not finite is the last: its step is not made. Whatever is raised, the optimizer and the generators
+        One that is not finite is the last: its step is not made. `refused` says whether the next step met values that
+        it checks: made eagerly, it says what is wrong with them. Whatever is raised, the optimizer and the generators
         are those after the last whole step.
         """
-        plan = self.plan
+        plan, self.refused = self.plan, False
         rows, count = self.numbers.rows(min(count, _CHUNK), count)
         shifts = [(g.key, (g.step - begin) % _LIMIT, advance) for g, begin, advance in self._generators]
         try:
             plan.run(count, first, None if order is None else order.array, shifts, rows)
+        except ValueError:  # a check of values
+            self.refused = True
         except BaseException:
             self.run.batch += plan.done
             raise
