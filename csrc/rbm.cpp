@@ -59,13 +59,20 @@ void rbm_draw_visible(const Rbm<T>& rbm, std::uint64_t key, std::uint64_t step, 
 template <typename T>
 void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, T* samples,
                T* probabilities, const Interruption& interruption) {
-  const Buffer<T> hidden(n * rbm.n_hidden);
-  T* h = hidden.data();
+  const Buffer<T> hidden(n * rbm.n_hidden), scaled(rbm.n_gaussian ? n * rbm.n_visible : 0),
+      precision = powers_of_variance(rbm, -1);
+  Weights<T> weights(rbm);
+  T* const h = hidden.data();
   for (Index i = 0; i < k; ++i, step += 2) {
     if (i > 0) interruption();
-    rbm_hidden(rbm, n, i == 0 ? v : samples, h);
+    const T* x = i == 0 ? v : samples;
+    if (rbm.n_gaussian) {
+      scale_by_precision(n, rbm.n_visible, precision.data(), x, scaled.data());
+      x = scaled.data();
+    }
+    weights.up(n, x, means_of_hidden(rbm), h);
     rbm_draw_hidden(rbm, key, step, n, h, h);
-    rbm_visible(rbm, n, h, probabilities);
+    visible_of(rbm, weights, n, h, probabilities);
     rbm_draw_visible(rbm, key, step + 1, n, probabilities, samples);
   }
 }
