@@ -81,6 +81,7 @@ class Array {
   void* raw() const { return static_cast<char*>(storage_->data) + offset_ * item_size(dtype_); }
   template <typename T> T* data() const { return static_cast<T*>(raw()); }
   bool valid() const { return storage_ != nullptr; }
+  const Storage* storage() const { return storage_; }
 
  private:
   Array(Storage* storage, Index offset, const Shape& shape, DType dtype)

@@ -10,8 +10,10 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <utility>
 
 namespace dlcore::DLCORE_DEVICE {
+
 namespace {
 
 // Four classes to a power of two, from 64 bytes: at most a quarter of a block is unused.
@@ -107,7 +109,26 @@ void make_room(Cache& c, Index bytes) {
 const int fork_handler =
     pthread_atfork([] { cache().mutex.lock(); }, [] { cache().mutex.unlock(); }, [] { cache().mutex.unlock(); });
 
+thread_local Arena* thread_arena = nullptr;
+
+void put(Storage** free_list, Storage* storage) {
+  storage->context = free_list[storage->size_class];
+  free_list[storage->size_class] = storage;
+}
+
+void keep(Cache& c, Storage* storage) {
+  c.stats.in_use -= static_cast<Index>(storage->bytes);
+  c.stats.cached += static_cast<Index>(storage->bytes);
+  put(c.free_list, storage);
+}
+
 }  // namespace
+
+// Guarded by the cache's mutex.
+struct Arena {
+  Storage* blocks = nullptr;             // all, linked through next_in_arena
+  Storage* free_list[class_count] = {};  // the idle ones, linked through context
+};
 
 OutOfMemory::OutOfMemory(std::size_t bytes) noexcept {
   std::snprintf(message_, sizeof message_, "%zu bytes could not be allocated", bytes);
@@ -119,12 +140,21 @@ Storage* allocate_storage(std::size_t bytes) {
   const std::lock_guard lock(c.mutex);
   const int size_class = size_class_of(c.checks ? bytes + guard_bytes : bytes);
   if (c.fail_after >= 0 && c.fail_after-- == 0) throw OutOfMemory(bytes);
-  Storage* storage = c.free_list[size_class];
+  Arena* const arena = thread_arena;
+  const auto take = [size_class](Storage** free_list) {
+    Storage* first = free_list[size_class];
+    if (!first) return first;
+    free_list[size_class] = static_cast<Storage*>(first->context);
+    first->context = nullptr;
+    first->references.store(1, std::memory_order_relaxed);
+    return first;
+  };
+  Storage* storage = arena ? take(arena->free_list) : nullptr;
   if (storage) {
-    c.free_list[size_class] = static_cast<Storage*>(storage->context);
+    storage->idle = false;
+    c.stats.in_use -= static_cast<Index>(storage->bytes);  // an arena's idle blocks count as in use
+  } else if ((storage = take(c.free_list))) {
     c.stats.cached -= static_cast<Index>(storage->bytes);
-    storage->context = nullptr;
-    storage->references.store(1, std::memory_order_relaxed);
   } else {
     make_room(c, static_cast<Index>(bytes_of_class(size_class)));
     storage = allocate_from_system(size_class);
@@ -137,6 +167,11 @@ Storage* allocate_storage(std::size_t bytes) {
   }
   c.stats.in_use += static_cast<Index>(storage->bytes);
   c.peak = std::max(c.peak, c.stats.in_use);
+  if (arena && !storage->arena) {
+    storage->arena = arena;
+    storage->next_in_arena = arena->blocks;
+    arena->blocks = storage;
+  }
   storage->requested = bytes;
   storage->guarded = c.checks;
   if (storage->guarded) arm_guard(storage);
@@ -162,10 +197,42 @@ void release_storage(Storage* storage) noexcept {
   Cache& c = cache();
   const std::lock_guard lock(c.mutex);
   if (storage->guarded && !guard_intact(storage)) ++c.violations;
-  c.stats.in_use -= static_cast<Index>(storage->bytes);
-  c.stats.cached += static_cast<Index>(storage->bytes);
-  storage->context = c.free_list[storage->size_class];
-  c.free_list[storage->size_class] = storage;
+  if (storage->arena) {
+    storage->idle = true;
+    put(storage->arena->free_list, storage);
+  } else {
+    keep(c, storage);
+  }
+}
+
+Arena* new_arena() { return new Arena; }
+
+void release_arena(Arena* arena) noexcept {
+  Cache& c = cache();
+  const std::lock_guard lock(c.mutex);
+  for (Storage *storage = arena->blocks, *next; storage; storage = next) {
+    next = std::exchange(storage->next_in_arena, nullptr);
+    storage->arena = nullptr;
+    if (std::exchange(storage->idle, false)) keep(c, storage);
+  }
+  delete arena;
+}
+
+Arena* use_arena(Arena* arena) noexcept { return std::exchange(thread_arena, arena); }
+
+Index blocks_in_use(const Arena* arena) {
+  const std::lock_guard lock(cache().mutex);
+  Index count = 0;
+  for (const Storage* storage = arena->blocks; storage; storage = storage->next_in_arena) count += !storage->idle;
+  return count;
+}
+
+Index bytes_of(const Arena* arena) {
+  const std::lock_guard lock(cache().mutex);
+  Index bytes = 0;
+  for (const Storage* storage = arena->blocks; storage; storage = storage->next_in_arena)
+    bytes += static_cast<Index>(storage->bytes);
+  return bytes;
 }
 
 MemoryStats memory_stats() {

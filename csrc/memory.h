@@ -16,6 +16,7 @@ inline constexpr std::size_t memory_alignment = 64;
 
 // A reference-counted block. For memory of ours the block follows the header; for foreign memory (DLPack)
 // `release_foreign` gives it back.
+struct Arena;
 struct alignas(memory_alignment) Storage {
   std::atomic<Index> references{1};
   void* data = nullptr;
@@ -25,6 +26,9 @@ struct alignas(memory_alignment) Storage {
   bool guarded = false;
   void* context = nullptr;
   void (*release_foreign)(void* context) = nullptr;
+  Arena* arena = nullptr;            // that the block belongs to, with
+  Storage* next_in_arena = nullptr;  // the arena's other blocks, and
+  bool idle = false;                 // whether nothing refers to it
 };
 
 // What Python sees as MemoryError.
@@ -40,6 +44,15 @@ class OutOfMemory : public std::bad_alloc {
 Storage* allocate_storage(std::size_t bytes);  // throws OutOfMemory
 Storage* adopt_storage(void* data, std::size_t bytes, void* context, void (*release_foreign)(void* context));
 void release_storage(Storage* storage) noexcept;  // drops one reference
+
+// The blocks that a recording takes (see bind/plan.h): freed ones are reused within the recording alone and then kept,
+// so that a replay finds every block where the recording had it. While an arena is a thread's, its allocations come
+// from it.
+Arena* new_arena();
+void release_arena(Arena* arena) noexcept;  // blocks still referred to become ordinary ones
+Arena* use_arena(Arena* arena) noexcept;    // by this thread from now on (null: none); returns the one before
+Index blocks_in_use(const Arena* arena);    // how many blocks something refers to
+Index bytes_of(const Arena* arena);         // of all its blocks
 
 struct MemoryStats {
   Index in_use;              // bytes handed out now

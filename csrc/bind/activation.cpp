@@ -5,7 +5,7 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-constexpr Index function_cost = 4;  // rough scalar operations an element, for without_gil
+constexpr Index function_cost = 4;  // rough scalar operations an element, for launch
 
 Array bind_activate(const Array& x, const std::string& kind_name, double parameter) {
   require_float("activation", "x", x);
@@ -13,8 +13,9 @@ Array bind_activate(const Array& x, const std::string& kind_name, double paramet
   Array y = new_array("activation", x.shape(), x.dtype());
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(function_cost * y.size(),
-                [&] { activation(kind, static_cast<T>(parameter), y.size(), x.data<T>(), y.data<T>()); });
+    launch(
+        function_cost * y.size(), [](auto... arguments) { activation(arguments...); }, kind, static_cast<T>(parameter),
+        y.size(), x.data<T>(), y.data<T>());
   });
   return y;
 }
@@ -27,9 +28,9 @@ Array bind_activation_grad(const Array& dy, const Array& y, const std::string& k
   Array dx = new_array("activation_grad", y.shape(), y.dtype());
   dispatch_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(y.size(), [&] {
-      activation_grad(kind, static_cast<T>(parameter), y.size(), dy.data<T>(), y.data<T>(), dx.data<T>());
-    });
+    launch(
+        y.size(), [](auto... arguments) { activation_grad(arguments...); }, kind, static_cast<T>(parameter), y.size(),
+        dy.data<T>(), y.data<T>(), dx.data<T>());
   });
   return dx;
 }
@@ -48,7 +49,7 @@ template <typename Kernel> Array bind_rows(const char* op, const Array& x, const
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* from = x.data<T>();
-    without_gil(function_cost * x.size(), [&] { kernel(x.size() / columns, columns, from, y.data<T>()); });
+    launch(function_cost * x.size(), kernel, x.size() / columns, columns, from, y.data<T>());
   });
   return y;
 }
@@ -64,7 +65,7 @@ template <typename Kernel> Array bind_rows_grad(const char* op, const Array& dy,
   dispatch_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *from_dy = dy.data<T>(), *from_y = y.data<T>();
-    without_gil(function_cost * y.size(), [&] { kernel(y.size() / columns, columns, from_dy, from_y, dx.data<T>()); });
+    launch(function_cost * y.size(), kernel, y.size() / columns, columns, from_dy, from_y, dx.data<T>());
   });
   return dx;
 }

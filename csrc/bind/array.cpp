@@ -19,6 +19,7 @@ py::dtype numpy_dtype(DType dtype) {
   }
 }
 
+// Between NumPy and an array: a part of no plan.
 void copy_bytes(void* to, const void* from, Index bytes) {
   if (bytes > 0) without_gil(bytes / 8, [&] { std::memcpy(to, from, static_cast<std::size_t>(bytes)); });
 }
@@ -35,12 +36,14 @@ Array from_numpy(const py::array& source) {
     value_error("from_numpy: " + std::to_string(source.ndim()) + " dimensions, at most " + std::to_string(max_ndim));
   Shape shape;
   for (py::ssize_t i = 0; i < source.ndim(); ++i) shape.append(source.shape(i));
+  const OutsideArena constant;  // a replay reads what was copied now
   Array result = new_array("from_numpy", shape, dtype);
   copy_bytes(result.raw(), source.data(), result.bytes());
   return result;
 }
 
 py::array to_numpy(const Array& a) {
+  cannot_replay("numpy() reads values");
   std::vector<py::ssize_t> shape(a.shape().dims, a.shape().dims + a.ndim());
   py::array result(numpy_dtype(a.dtype()), shape);
   copy_bytes(result.mutable_data(), a.raw(), a.bytes());
@@ -48,6 +51,7 @@ py::array to_numpy(const Array& a) {
 }
 
 py::object item(const Array& a) {
+  cannot_replay("item() reads a value");
   if (a.size() != 1) value_error("item: the array has shape " + text(a.shape()) + ", expected one element");
   switch (a.dtype()) {
     case DType::float32: return py::float_(*a.data<float>());
@@ -89,7 +93,7 @@ py::list views(const Array& a, const py::list& layout) {
 
 Array copy(const Array& a) {
   Array result = new_array("copy", a.shape(), a.dtype());
-  copy_bytes(result.raw(), a.raw(), a.bytes());
+  copy_array(a, result);
   return result;
 }
 
@@ -97,7 +101,7 @@ void assign(const Array& self, const Array& source) {
   require_same_dtype("assign", "self", self, "source", source);
   require_same_shape("assign", "self", self, "source", source);
   note_write(self);
-  if (self.bytes() > 0) std::memmove(self.raw(), source.raw(), static_cast<std::size_t>(self.bytes()));
+  copy_array(source, self);
 }
 
 // --- In-place writes while a tape records ---
@@ -170,6 +174,7 @@ struct Exported {
 };
 
 py::capsule to_dlpack(const Array& a) {
+  cannot_replay("an array is shared through DLPack");
   auto exported = std::make_unique<Exported>();
   exported->array = a;
   const Array& held = exported->array;
@@ -195,6 +200,7 @@ py::capsule to_dlpack(const Array& a) {
 }
 
 Array from_dlpack(const py::capsule& capsule) {
+  cannot_replay("an array is shared through DLPack");
   if (!PyCapsule_IsValid(capsule.ptr(), "dltensor")) {
     const char* given = PyCapsule_GetName(capsule.ptr());
     value_error("from_dlpack: the capsule " + (given ? "is named '" + std::string(given) + "'" : "has no name") +
@@ -249,6 +255,13 @@ void add_method(const py::object& type, const char* name, F&& function, const Ex
 }
 
 }  // namespace
+
+void copy_array(const Array& from, const Array& to) {
+  if (to.bytes() > 0)
+    launch(
+        to.size(), [](auto... arguments) { std::memmove(arguments...); }, to.raw(), const_cast<const void*>(from.raw()),
+        static_cast<std::size_t>(to.bytes()));
+}
 
 void note_write(const Array& a) {
   constexpr std::size_t looked_at = 16;  // a loop of steps inside a transformation writes the same few arrays

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "../array.h"
+#include "plan.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -36,6 +37,7 @@ template <> struct pybind11::detail::type_caster<dlcore::DLCORE_DEVICE::Array> {
   bool load(handle source, bool) {
     if (!dlcore::DLCORE_DEVICE::is_array(source)) return false;
     value_ = const_cast<Array*>(&dlcore::DLCORE_DEVICE::as_array(source));
+    if (dlcore::DLCORE_DEVICE::Plan* plan = dlcore::DLCORE_DEVICE::recording()) plan->keep(*value_);
     return true;
   }
   operator Array&() { return *value_; }

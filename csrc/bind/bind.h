@@ -1,4 +1,5 @@
-// What the binding of every family uses: checks with their messages, dtype dispatch, output allocation, the GIL.
+// What the binding of every family uses: checks with their messages, dtype dispatch, output allocation; plan.h has the
+// way to a kernel.
 // Each message is written once, here or in the family's binding: `op: what is wrong: what was given`.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include "../activation.h"
 #include "../array.h"
 #include "array_type.h"
+#include "plan.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -67,6 +69,9 @@ void require_no_overlap(const char* op, const char* name_out, const Array& out, 
 // what an earlier entry saved has changed. Nothing is done while none does.
 void note_write(const Array& a);
 
+// to = from, of the same size and dtype; they may overlap.
+void copy_array(const Array& from, const Array& to);
+
 // `out` where it was given (checked for shape and dtype, and noted as written), else a new array.
 Array output_or_new(const char* op, const std::optional<Array>& out, const Shape& shape, DType dtype);
 
@@ -75,19 +80,12 @@ template <typename F> decltype(auto) dispatch_float(DType dtype, F&& f) {
   return dtype == DType::float64 ? f(double{}) : f(float{});
 }
 
-// Runs f with the GIL released when there is enough work (in rough scalar operations) to be worth the hand-over.
-template <typename F> void without_gil(Index work, F&& f) {
-  constexpr Index worth_a_release = 100'000;  // about 10 microseconds
-  if (work < worth_a_release) return f();
-  const py::gil_scoped_release release;
-  f();
-}
-
 // The type and its attributes; bind_array adds the methods.
 py::object bind_array_type(py::module_& m);
 
 // One of these per family, called by module.cpp.
 void bind_array(py::module_& m);
+void bind_plan(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_movement(py::module_& m);
 void bind_reduce(py::module_& m);

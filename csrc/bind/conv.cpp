@@ -87,7 +87,9 @@ Array bind_conv2d(const Array& x, const Array& weight, const std::optional<Array
   if (y.size() == 0) return y;
   dispatch_float(x.dtype(), [&]<typename T>(T) {
     const Epilogue<T> epilogue{bias ? bias->data<T>() : nullptr, kind, static_cast<T>(parameter)};
-    without_gil(rough_work(y, shape), [&] { conv2d(shape, x.data<T>(), weight.data<T>(), y.data<T>(), epilogue); });
+    launch(
+        rough_work(y, shape), [](auto... arguments) { conv2d(arguments...); }, shape, x.data<T>(), weight.data<T>(),
+        y.data<T>(), epilogue);
   });
   return y;
 }
@@ -112,8 +114,9 @@ Array bind_conv2d_input_grad(const Array& dy, const Array& weight, const py::han
   Array dx = new_array(op, images, dy.dtype());
   if (dx.size() == 0) return dx;
   dispatch_float(dy.dtype(), [&]<typename T>(T) {
-    without_gil(rough_work(dy, shape) + dx.size(),
-                [&] { conv2d_input_grad(shape, dy.data<T>(), weight.data<T>(), dx.data<T>()); });
+    launch(
+        rough_work(dy, shape) + dx.size(), [](auto... arguments) { conv2d_input_grad(arguments...); }, shape,
+        dy.data<T>(), weight.data<T>(), dx.data<T>());
   });
   return dx;
 }
@@ -138,8 +141,9 @@ Array bind_conv2d_weight_grad(const Array& x, const Array& dy, const py::handle&
   }
   if (dweight.size() == 0) return dweight;
   dispatch_float(x.dtype(), [&]<typename T>(T) {
-    without_gil(rough_work(dy, shape) + dweight.size(),
-                [&] { conv2d_weight_grad(shape, x.data<T>(), dy.data<T>(), dweight.data<T>()); });
+    launch(
+        rough_work(dy, shape) + dweight.size(), [](auto... arguments) { conv2d_weight_grad(arguments...); }, shape,
+        x.data<T>(), dy.data<T>(), dweight.data<T>());
   });
   return dweight;
 }

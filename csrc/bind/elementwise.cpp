@@ -36,7 +36,7 @@ Array bind_unary(const NamedUnary& function, const Array& x) {
   Array y = new_array(function.name, x.shape(), x.dtype());
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(y.size(), [&] { unary(function.op, y.size(), x.data<T>(), y.data<T>()); });
+    launch(y.size(), [](auto... arguments) { unary(arguments...); }, function.op, y.size(), x.data<T>(), y.data<T>());
   });
   return y;
 }
@@ -95,7 +95,8 @@ Array bind_binary(const NamedBinary& function, const Array& a, const Array& b) {
   const Broadcast layout = a.shape() == b.shape() ? Broadcast{1, {n}, {1}, {1}} : broadcast_layout(shape, a, b);
   dispatch_float(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(n, [&] { binary(function.op, layout, a.data<T>(), b.data<T>(), y.data<T>()); });
+    launch(
+        n, [](auto... arguments) { binary(arguments...); }, function.op, layout, a.data<T>(), b.data<T>(), y.data<T>());
   });
   return y;
 }
@@ -106,7 +107,8 @@ Array bind_affine(const Array& x, double scale, double shift) {
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T slope = static_cast<T>(scale), offset = static_cast<T>(shift);
-    without_gil(y.size(), [&] { affine(y.size(), slope, offset, x.data<T>(), y.data<T>()); });
+    launch(
+        y.size(), [](auto... arguments) { affine(arguments...); }, y.size(), slope, offset, x.data<T>(), y.data<T>());
   });
   return y;
 }
@@ -116,7 +118,9 @@ Array bind_power_scalar(const Array& x, double exponent) {
   Array y = new_array("power_scalar", x.shape(), x.dtype());
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(y.size(), [&] { power_scalar(y.size(), static_cast<T>(exponent), x.data<T>(), y.data<T>()); });
+    launch(
+        y.size(), [](auto... arguments) { power_scalar(arguments...); }, y.size(), static_cast<T>(exponent),
+        x.data<T>(), y.data<T>());
   });
   return y;
 }
@@ -130,7 +134,7 @@ Array bind_clamp(const Array& x, double low, double high) {
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T least = static_cast<T>(low), most = static_cast<T>(high);
-    without_gil(y.size(), [&] { clamp(y.size(), least, most, x.data<T>(), y.data<T>()); });
+    launch(y.size(), [](auto... arguments) { clamp(arguments...); }, y.size(), least, most, x.data<T>(), y.data<T>());
   });
   return y;
 }
@@ -144,7 +148,9 @@ Array bind_where(const Array& condition, const Array& a, const Array& b) {
   Array y = new_array("where", a.shape(), a.dtype());
   dispatch_float(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(y.size(), [&] { where(y.size(), condition.data<T>(), a.data<T>(), b.data<T>(), y.data<T>()); });
+    launch(
+        y.size(), [](auto... arguments) { where(arguments...); }, y.size(), condition.data<T>(), a.data<T>(),
+        b.data<T>(), y.data<T>());
   });
   return y;
 }
@@ -157,7 +163,9 @@ Array& bind_axpy(double alpha, const Array& x, Array& y) {
   note_write(y);
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(y.size(), [&] { axpy(y.size(), static_cast<T>(alpha), x.data<T>(), y.data<T>()); });
+    launch(
+        y.size(), [](auto... arguments) { axpy(arguments...); }, y.size(), static_cast<T>(alpha), x.data<T>(),
+        y.data<T>());
   });
   return y;
 }
@@ -171,7 +179,7 @@ Array bind_full(const py::handle& sizes, double value, const std::string& dtype_
   Array y = new_array("full", shape, dtype);
   const auto fill_with = [&](auto typed) {
     using T = decltype(typed);
-    without_gil(y.size(), [&] { fill(y.size(), typed, y.data<T>()); });
+    launch(y.size(), [](auto... arguments) { fill(arguments...); }, y.size(), typed, y.data<T>());
   };
   switch (dtype) {
     case DType::float32: fill_with(static_cast<float>(value)); break;
@@ -182,7 +190,7 @@ Array bind_full(const py::handle& sizes, double value, const std::string& dtype_
 }
 
 template <typename From, typename To> void cast_into(const Array& x, const Array& y) {
-  without_gil(y.size(), [&] { cast(y.size(), x.data<From>(), y.data<To>()); });
+  launch(y.size(), [](auto... arguments) { cast(arguments...); }, y.size(), x.data<From>(), y.data<To>());
 }
 
 Array bind_cast(const Array& x, const std::string& dtype_name) {
@@ -191,6 +199,7 @@ Array bind_cast(const Array& x, const std::string& dtype_name) {
   if (dtype == DType::int32 && from != dtype)
     dispatch_float(from, [&](auto zero) {
       using T = decltype(zero);
+      cannot_replay("cast to int32 looks at values");
       const Index bad = first_outside_int32(x.size(), x.data<T>());
       if (bad >= 0)
         value_error("cast: " + std::string(py::str(py::float_(static_cast<double>(x.data<T>()[bad])))) + " at index " +
@@ -198,8 +207,7 @@ Array bind_cast(const Array& x, const std::string& dtype_name) {
     });
   Array y = new_array("cast", x.shape(), dtype);
   if (from == dtype) {
-    if (y.bytes() > 0)
-      without_gil(y.size(), [&] { std::memcpy(y.raw(), x.raw(), static_cast<std::size_t>(y.bytes())); });
+    copy_array(x, y);
     return y;
   }
   if (from == DType::float32)

@@ -5,7 +5,7 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-constexpr Index function_cost = 4;  // rough scalar operations an element, for without_gil
+constexpr Index function_cost = 4;  // rough scalar operations an element, for launch
 
 // (n, c) logits with int32 (n,) targets inside [0, c), or soft targets like the logits.
 void require_targets(const char* op, const Array& logits, const Array& targets) {
@@ -19,11 +19,15 @@ void require_targets(const char* op, const Array& logits, const Array& targets) 
   }
   const Index rows = logits.shape(0), columns = logits.shape(1);
   require_shape(op, "targets", targets, {rows});
-  const std::int32_t* target = targets.data<std::int32_t>();
-  for (Index i = 0; i < rows; ++i)
-    if (target[i] < 0 || target[i] >= columns)
-      value_error(std::string(op) + ": target " + std::to_string(target[i]) + " at index " + std::to_string(i) +
-                  " is outside [0, " + std::to_string(columns) + ")");
+  launch(
+      rows,
+      [](const char* who, Index n, Index classes, const std::int32_t* target) {
+        for (Index i = 0; i < n; ++i)
+          if (target[i] < 0 || target[i] >= classes)
+            value_error(std::string(who) + ": target " + std::to_string(target[i]) + " at index " + std::to_string(i) +
+                        " is outside [0, " + std::to_string(classes) + ")");
+      },
+      op, rows, columns, targets.data<std::int32_t>());
 }
 
 Array bind_softmax_cross_entropy(const Array& logits, const Array& targets) {
@@ -34,11 +38,15 @@ Array bind_softmax_cross_entropy(const Array& logits, const Array& targets) {
   dispatch_float(logits.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* x = logits.data<T>();
-    without_gil(function_cost * logits.size(), [&] {
-      if (targets.dtype() == DType::int32)
-        softmax_cross_entropy(rows, columns, x, targets.data<std::int32_t>(), losses.data<T>());
-      else softmax_cross_entropy_soft(rows, columns, x, targets.data<T>(), losses.data<T>());
-    });
+    const Index work = function_cost * logits.size();
+    if (targets.dtype() == DType::int32)
+      launch(
+          work, [](auto... arguments) { softmax_cross_entropy(arguments...); }, rows, columns, x,
+          targets.data<std::int32_t>(), losses.data<T>());
+    else
+      launch(
+          work, [](auto... arguments) { softmax_cross_entropy_soft(arguments...); }, rows, columns, x,
+          targets.data<T>(), losses.data<T>());
   });
   return losses;
 }
@@ -53,11 +61,15 @@ Array bind_softmax_cross_entropy_grad(const Array& dlosses, const Array& logits,
   dispatch_float(logits.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *dloss = dlosses.data<T>(), *x = logits.data<T>();
-    without_gil(function_cost * logits.size(), [&] {
-      if (targets.dtype() == DType::int32)
-        softmax_cross_entropy_grad(rows, columns, dloss, x, targets.data<std::int32_t>(), dlogits.data<T>());
-      else softmax_cross_entropy_soft_grad(rows, columns, dloss, x, targets.data<T>(), dlogits.data<T>());
-    });
+    const Index work = function_cost * logits.size();
+    if (targets.dtype() == DType::int32)
+      launch(
+          work, [](auto... arguments) { softmax_cross_entropy_grad(arguments...); }, rows, columns, dloss, x,
+          targets.data<std::int32_t>(), dlogits.data<T>());
+    else
+      launch(
+          work, [](auto... arguments) { softmax_cross_entropy_soft_grad(arguments...); }, rows, columns, dloss, x,
+          targets.data<T>(), dlogits.data<T>());
   });
   return dlogits;
 }
@@ -108,7 +120,9 @@ Array bind_pointwise_loss(const Array& prediction, const Array& target, const st
   dispatch_float(prediction.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *f = prediction.data<T>(), *y = target.data<T>();
-    without_gil(function_cost * n, [&] { pointwise_loss(kind, parameter, n, f, y, losses.data<T>()); });
+    launch(
+        function_cost * n, [](auto... arguments) { pointwise_loss(arguments...); }, kind, parameter, n, f, y,
+        losses.data<T>());
   });
   return losses;
 }
@@ -126,7 +140,7 @@ Array bind_derivative(const char* op, const Array& dlosses, const Array& predict
   dispatch_float(prediction.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *dloss = dlosses.data<T>(), *f = prediction.data<T>(), *y = target.data<T>();
-    without_gil(function_cost * n, [&] { kernel(kind, parameter, n, dloss, f, y, out.data<T>()); });
+    launch(function_cost * n, kernel, kind, parameter, n, dloss, f, y, out.data<T>());
   });
   return out;
 }

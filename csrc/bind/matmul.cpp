@@ -29,10 +29,9 @@ Array matmul_binding(const Array& a, const Array& b, bool transpose_a, bool tran
     require_no_overlap("matmul", "out", c, "b", b);
   }
   dispatch_float(a.dtype(), [&]<typename T>(T) {
-    without_gil(m * n * k / 16, [&] {
-      matmul(transpose_a, transpose_b, m, n, k, static_cast<T>(alpha), a.data<T>(), b.data<T>(), static_cast<T>(beta),
-             c.data<T>());
-    });
+    launch(
+        m * n * k / 16, [](auto... arguments) { matmul(arguments...); }, transpose_a, transpose_b, m, n, k,
+        static_cast<T>(alpha), a.data<T>(), b.data<T>(), static_cast<T>(beta), c.data<T>());
   });
   return c;
 }
@@ -54,9 +53,9 @@ Array linear(const Array& x, const Array& weight, const std::optional<Array>& bi
   Array y = new_array("linear", {m, n}, x.dtype());
   dispatch_float(x.dtype(), [&]<typename T>(T) {
     const Epilogue<T> epilogue{bias ? bias->data<T>() : nullptr, kind, static_cast<T>(parameter)};
-    without_gil(m * n * k / 16, [&] {
-      matmul(false, false, m, n, k, T(1), x.data<T>(), weight.data<T>(), T(0), y.data<T>(), epilogue);
-    });
+    launch(
+        m * n * k / 16, [](auto... arguments) { matmul(arguments...); }, false, false, m, n, k, T(1), x.data<T>(),
+        weight.data<T>(), T(0), y.data<T>(), epilogue);
   });
   return y;
 }

@@ -58,6 +58,7 @@ void bind_runtime(py::module_& m) {
 PYBIND11_MODULE(DLCORE_MODULE, m) {
   using namespace dlcore::DLCORE_DEVICE;
   bind_array(m);
+  bind_plan(m);
   bind_runtime(m);
   bind_elementwise(m);
   bind_movement(m);

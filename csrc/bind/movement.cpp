@@ -37,7 +37,7 @@ void copy_strided(const Array& x, const Index* strides, const Array& y) {
   const StridedLayout layout = merged(y.shape(), strides);
   dispatch_word(x.dtype(), [&](auto zero) {
     using Word = decltype(zero);
-    without_gil(y.size(), [&] { strided_copy(layout, x.data<Word>(), y.data<Word>()); });
+    launch(y.size(), [](auto... arguments) { strided_copy(arguments...); }, layout, x.data<Word>(), y.data<Word>());
   });
 }
 
@@ -89,6 +89,7 @@ Array bind_concatenate(const py::sequence& sequence, Index given_axis) {
       type_error("concatenate: arrays[" + std::to_string(arrays.size()) + "] is a " +
                  std::string(py::str(py::type::of(item).attr("__name__"))) + ", expected an Array");
     arrays.push_back(as_array(item));
+    if (Plan* plan = recording()) plan->keep(arrays.back());
   }
   if (arrays.empty()) value_error("concatenate: no arrays were given");
   const Array& first = arrays[0];
@@ -111,14 +112,14 @@ Array bind_concatenate(const py::sequence& sequence, Index given_axis) {
   const Index outer = shape.product(0, axis), inner = shape.product(axis + 1, shape.ndim);
   dispatch_word(first.dtype(), [&](auto zero) {
     using Word = decltype(zero);
-    without_gil(y.size(), [&] {
-      Word* to = y.data<Word>();
-      for (const Array& a : arrays) {
-        const Index columns = a.shape(axis) * inner;
-        copy_rows(outer, columns, a.data<Word>(), columns, to, shape[axis] * inner);
-        to += columns;
-      }
-    });
+    Word* to = y.data<Word>();
+    for (const Array& a : arrays) {
+      const Index columns = a.shape(axis) * inner;
+      launch(
+          a.size(), [](auto... arguments) { copy_rows(arguments...); }, outer, columns, a.data<Word>(), columns, to,
+          shape[axis] * inner);
+      to += columns;
+    }
   });
   return y;
 }
@@ -136,9 +137,9 @@ Array bind_narrow(const Array& x, Index given_axis, Index start, Index length) {
   const Index outer = shape.product(0, axis), inner = shape.product(axis + 1, shape.ndim);
   dispatch_word(x.dtype(), [&](auto zero) {
     using Word = decltype(zero);
-    without_gil(y.size(), [&] {
-      copy_rows(outer, length * inner, x.data<Word>() + start * inner, n * inner, y.data<Word>(), length * inner);
-    });
+    launch(
+        y.size(), [](auto... arguments) { copy_rows(arguments...); }, outer, length * inner,
+        x.data<Word>() + start * inner, n * inner, y.data<Word>(), length * inner);
   });
   return y;
 }
@@ -156,17 +157,24 @@ Array bind_embed(const Array& x, Index given_axis, Index start, Index length) {
   const Index outer = shape.product(0, axis), inner = shape.product(axis + 1, shape.ndim);
   dispatch_word(x.dtype(), [&](auto zero) {
     using Word = decltype(zero);
-    without_gil(y.size(), [&] { embed(outer, length, inner, start, n, x.data<Word>(), y.data<Word>()); });
+    launch(
+        y.size(), [](auto... arguments) { embed(arguments...); }, outer, length, inner, start, n, x.data<Word>(),
+        y.data<Word>());
   });
   return y;
 }
 
 void require_indices(const char* op, const char* argument, const Array& indices, Index limit) {
   require_dtype(op, argument, indices, DType::int32);
-  const BadIndex bad = first_out_of_range(indices.size(), indices.data<std::int32_t>(), limit);
-  if (bad.position < indices.size())
-    value_error(std::string(op) + ": " + argument + "[" + std::to_string(bad.position) + "] is " +
-                std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(limit));
+  launch(
+      indices.size(),
+      [](const char* who, const char* what, Index n, const std::int32_t* index, Index below) {
+        const BadIndex bad = first_out_of_range(n, index, below);
+        if (bad.position < n)
+          value_error(std::string(who) + ": " + what + "[" + std::to_string(bad.position) + "] is " +
+                      std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(below));
+      },
+      op, argument, indices.size(), indices.data<std::int32_t>(), limit);
 }
 
 Array bind_gather(const Array& x, const Array& indices) {
@@ -179,17 +187,11 @@ Array bind_gather(const Array& x, const Array& indices) {
   if (y.size() == 0) return y;
   dispatch_word(x.dtype(), [&](auto zero) {
     using Word = decltype(zero);
-    without_gil(y.size(), [&] {
-      gather(indices.size(), x.shape(0), shape.product(1, shape.ndim), x.data<Word>(), indices.data<std::int32_t>(),
-             y.data<Word>());
-    });
+    launch(
+        y.size(), [](auto... arguments) { gather(arguments...); }, indices.size(), x.shape(0),
+        shape.product(1, shape.ndim), x.data<Word>(), indices.data<std::int32_t>(), y.data<Word>());
   });
   return y;
-}
-
-template <typename T> void copy_all(const Array& x, const Array& y) {
-  using Word = UIntOf<T>;
-  copy_rows(1, x.size(), x.data<Word>(), x.size(), y.data<Word>(), x.size());
 }
 
 Array bind_scatter_add(const Array& x, const Array& indices, const Array& rows) {
@@ -206,16 +208,17 @@ Array bind_scatter_add(const Array& x, const Array& indices, const Array& rows) 
   if (x.size() == 0) return y;
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(x.size() + rows.size(), [&] {
-      copy_all<T>(x, y);
-      scatter_add(indices.size(), x.shape(0), columns, indices.data<std::int32_t>(), rows.data<T>(), y.data<T>());
-    });
+    copy_array(x, y);
+    launch(
+        x.size() + rows.size(), [](auto... arguments) { scatter_add(arguments...); }, indices.size(), x.shape(0),
+        columns, indices.data<std::int32_t>(), rows.data<T>(), y.data<T>());
   });
   return y;
 }
 
 // Only the rows asked for are looked at: a batch of a large matrix costs what the batch has.
 void require_csr_rows(const Array& data, const Array& indices, const Array& indptr, Index columns, const Array& rows) {
+  cannot_replay("gather_csr looks at the rows");
   const std::int32_t* starts = indptr.data<std::int32_t>();
   for (Index i = 0; i < rows.size(); ++i) {
     const Index row = rows.data<std::int32_t>()[i], first = starts[row], last = starts[row + 1];
@@ -246,10 +249,10 @@ Array bind_gather_csr(const Array& data, const Array& indices, const Array& indp
   Array y = new_array(op, {rows.size(), columns}, data.dtype());
   dispatch_float(data.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(y.size(), [&] {
-      gather_csr(rows.size(), x_rows, columns, data.size(), data.data<T>(), indices.data<std::int32_t>(),
-                 indptr.data<std::int32_t>(), rows.data<std::int32_t>(), y.data<T>());
-    });
+    launch(
+        y.size(), [](auto... arguments) { gather_csr(arguments...); }, rows.size(), x_rows, columns, data.size(),
+        data.data<T>(), indices.data<std::int32_t>(), indptr.data<std::int32_t>(), rows.data<std::int32_t>(),
+        y.data<T>());
   });
   return y;
 }
@@ -266,7 +269,9 @@ Array bind_one_hot(const Array& labels, Index classes, const std::string& dtype_
   Array y = new_array("one_hot", shape, dtype);
   const auto run = [&](auto zero) {
     using T = decltype(zero);
-    without_gil(y.size(), [&] { one_hot(labels.size(), classes, labels.data<std::int32_t>(), y.data<T>()); });
+    launch(
+        y.size(), [](auto... arguments) { one_hot(arguments...); }, labels.size(), classes, labels.data<std::int32_t>(),
+        y.data<T>());
   };
   if (dtype == DType::int32) run(std::int32_t{});
   else dispatch_float(dtype, run);

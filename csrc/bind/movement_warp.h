@@ -29,9 +29,9 @@ Array bind_warp2d(const Array& x, const Array& maps, const std::optional<Array>&
   Array y = new_array("warp2d", x.shape(), x.dtype());
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(8 * y.size(), [&] {
-      warp2d(shape, x.data<T>(), maps.data<T>(), field ? field->data<T>() : nullptr, static_cast<T>(fill), y.data<T>());
-    });
+    launch(
+        8 * y.size(), [](auto... arguments) { warp2d(arguments...); }, shape, x.data<T>(), maps.data<T>(),
+        field ? field->data<T>() : nullptr, static_cast<T>(fill), y.data<T>());
   });
   return y;
 }
@@ -41,9 +41,9 @@ Array bind_warp2d_grad(const Array& dy, const Array& maps, const std::optional<A
   Array dx = new_array("warp2d_grad", dy.shape(), dy.dtype());
   dispatch_float(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(8 * dx.size(), [&] {
-      warp2d_grad(shape, dy.data<T>(), maps.data<T>(), field ? field->data<T>() : nullptr, dx.data<T>());
-    });
+    launch(
+        8 * dx.size(), [](auto... arguments) { warp2d_grad(arguments...); }, shape, dy.data<T>(), maps.data<T>(),
+        field ? field->data<T>() : nullptr, dx.data<T>());
   });
   return dx;
 }

@@ -18,12 +18,12 @@ void bind_sgd(const Array& theta, const Array& grad, const OptionalArray& veloci
   require_alike("sgd", {{"theta", &theta}, {"grad", &grad, false}, optional_argument("velocity", velocity)});
   const SgdOptions options{lr, momentum, dampening, weight_decay, nesterov, first_step, grad_scale};
   require_segments("sgd", theta.size(), segments);
+  const auto numbers = varying(options, options.lr, options.momentum, options.dampening, options.nesterov,
+                               options.weight_decay, options.first_step, options.grad_scale);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(), [&] {
-      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
-        sgd(n, options, grad.data<T>() + begin, theta.data<T>() + begin, data_or_null<T>(velocity, begin));
-      });
-    });
+    launch_segments(
+        theta.size(), segments, [](auto... arguments) { sgd(arguments...); }, numbers,
+        const_cast<const T*>(grad.data<T>()), theta.data<T>(), data_or_null<T>(velocity));
   });
 }
 
@@ -34,12 +34,11 @@ void bind_adagrad(const Array& theta, const Array& grad, const Array& sum_of_squ
   require_alike("adagrad", {{"theta", &theta}, {"grad", &grad, false}, {"sum_of_squares", &sum_of_squares}});
   const AdagradOptions options{lr, eps, weight_decay, grad_scale};
   require_segments("adagrad", theta.size(), segments);
+  const auto numbers = varying(options, options.lr, options.eps, options.weight_decay, options.grad_scale);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(), [&] {
-      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
-        adagrad(n, options, grad.data<T>() + begin, theta.data<T>() + begin, sum_of_squares.data<T>() + begin);
-      });
-    });
+    launch_segments(
+        theta.size(), segments, [](auto... arguments) { adagrad(arguments...); }, numbers,
+        const_cast<const T*>(grad.data<T>()), theta.data<T>(), sum_of_squares.data<T>());
   });
 }
 
@@ -58,13 +57,13 @@ void bind_rmsprop(const Array& theta, const Array& grad, const Array& square_ave
                             optional_argument("gradient_average", gradient_average)});
   const RmspropOptions options{lr, alpha, eps, weight_decay, momentum, grad_scale};
   require_segments("rmsprop", theta.size(), segments);
+  const auto numbers = varying(options, options.lr, options.alpha, options.eps, options.weight_decay, options.momentum,
+                               options.grad_scale);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(), [&] {
-      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
-        rmsprop(n, options, grad.data<T>() + begin, theta.data<T>() + begin, square_average.data<T>() + begin,
-                data_or_null<T>(momentum_buffer, begin), data_or_null<T>(gradient_average, begin));
-      });
-    });
+    launch_segments(
+        theta.size(), segments, [](auto... arguments) { rmsprop(arguments...); }, numbers,
+        const_cast<const T*>(grad.data<T>()), theta.data<T>(), square_average.data<T>(),
+        data_or_null<T>(momentum_buffer), data_or_null<T>(gradient_average));
   });
 }
 
@@ -80,13 +79,11 @@ void bind_adadelta(const Array& theta, const Array& grad, const Array& square_av
                              {"delta_average", &delta_average}});
   const AdadeltaOptions options{lr, rho, eps, weight_decay, grad_scale};
   require_segments("adadelta", theta.size(), segments);
+  const auto numbers = varying(options, options.lr, options.rho, options.eps, options.weight_decay, options.grad_scale);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(), [&] {
-      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
-        adadelta(n, options, grad.data<T>() + begin, theta.data<T>() + begin, square_average.data<T>() + begin,
-                 delta_average.data<T>() + begin);
-      });
-    });
+    launch_segments(
+        theta.size(), segments, [](auto... arguments) { adadelta(arguments...); }, numbers,
+        const_cast<const T*>(grad.data<T>()), theta.data<T>(), square_average.data<T>(), delta_average.data<T>());
   });
 }
 
@@ -111,13 +108,13 @@ void bind_adam(const Array& theta, const Array& grad, const Array& first_moment,
                      {"second_moment", &second_moment},
                      optional_argument("max_second_moment", max_second_moment)});
   require_segments(op, theta.size(), segments);
+  const auto numbers = varying(options, options.step, options.lr, options.beta1, options.beta2, options.eps,
+                               options.weight_decay, options.grad_scale);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(), [&] {
-      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
-        adam(n, options, grad.data<T>() + begin, theta.data<T>() + begin, first_moment.data<T>() + begin,
-             second_moment.data<T>() + begin, data_or_null<T>(max_second_moment, begin));
-      });
-    });
+    launch_segments(
+        theta.size(), segments, [](auto... arguments) { adam(arguments...); }, numbers,
+        const_cast<const T*>(grad.data<T>()), theta.data<T>(), first_moment.data<T>(), second_moment.data<T>(),
+        data_or_null<T>(max_second_moment));
   });
 }
 
@@ -134,13 +131,13 @@ void bind_nadam(const Array& theta, const Array& grad, const Array& first_moment
       "nadam",
       {{"theta", &theta}, {"grad", &grad, false}, {"first_moment", &first_moment}, {"second_moment", &second_moment}});
   require_segments("nadam", theta.size(), segments);
+  const auto numbers = varying(options, options.adam.step, options.adam.lr, options.adam.beta1, options.adam.beta2,
+                               options.adam.eps, options.adam.weight_decay, options.mu, options.mu_next,
+                               options.mu_product, options.adam.decoupled, options.adam.grad_scale);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(), [&] {
-      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
-        nadam(n, options, grad.data<T>() + begin, theta.data<T>() + begin, first_moment.data<T>() + begin,
-              second_moment.data<T>() + begin);
-      });
-    });
+    launch_segments(
+        theta.size(), segments, [](auto... arguments) { nadam(arguments...); }, numbers,
+        const_cast<const T*>(grad.data<T>()), theta.data<T>(), first_moment.data<T>(), second_moment.data<T>());
   });
 }
 
@@ -159,13 +156,12 @@ void bind_rprop(const Array& theta, const Array& grad, const Array& previous_gra
                           {"step_sizes", &step_sizes}});
   const RpropOptions options{eta_minus, eta_plus, step_min, step_max, grad_scale};
   require_segments("rprop", theta.size(), segments);
+  const auto numbers =
+      varying(options, options.eta_minus, options.eta_plus, options.step_min, options.step_max, options.grad_scale);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(), [&] {
-      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
-        rprop(n, options, grad.data<T>() + begin, theta.data<T>() + begin, previous_gradient.data<T>() + begin,
-              step_sizes.data<T>() + begin);
-      });
-    });
+    launch_segments(
+        theta.size(), segments, [](auto... arguments) { rprop(arguments...); }, numbers,
+        const_cast<const T*>(grad.data<T>()), theta.data<T>(), previous_gradient.data<T>(), step_sizes.data<T>());
   });
 }
 
@@ -177,12 +173,12 @@ void bind_lion(const Array& theta, const Array& grad, const Array& first_moment,
   require_alike("lion", {{"theta", &theta}, {"grad", &grad, false}, {"first_moment", &first_moment}});
   const LionOptions options{lr, beta1, beta2, weight_decay, grad_scale};
   require_segments("lion", theta.size(), segments);
+  const auto numbers =
+      varying(options, options.lr, options.beta1, options.beta2, options.weight_decay, options.grad_scale);
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(), [&] {
-      for_each_segment(theta.size(), segments, [&](Index begin, Index n) {
-        lion(n, options, grad.data<T>() + begin, theta.data<T>() + begin, first_moment.data<T>() + begin);
-      });
-    });
+    launch_segments(
+        theta.size(), segments, [](auto... arguments) { lion(arguments...); }, numbers,
+        const_cast<const T*>(grad.data<T>()), theta.data<T>(), first_moment.data<T>());
   });
 }
 
@@ -190,18 +186,22 @@ void bind_average_weights(const Array& average, const Array& theta, double decay
   if (!(decay >= 0 && decay <= 1)) range_error("average_weights", "decay", decay, "a number in [0, 1]");
   require_alike("average_weights", {{"average", &average}, {"theta", &theta, false}});
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
-    without_gil(theta.size(), [&] { average_weights(theta.size(), decay, theta.data<T>(), average.data<T>()); });
+    launch(
+        theta.size(), [](auto... arguments) { average_weights(arguments...); }, theta.size(), decay, theta.data<T>(),
+        average.data<T>());
   });
 }
 
 double bind_norm(const Array& x, const Segments& segments) {
   require_float("norm", "x", x);
   require_segments("norm", x.size(), segments);
+  cannot_replay("norm reads a value");
   double value = 0;
   dispatch_float(x.dtype(), [&]<typename T>(T) {
+    const auto add = [&](Index begin, Index n) { value = std::hypot(value, norm(n, x.data<T>() + begin)); };
     without_gil(x.size(), [&] {
-      for_each_segment(x.size(), segments,
-                       [&](Index begin, Index n) { value = std::hypot(value, norm(n, x.data<T>() + begin)); });
+      if (!segments) return add(0, x.size());
+      for (const auto& [begin, end] : *segments) add(begin, end - begin);
     });
   });
   return value;

@@ -77,9 +77,7 @@ inline void require_state(const char* op, const char* option, double value, cons
   if (value > 0 && !given) value_error(std::string(op) + ": " + option + " is not 0, but " + state + " is None");
 }
 
-template <typename T> T* data_or_null(const std::optional<Array>& a, Index offset) {
-  return a ? a->data<T>() + offset : nullptr;
-}
+template <typename T> T* data_or_null(const std::optional<Array>& a) { return a ? a->data<T>() : nullptr; }
 
 // The stretches [begin, end) of the arrays that a call works on; not given: all of them.
 using Segments = std::optional<std::vector<std::pair<Index, Index>>>;
@@ -97,9 +95,23 @@ inline void require_segments(const char* op, Index n, const Segments& segments) 
   }
 }
 
-template <typename F> void for_each_segment(Index n, const Segments& segments, const F& f) {
-  if (!segments) return f(0, n);
-  for (const auto& [begin, end] : *segments) f(begin, end - begin);
+// kernel(n, options, arrays...) on each stretch of the arrays.
+template <typename Kernel, typename Options, typename... Pointers>
+void launch_segments(Index size, const Segments& segments, Kernel, const Varying<Options>& options,
+                     Pointers... arrays) {
+  using Stretch = std::pair<Index, Index>;
+  static constexpr auto each = [](Index n, const Stretch* stretches, Index count, Varying<Options> numbers,
+                                  Pointers... all) {
+    if (!stretches) return Kernel{}(n, *numbers, all...);
+    for (Index i = 0; i < count; ++i) {
+      const auto [begin, end] = stretches[i];
+      Kernel{}(end - begin, *numbers, (all ? all + begin : all)...);
+    }
+  };
+  static const Stretch none{};
+  const auto count = segments ? static_cast<Index>(segments->size()) : 0;
+  const Stretch* stretches = !segments ? nullptr : count ? kept(segments->data(), segments->size()) : &none;
+  launch(size, each, size, stretches, count, options, arrays...);
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -50,7 +50,9 @@ py::tuple bind_max_pool2d(const Array& x, const py::handle& kernel_size, const p
   Array indices = new_array("max_pool2d", pooling.output, DType::int32);
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(x.size(), [&] { max_pool2d(pooling.shape, x.data<T>(), y.data<T>(), indices.data<std::int32_t>()); });
+    launch(
+        x.size(), [](auto... arguments) { max_pool2d(arguments...); }, pooling.shape, x.data<T>(), y.data<T>(),
+        indices.data<std::int32_t>());
   });
   return py::make_tuple(std::move(y), std::move(indices));
 }
@@ -63,10 +65,15 @@ struct Planes {
 Planes check_indices(const char* op, const Shape& images, const Array& indices) {
   require_plane_fits(op, images[2], images[3]);
   const Index large = images[2] * images[3];
-  const BadIndex bad = first_out_of_range(indices.size(), indices.data<std::int32_t>(), large);
-  if (bad.position < indices.size())
-    value_error(std::string(op) + ": indices[" + std::to_string(bad.position) + "] of the flat array is " +
-                std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(large));
+  launch(
+      indices.size(),
+      [](const char* who, Index n, const std::int32_t* index, Index below) {
+        const BadIndex bad = first_out_of_range(n, index, below);
+        if (bad.position < n)
+          value_error(std::string(who) + ": indices[" + std::to_string(bad.position) + "] of the flat array is " +
+                      std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(below));
+      },
+      op, indices.size(), indices.data<std::int32_t>(), large);
   const bool none = images[0] == 0 || images[1] == 0;
   return {none ? 0 : images[0] * images[1], large, none ? 0 : indices.shape(2) * indices.shape(3)};
 }
@@ -82,10 +89,9 @@ Array bind_max_pool2d_grad(const Array& dy, const Array& indices, const py::hand
   Array dx = new_array("max_pool2d_grad", images, dy.dtype());
   dispatch_float(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(dx.size(), [&] {
-      max_pool2d_grad(planes.count, planes.large, planes.small, dy.data<T>(), indices.data<std::int32_t>(),
-                      dx.data<T>());
-    });
+    launch(
+        dx.size(), [](auto... arguments) { max_pool2d_grad(arguments...); }, planes.count, planes.large, planes.small,
+        dy.data<T>(), indices.data<std::int32_t>(), dx.data<T>());
   });
   return dx;
 }
@@ -101,10 +107,9 @@ Array bind_max_pool2d_gather(const Array& x, const Array& indices) {
   Array y = new_array("max_pool2d_gather", indices.shape(), x.dtype());
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(y.size(), [&] {
-      max_pool2d_gather(planes.count, planes.large, planes.small, x.data<T>(), indices.data<std::int32_t>(),
-                        y.data<T>());
-    });
+    launch(
+        y.size(), [](auto... arguments) { max_pool2d_gather(arguments...); }, planes.count, planes.large, planes.small,
+        x.data<T>(), indices.data<std::int32_t>(), y.data<T>());
   });
   return y;
 }
@@ -117,7 +122,7 @@ Array bind_avg_pool2d(const Array& x, const py::handle& kernel_size, const py::h
   Array y = new_array("avg_pool2d", pooling.output, x.dtype());
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(x.size(), [&] { avg_pool2d(pooling.shape, x.data<T>(), y.data<T>()); });
+    launch(x.size(), [](auto... arguments) { avg_pool2d(arguments...); }, pooling.shape, x.data<T>(), y.data<T>());
   });
   return y;
 }
@@ -133,7 +138,8 @@ Array bind_avg_pool2d_grad(const Array& dy, const py::handle& kernel_size, const
   Array dx = new_array("avg_pool2d_grad", images, dy.dtype());
   dispatch_float(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(dx.size(), [&] { avg_pool2d_grad(pooling.shape, dy.data<T>(), dx.data<T>()); });
+    launch(
+        dx.size(), [](auto... arguments) { avg_pool2d_grad(arguments...); }, pooling.shape, dy.data<T>(), dx.data<T>());
   });
   return dx;
 }

@@ -30,26 +30,33 @@ std::uint64_t to_counter(const char* op, const char* argument, const py::handle&
   return result;
 }
 
+Shape position(const Shape& shape, Index i) {
+  Shape index;
+  Index stride = shape.size();
+  for (int axis = 0; axis < shape.ndim; ++axis) {
+    stride /= shape[axis];
+    index.append(i / stride % shape[axis]);
+  }
+  return index;
+}
+
 void require_unit_interval(const char* op, const char* argument, const Array& a) {
   dispatch_float(a.dtype(), [&]<typename T>(T) {
-    const T* x = a.data<T>();
-    Index i = 0;
-    without_gil(a.size() / 4, [&] { i = first_outside_unit_interval(a.size(), x); });
-    if (i == a.size()) return;
-    Shape index;
-    Index stride = a.size();
-    for (int axis = 0; axis < a.ndim(); ++axis) {
-      stride /= a.shape(axis);
-      index.append(i / stride % a.shape(axis));
-    }
-    value_error(std::string(op) + ": " + argument + " is " + text(static_cast<double>(x[i])) + " at " + text(index) +
-                ", expected numbers in [0, 1]");
+    launch(
+        a.size() / 4,
+        [](const char* who, const char* what, Shape shape, const T* x) {
+          const Index n = shape.size(), i = first_outside_unit_interval(n, x);
+          if (i < n)
+            value_error(std::string(who) + ": " + what + " is " + text(static_cast<double>(x[i])) + " at " +
+                        text(position(shape, i)) + ", expected numbers in [0, 1]");
+        },
+        op, argument, a.shape(), const_cast<const T*>(a.data<T>()));
   });
 }
 
 namespace {
 
-constexpr Index sample_work = 4;  // scalar operations of a sample, for without_gil
+constexpr Index sample_work = 4;  // scalar operations of a sample, for launch
 
 Index to_size(const char* op, const char* argument, const py::handle& value) {
   return static_cast<Index>(to_counter(op, argument, value, 31));
@@ -67,7 +74,9 @@ Array bind_random_words(const py::handle& key, const py::handle& step, const py:
   const std::uint64_t first = to_counter("random_words", "first_block", first_block);
   const Index count = to_size("random_words", "blocks", blocks);
   Array words = new_array("random_words", {count, 4}, DType::int32);
-  without_gil(words.size(), [&] { random_words(k, s, first, count, words.data<std::int32_t>()); });
+  launch(
+      words.size(), [](Draw draw, auto... arguments) { random_words(draw.key(), draw.step(), arguments...); },
+      Draw(k, s), first, count, words.data<std::int32_t>());
   return words;
 }
 
@@ -82,7 +91,9 @@ Array bind_uniform(const py::handle& key, const py::handle& step, const py::hand
       value_error("uniform: low is " + text(low) + " and high is " + text(high) +
                   ", expected low <= high with a finite difference");
     Array y = new_array("uniform", sizes, type);
-    without_gil(y.size() * sample_work, [&] { uniform(k, s, y.size(), a, b, y.data<T>()); });
+    launch(
+        y.size() * sample_work, [](Draw draw, auto... arguments) { uniform(draw.key(), draw.step(), arguments...); },
+        Draw(k, s), y.size(), a, b, y.data<T>());
     return y;
   });
 }
@@ -97,7 +108,9 @@ Array bind_normal(const py::handle& key, const py::handle& step, const py::handl
     if (!std::isfinite(m)) value_error("normal: mean is " + text(mean) + ", expected a finite number");
     if (!(d >= 0) || !std::isfinite(d)) value_error("normal: std is " + text(std) + ", expected a finite number >= 0");
     Array y = new_array("normal", sizes, type);
-    without_gil(y.size() * sample_work * 2, [&] { normal(k, s, y.size(), m, d, y.data<T>()); });
+    launch(
+        y.size() * sample_work * 2, [](Draw draw, auto... arguments) { normal(draw.key(), draw.step(), arguments...); },
+        Draw(k, s), y.size(), m, d, y.data<T>());
     return y;
   });
 }
@@ -108,7 +121,9 @@ Array bind_bernoulli(const py::handle& key, const py::handle& step, const Array&
   require_unit_interval("bernoulli", "probabilities", probabilities);
   Array y = new_array("bernoulli", probabilities.shape(), probabilities.dtype());
   dispatch_float(y.dtype(), [&]<typename T>(T) {
-    without_gil(y.size() * sample_work, [&] { bernoulli(k, s, y.size(), probabilities.data<T>(), y.data<T>()); });
+    launch(
+        y.size() * sample_work, [](Draw draw, auto... arguments) { bernoulli(draw.key(), draw.step(), arguments...); },
+        Draw(k, s), y.size(), probabilities.data<T>(), y.data<T>());
   });
   return y;
 }
@@ -121,7 +136,9 @@ Array bind_dropout(const py::handle& key, const py::handle& step, const Array& x
     const char* rounded = p < 1 && probability == 1 ? ", which rounds to 1 in float32" : "";
     if (!(p >= 0) || !(probability < 1)) value_error("dropout: p is " + text(p) + rounded + ", expected 0 <= p < 1");
     Array y = new_array("dropout", x.shape(), x.dtype());
-    without_gil(y.size() * sample_work, [&] { dropout(k, s, y.size(), probability, x.data<T>(), y.data<T>()); });
+    launch(
+        y.size() * sample_work, [](Draw draw, auto... arguments) { dropout(draw.key(), draw.step(), arguments...); },
+        Draw(k, s), y.size(), probability, x.data<T>(), y.data<T>());
     return y;
   });
 }
@@ -130,7 +147,9 @@ Array bind_permutation(const py::handle& key, const py::handle& step, const py::
   const std::uint64_t k = to_counter("permutation", "key", key), s = to_counter("permutation", "step", step);
   const Index size = to_size("permutation", "n", n);
   Array y = new_array("permutation", {size}, DType::int32);
-  without_gil(size * sample_work, [&] { permutation(k, s, size, y.data<std::int32_t>()); });
+  launch(
+      size * sample_work, [](Draw draw, auto... arguments) { permutation(draw.key(), draw.step(), arguments...); },
+      Draw(k, s), size, y.data<std::int32_t>());
   return y;
 }
 

@@ -17,7 +17,9 @@ Array hidden(const Array& v, const Array& weight, const Array& hidden_bias, cons
   const Index n = v.shape(0);
   Array result = new_array("rbm_hidden", {n, p.n_hidden()}, v.dtype());
   dispatch_float(v.dtype(), [&]<typename T>(T) {
-    without_gil(work(p, n), [&] { rbm_hidden(to_rbm<T>(p), n, v.data<T>(), result.data<T>()); });
+    launch(
+        work(p, n), [](auto... arguments) { rbm_hidden(arguments...); }, to_rbm<T>(p), n, v.data<T>(),
+        result.data<T>());
   });
   return result;
 }
@@ -28,7 +30,9 @@ Array visible(const Array& h, const Array& weight, const Array& visible_bias, co
   const Index n = h.shape(0);
   Array result = new_array("rbm_visible", {n, p.n_visible()}, h.dtype());
   dispatch_float(h.dtype(), [&]<typename T>(T) {
-    without_gil(work(p, n), [&] { rbm_visible(to_rbm<T>(p), n, h.data<T>(), result.data<T>()); });
+    launch(
+        work(p, n), [](auto... arguments) { rbm_visible(arguments...); }, to_rbm<T>(p), n, h.data<T>(),
+        result.data<T>());
   });
   return result;
 }
@@ -44,10 +48,13 @@ py::tuple sample_hidden(const Array& v, const Array& weight, const Array& hidden
   Array probabilities = new_array(op, {n, p.n_hidden()}, v.dtype());
   Array samples = new_array(op, {n, p.n_hidden()}, v.dtype());
   dispatch_float(v.dtype(), [&]<typename T>(T) {
-    without_gil(work(p, n), [&] {
-      rbm_hidden(to_rbm<T>(p), n, v.data<T>(), probabilities.data<T>());
-      rbm_draw_hidden(to_rbm<T>(p), key_, step_, n, probabilities.data<T>(), samples.data<T>());
-    });
+    launch(
+        work(p, n),
+        [](Rbm<T> rbm, Draw draw, Index cases, const T* given, T* means, T* states) {
+          rbm_hidden(rbm, cases, given, means);
+          rbm_draw_hidden(rbm, draw.key(), draw.step(), cases, means, states);
+        },
+        to_rbm<T>(p), Draw(key_, step_), n, v.data<T>(), probabilities.data<T>(), samples.data<T>());
   });
   return py::make_tuple(std::move(probabilities), std::move(samples));
 }
@@ -63,10 +70,13 @@ py::tuple sample_visible(const Array& h, const Array& weight, const Array& visib
   Array probabilities = new_array(op, {n, p.n_visible()}, h.dtype());
   Array samples = new_array(op, {n, p.n_visible()}, h.dtype());
   dispatch_float(h.dtype(), [&]<typename T>(T) {
-    without_gil(work(p, n), [&] {
-      rbm_visible(to_rbm<T>(p), n, h.data<T>(), probabilities.data<T>());
-      rbm_draw_visible(to_rbm<T>(p), key_, step_, n, probabilities.data<T>(), samples.data<T>());
-    });
+    launch(
+        work(p, n),
+        [](Rbm<T> rbm, Draw draw, Index cases, const T* given, T* means, T* states) {
+          rbm_visible(rbm, cases, given, means);
+          rbm_draw_visible(rbm, draw.key(), draw.step(), cases, means, states);
+        },
+        to_rbm<T>(p), Draw(key_, step_), n, h.data<T>(), probabilities.data<T>(), samples.data<T>());
   });
   return py::make_tuple(std::move(probabilities), std::move(samples));
 }
@@ -83,10 +93,12 @@ py::tuple gibbs(const Array& v, const Array& weight, const Array& visible_bias, 
   Array samples = new_array(op, v.shape(), v.dtype());
   Array probabilities = new_array(op, v.shape(), v.dtype());
   dispatch_float(v.dtype(), [&]<typename T>(T) {
-    without_gil(work(p, n) * steps, [&] {
-      rbm_gibbs(to_rbm<T>(p), n, v.data<T>(), steps, key_, step_, samples.data<T>(), probabilities.data<T>(),
-                signals_now_and_then());
-    });
+    launch(
+        work(p, n) * steps,
+        [](Rbm<T> rbm, Draw draw, Index cases, const T* from, Index count, T* states, T* means) {
+          rbm_gibbs(rbm, cases, from, count, draw.key(), draw.step(), states, means, signals_now_and_then());
+        },
+        to_rbm<T>(p), Draw(key_, step_), n, v.data<T>(), steps, samples.data<T>(), probabilities.data<T>());
   });
   return py::make_tuple(std::move(samples), std::move(probabilities));
 }
@@ -121,15 +133,20 @@ py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, con
   }
   require_apart(op, written, read);
   const Array gradient = out ? *out : new_array(op, {size}, v.dtype());
-  double error = 0;
+  Figure error;
   dispatch_float(v.dtype(), [&]<typename T>(T) {
-    without_gil(work(p, n) * (steps + 2), [&] {
-      error = rbm_cd(to_rbm<T>(p), n, v.data<T>(), steps, key_, step_, chains ? chains->shape(0) : 0,
-                     chains ? chains->data<T>() : nullptr, gradient.data<T>(), signals_now_and_then(),
-                     to_terms<T>(centring, sparsity, weight_decay, fixed_variance, scaled_steps));
-    });
+    launch(
+        work(p, n) * (steps + 2),
+        [](Rbm<T> rbm, Draw draw, Index cases, const T* from, Index count, Index n_chains, T* states, T* to,
+           ContrastTerms<T> terms, double* found) {
+          *found = rbm_cd(rbm, cases, from, count, draw.key(), draw.step(), n_chains, states, to,
+                          signals_now_and_then(), terms);
+        },
+        to_rbm<T>(p), Draw(key_, step_), n, v.data<T>(), steps, chains ? chains->shape(0) : 0,
+        chains ? chains->data<T>() : nullptr, gradient.data<T>(),
+        to_terms<T>(centring, sparsity, weight_decay, fixed_variance, scaled_steps), error.place());
   });
-  return py::make_tuple(gradient, chains ? py::object(py::none()) : py::float_(error));
+  return py::make_tuple(gradient, chains ? py::object(py::none()) : py::float_(error.value()));
 }
 
 Array free_energy(const Array& v, const Array& weight, const Array& visible_bias, const Array& hidden_bias,
@@ -139,7 +156,9 @@ Array free_energy(const Array& v, const Array& weight, const Array& visible_bias
   const Index n = v.shape(0);
   Array energy = new_array("rbm_free_energy", {n}, v.dtype());
   dispatch_float(v.dtype(), [&]<typename T>(T) {
-    without_gil(work(p, n), [&] { rbm_free_energy(to_rbm<T>(p), n, v.data<T>(), energy.data<T>()); });
+    launch(
+        work(p, n), [](auto... arguments) { rbm_free_energy(arguments...); }, to_rbm<T>(p), n, v.data<T>(),
+        energy.data<T>());
   });
   return energy;
 }
@@ -164,6 +183,7 @@ double log_partition(const Array& weight, const Array& visible_bias, const Array
   if (count_ < 1 || count_ > states - first_)
     value_error(std::string(op) + ": count is " + std::to_string(count_) + ", expected 1 to " +
                 std::to_string(states - first_));
+  cannot_replay("rbm_log_partition reads a value");
   double result = 0;
   dispatch_float(weight.dtype(), [&]<typename T>(T) {
     without_gil(weight.size() + count_ * std::max(p.n_visible(), p.n_hidden()),
@@ -196,10 +216,12 @@ void ais(const Array& v, const Array& weight, const Array& visible_bias, const A
                  {"base_bias", base_bias},
                  {"betas", betas}});
   dispatch_float(v.dtype(), [&]<typename T>(T) {
-    without_gil(work(p, n) * steps, [&] {
-      rbm_ais(to_rbm<T>(p), base_bias.data<T>(), n, v.data<T>(), steps, betas.data<double>(), key_, step_,
-              log_weights.data<double>());
-    });
+    launch(
+        work(p, n) * steps,
+        [](Draw draw, Rbm<T> rbm, const T* base, Index cases, T* states, Index count, const double* beta,
+           double* weights) { rbm_ais(rbm, base, cases, states, count, beta, draw.key(), draw.step(), weights); },
+        Draw(key_, step_), to_rbm<T>(p), base_bias.data<T>(), n, v.data<T>(), steps, betas.data<double>(),
+        log_weights.data<double>());
   });
 }
 
@@ -211,8 +233,9 @@ Array pseudo_log_likelihood(const Array& v, const Array& weight, const Array& vi
   const Index n = v.shape(0);
   Array result = new_array(op, {n}, DType::float64);
   dispatch_float(v.dtype(), [&]<typename T>(T) {
-    without_gil(n * weight.size(),
-                [&] { rbm_pseudo_log_likelihood(to_rbm<T>(p), n, v.data<T>(), result.data<double>()); });
+    launch(
+        n * weight.size(), [](auto... arguments) { rbm_pseudo_log_likelihood(arguments...); }, to_rbm<T>(p), n,
+        v.data<T>(), result.data<double>());
   });
   return result;
 }

@@ -103,19 +103,21 @@ Parameters to_parameters(const char* op, const Array& weight, const Array* visib
 void require_values(const char* op, const char* argument, const Array& layer, const std::vector<Segment>& segments) {
   if (segments.empty()) return require_unit_interval(op, argument, layer);
   dispatch_float(layer.dtype(), [&]<typename T>(T) {
-    const T* x = layer.data<T>();
-    const Index units = layer.shape(1);
-    Index i = 0;
-    without_gil(layer.size() / 4, [&] {
-      i = rbm_first_invalid(layer.shape(0), units, segments.data(), static_cast<Index>(segments.size()), x);
-    });
-    if (i == layer.size()) return;
-    Unit kind = Unit::bernoulli;
-    for (const Segment& segment : segments)
-      if (i % units >= segment.begin) kind = segment.kind;
-    value_error(std::string(op) + ": " + argument + " is " + text(static_cast<double>(x[i])) + " at " +
-                text(Shape{i / units, i % units}) + ", expected " +
-                (kind == Unit::gaussian ? "finite numbers" : "numbers in [0, 1]"));
+    launch(
+        layer.size() / 4,
+        [](const char* who, const char* what, Index rows, Index units, const Segment* kinds, Index n_kinds,
+           const T* x) {
+          const Index i = rbm_first_invalid(rows, units, kinds, n_kinds, x);
+          if (i == rows * units) return;
+          Unit kind = Unit::bernoulli;
+          for (Index s = 0; s < n_kinds; ++s)
+            if (i % units >= kinds[s].begin) kind = kinds[s].kind;
+          value_error(std::string(who) + ": " + what + " is " + text(static_cast<double>(x[i])) + " at " +
+                      text(Shape{i / units, i % units}) + ", expected " +
+                      (kind == Unit::gaussian ? "finite numbers" : "numbers in [0, 1]"));
+        },
+        op, argument, layer.shape(0), layer.shape(1), kept(segments.data(), segments.size()),
+        static_cast<Index>(segments.size()), const_cast<const T*>(layer.data<T>()));
   });
 }
 void require_hidden(const char* op, const char* argument, const Array& h, const Parameters& p) {
@@ -141,7 +143,7 @@ template <typename T> Rbm<T> to_rbm(const Parameters& p) {
   Rbm<T> rbm{p.n_visible(), p.n_hidden(), p.weight.data<T>(), p.visible_bias ? p.visible_bias->data<T>() : nullptr,
              p.hidden_bias ? p.hidden_bias->data<T>() : nullptr};
   if (!p.segments.empty()) {
-    rbm.segments = p.segments.data();
+    rbm.segments = kept(p.segments.data(), p.segments.size());
     rbm.n_segments = static_cast<Index>(p.segments.size());
   }
   rbm.log_variance = p.log_variance ? p.log_variance->data<T>() : nullptr;
@@ -220,7 +222,7 @@ Interruption signals_now_and_then() {
   };
 }
 
-// In rough scalar operations, for without_gil.
+// In rough scalar operations, for launch.
 Index work(const Parameters& p, Index n) { return n * p.weight.size() / 16 + n; }
 
 }  // namespace

@@ -30,8 +30,13 @@ Array temper(const Array& replicas, const Array& weight, const Array& visible_bi
   const Index steps = to_steps(op, k);
   const std::uint64_t key_ = to_counter(op, "key", key), step_ = to_counter(op, "step", step);
   dispatch_float(weight.dtype(), [&]<typename T>(T) {
-    if (p.hidden == Unit::bernoulli) require_unit_interval(op, "replicas", replicas);
-    else if (!all_finite(replicas.size(), replicas.data<T>())) value_error("rbm_temper: replicas is not finite");
+    if (p.hidden == Unit::bernoulli) return require_unit_interval(op, "replicas", replicas);
+    launch(
+        replicas.size(),
+        [](Index n, const T* x) {
+          if (!all_finite(n, x)) value_error("rbm_temper: replicas is not finite");
+        },
+        replicas.size(), replicas.data<T>());
   });
   std::vector<Named> read = {{"weight", weight},
                              {"visible_bias", visible_bias},
@@ -42,16 +47,22 @@ Array temper(const Array& replicas, const Array& weight, const Array& visible_bi
   require_apart(op, {{"replicas", replicas}, {"accepted", accepted}}, read);
   Array v = new_array(op, {n_chains, p.n_visible()}, weight.dtype());
   dispatch_float(weight.dtype(), [&]<typename T>(T) {
-    without_gil(work(p, n_betas * n_chains) * steps, [&] {
-      rbm_temper(to_rbm<T>(p), base_bias.data<T>(), n_chains, n_betas, betas.data<double>(), steps, key_, step_,
-                 replicas.data<T>(), v.data<T>(), accepted.data<double>(), signals_now_and_then());
-    });
+    launch(
+        work(p, n_betas * n_chains) * steps,
+        [](Rbm<T> rbm, Draw draw, const T* base, Index chains, Index levels, const double* beta, Index count, T* states,
+           T* visible, double* swaps) {
+          rbm_temper(rbm, base, chains, levels, beta, count, draw.key(), draw.step(), states, visible, swaps,
+                     signals_now_and_then());
+        },
+        to_rbm<T>(p), Draw(key_, step_), base_bias.data<T>(), n_chains, n_betas, betas.data<double>(), steps,
+        replicas.data<T>(), v.data<T>(), accepted.data<double>());
   });
   return v;
 }
 
 // ValueError where a number of `given` is one that its unit cannot have, or a softmax group is held in part.
 template <typename T> void require_given(const char* op, const Array& given, const Parameters& p) {
+  cannot_replay("rbm_clamped_gibbs looks at what is given");
   Array numbers = new_array(op, given.shape(), given.dtype());
   const T* const x = given.data<T>();
   for (Index i = 0; i < given.size(); ++i) numbers.data<T>()[i] = std::isnan(x[i]) ? T(0) : x[i];
@@ -86,10 +97,14 @@ py::tuple clamped_gibbs(const Array& given, const Array& state, const Array& wei
   Array means = new_array(op, given.shape(), given.dtype());
   dispatch_float(weight.dtype(), [&]<typename T>(T) {
     require_given<T>(op, given, p);
-    without_gil(work(p, n) * steps, [&] {
-      rbm_clamped_gibbs(to_rbm<T>(p), n, given.data<T>(), state.data<T>(), steps, key_, step_, samples.data<T>(),
-                        means.data<T>(), signals_now_and_then());
-    });
+    launch(
+        work(p, n) * steps,
+        [](Rbm<T> rbm, Draw draw, Index cases, const T* held, const T* from, Index count, T* states, T* expected) {
+          rbm_clamped_gibbs(rbm, cases, held, from, count, draw.key(), draw.step(), states, expected,
+                            signals_now_and_then());
+        },
+        to_rbm<T>(p), Draw(key_, step_), n, given.data<T>(), state.data<T>(), steps, samples.data<T>(),
+        means.data<T>());
   });
   return py::make_tuple(std::move(samples), std::move(means));
 }
@@ -117,10 +132,10 @@ Array statistics(const Array& v, const Array& row_weights, const Array& weight, 
   require_apart(op, written, read);
   Array gradient = new_array(op, {weight.size() + p.n_visible() + p.n_hidden() + p.n_gaussian}, v.dtype());
   dispatch_float(weight.dtype(), [&]<typename T>(T) {
-    without_gil(2 * work(p, n), [&] {
-      rbm_statistics(to_rbm<T>(p), n, data, v.data<T>(), row_weights.data<T>(), gradient.data<T>(),
-                     to_terms<T>(centring, sparsity, weight_decay, fixed_variance, scaled_steps));
-    });
+    launch(
+        2 * work(p, n), [](auto... arguments) { rbm_statistics(arguments...); }, to_rbm<T>(p), n, data, v.data<T>(),
+        row_weights.data<T>(), gradient.data<T>(),
+        to_terms<T>(centring, sparsity, weight_decay, fixed_variance, scaled_steps));
   });
   return gradient;
 }

@@ -89,6 +89,7 @@ void epoch(const Array& data, const std::optional<Array>& order, const Array& th
   if (centring) written.emplace_back("offsets", centring->first);
   if (sparsity) written.emplace_back("activity", std::get<0>(*sparsity));
   require_apart(op, written, read);
+  cannot_replay("rbm_epoch is many steps");
   dispatch_float(theta.dtype(), [&]<typename T>(T) {
     const ContrastEpoch<T> given{cases,
                                  stored,

@@ -7,11 +7,15 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
+struct Marked {  // the axes to be reduced
+  bool axis[max_ndim] = {};
+};
+
 // What is left of a shape when the marked axes are reduced.
-Shape reduced_shape(const Shape& shape, const bool* reduced, bool keepdims) {
+Shape reduced_shape(const Shape& shape, const Marked& reduced, bool keepdims) {
   Shape result;
   for (int axis = 0; axis < shape.ndim; ++axis) {
-    if (!reduced[axis]) result.append(shape[axis]);
+    if (!reduced.axis[axis]) result.append(shape[axis]);
     else if (keepdims) result.append(1);
   }
   return result;
@@ -19,18 +23,18 @@ Shape reduced_shape(const Shape& shape, const bool* reduced, bool keepdims) {
 
 // Neighbouring axes that are all kept, or all reduced, are one axis; those of size 1 are none. The rest is summed one
 // axis at a time, from the last, so that what is read first is read in order.
-template <typename T> void sum_axes(const Shape& shape, const bool* reduced, const T* x, T* y) {
+template <typename T> void sum_axes(const Shape& shape, const Marked& reduced, const T* x, T* y) {
   Index sizes[max_ndim];
   bool summed[max_ndim];
   int groups = 0, to_sum = 0;
   for (int axis = 0; axis < shape.ndim; ++axis) {
     if (shape[axis] == 1) continue;
-    if (groups > 0 && summed[groups - 1] == reduced[axis]) {
+    if (groups > 0 && summed[groups - 1] == reduced.axis[axis]) {
       sizes[groups - 1] *= shape[axis];
     } else {
       sizes[groups] = shape[axis];
-      summed[groups++] = reduced[axis];
-      to_sum += reduced[axis];
+      summed[groups++] = reduced.axis[axis];
+      to_sum += reduced.axis[axis];
     }
   }
   Index outer = shape.size(), inner = 1;
@@ -50,25 +54,28 @@ template <typename T> void sum_axes(const Shape& shape, const bool* reduced, con
   }
 }
 
-Array sum_marked(const char* op, const Array& x, const bool* reduced, const Shape& result_shape) {
+Array sum_marked(const char* op, const Array& x, const Marked& reduced, const Shape& result_shape) {
   Array y = new_array(op, result_shape, x.dtype());
   if (y.size() == 0) return y;
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if (x.size() == 0) return sum(y.size(), 0, 1, x.data<T>(), y.data<T>());
-    without_gil(x.size(), [&] { sum_axes(x.shape(), reduced, x.data<T>(), y.data<T>()); });
+    if (x.size() == 0)
+      return launch(
+          y.size(), [](auto... arguments) { sum(arguments...); }, y.size(), Index{0}, Index{1}, x.data<T>(),
+          y.data<T>());
+    launch(x.size(), [](auto... arguments) { sum_axes(arguments...); }, x.shape(), reduced, x.data<T>(), y.data<T>());
   });
   return y;
 }
 
 Array bind_sum(const Array& x, const py::handle& axes, bool keepdims) {
   require_float("sum", "x", x);
-  bool reduced[max_ndim] = {};
+  Marked reduced;
   if (axes.is_none()) {
-    for (int axis = 0; axis < x.ndim(); ++axis) reduced[axis] = true;
+    for (int axis = 0; axis < x.ndim(); ++axis) reduced.axis[axis] = true;
   } else {
     const Axes given = to_axes("sum", axes, x.shape());
-    for (int i = 0; i < given.count; ++i) reduced[given.axis[i]] = true;
+    for (int i = 0; i < given.count; ++i) reduced.axis[given.axis[i]] = true;
   }
   return sum_marked("sum", x, reduced, reduced_shape(x.shape(), reduced, keepdims));
 }
@@ -77,10 +84,11 @@ Array bind_sum_to(const Array& x, const py::handle& sizes) {
   require_float("sum_to", "x", x);
   const Shape shape = to_shape("sum_to", sizes);
   const int added = x.ndim() - shape.ndim;
-  bool reduced[max_ndim] = {}, fits = added >= 0;
+  Marked reduced;
+  bool fits = added >= 0;
   for (int axis = 0; fits && axis < x.ndim(); ++axis) {
     const Index target = axis < added ? 1 : shape[axis - added];
-    reduced[axis] = target == 1 && x.shape(axis) != 1;
+    reduced.axis[axis] = target == 1 && x.shape(axis) != 1;
     fits = target == x.shape(axis) || target == 1;
   }
   if (!fits) value_error("sum_to: " + text(shape) + " does not broadcast to " + text(x.shape()));
@@ -94,16 +102,16 @@ struct Extreme {
 // `axis`: an int, or None for the array as one long row.
 Extreme find_extreme(const char* op, bool largest, const Array& x, const py::handle& given, bool keepdims) {
   require_float(op, "x", x);
-  bool reduced[max_ndim] = {};
+  Marked reduced;
   Index outer = 1, n = x.size(), inner = 1;
   if (given.is_none()) {
-    for (int axis = 0; axis < x.ndim(); ++axis) reduced[axis] = true;
+    for (int axis = 0; axis < x.ndim(); ++axis) reduced.axis[axis] = true;
     if (n == 0) value_error(std::string(op) + ": an array of shape " + text(x.shape()) + " is empty");
   } else {
     const Py_ssize_t number = PyNumber_AsSsize_t(given.ptr(), nullptr);
     if (number == -1 && PyErr_Occurred()) throw py::error_already_set();
     const int axis = to_axis(op, number, x.shape());
-    reduced[axis] = true;
+    reduced.axis[axis] = true;
     n = x.shape(axis);
     if (n == 0)
       value_error(std::string(op) + ": axis " + std::to_string(axis) + " of " + text(x.shape()) + " is empty");
@@ -116,9 +124,9 @@ Extreme find_extreme(const char* op, bool largest, const Array& x, const py::han
   Extreme result{new_array(op, shape, x.dtype()), new_array(op, shape, DType::int32)};
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(x.size(), [&] {
-      extreme(largest, outer, n, inner, x.data<T>(), result.values.data<T>(), result.indices.data<std::int32_t>());
-    });
+    launch(
+        x.size(), [](auto... arguments) { extreme(arguments...); }, largest, outer, n, inner, x.data<T>(),
+        result.values.data<T>(), result.indices.data<std::int32_t>());
   });
   return result;
 }
@@ -134,7 +142,9 @@ Array bind_logsumexp(const Array& x) {
   if (y.size() == 0) return y;
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    without_gil(8 * x.size(), [&] { logsumexp(y.size(), x.shape(x.ndim() - 1), x.data<T>(), y.data<T>()); });
+    launch(
+        8 * x.size(), [](auto... arguments) { logsumexp(arguments...); }, y.size(), x.shape(x.ndim() - 1), x.data<T>(),
+        y.data<T>());
   });
   return y;
 }
@@ -143,6 +153,7 @@ double bind_dot(const Array& a, const Array& b) {
   require_float("dot", "a", a);
   require_same_dtype("dot", "a", a, "b", b);
   require_same_shape("dot", "a", a, "b", b);
+  cannot_replay("dot reads a value");
   double result = 0;
   dispatch_float(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -153,6 +164,7 @@ double bind_dot(const Array& a, const Array& b) {
 
 bool bind_all_finite(const Array& x) {
   if (x.dtype() == DType::int32) return true;
+  cannot_replay("all_finite looks at values");
   bool result = true;
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -1,10 +1,12 @@
 """Training: the fit loop, callbacks, progress, histories, checkpoints."""
 
 from .adaptation import AverageWeights, ReduceLROnPlateau
-from .callbacks import Callback, Checkpoint, EarlyStopping
+from .batches import batches, rows
+from .callbacks import Callback, Checkpoint, EarlyStopping, batch_hooks
 from .checkpoint import load_file, read_header, save_file
+from .gradient import gradient_epoch
 from .history import History, format_record
-from .loop import average, batch_hooks, batches, gradient_epoch, map_batches, rows, run_epochs
+from .loop import average, map_batches, run_epochs
 from .progress import progress_callback
 from .run import Run
 from .setup import OPTIMIZERS, LearningRate, OptimizerLike, check_batch_size, fit_settings, make_optimizer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,16 @@ class Callback:
 
     def check_state(self, saved: dict[str, Any], run: Run, epoch: int) -> None:
         """Before a resumed run changes anything: ValueError unless `saved`, after so many epochs, can be restored."""
+
+
+def has_batch_hook(callback: Callback) -> bool:
+    """Whether a callback wants to be called after each step."""
+    return type(callback).on_batch_end is not Callback.on_batch_end
+
+
+def batch_hooks(run: Run) -> list[Callable[[Run], None]]:
+    """The ``on_batch_end`` of those callbacks that define one."""
+    return [callback.on_batch_end for callback in run.callbacks if has_batch_hook(callback)]
 
 
 _MORE_IS_BETTER = ("accuracy", "likelihood", "swap_rate", "ess")

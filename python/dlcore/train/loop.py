@@ -1,21 +1,18 @@
-"""The fit loop: epochs with their callbacks, and the gradient steps of one epoch."""
+"""The fit loop: epochs with their callbacks, and what a model says of batches of cases."""
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..autodiff import value_and_grad
-from ..ops import Generator
 from ..ops.creation import is_integer
-from ..optim import BatchMinimizer
 from ..tensor import Tensor
+from .batches import batches, rows
 from .callbacks import Callback, Checkpoint
 from .history import History
 from .progress import Bar, progress_callback
@@ -24,9 +21,6 @@ from .run import Run
 from .snapshot import put_back, snapshot
 
 Epoch = Callable[[Run], Mapping[str, float]]
-
-# Bytes of cases brought into an epoch's order at a time: several small batches share a call, and stay in the cache.
-_GATHERED = 2**19
 
 
 def run_epochs(
@@ -112,93 +106,6 @@ def run_epochs(
         if isinstance(shown, Bar):
             shown.close()
     return run.history
-
-
-def batch_hooks(run: Run) -> list[Callable[[Run], None]]:
-    """The ``on_batch_end`` of those callbacks that define one."""
-    return [c.on_batch_end for c in run.callbacks if type(c).on_batch_end is not Callback.on_batch_end]
-
-
-def batches(
-    data: Sequence[Tensor], batch_size: int, generator: Generator | None = None
-) -> Iterator[tuple[int, list[Tensor]]]:
-    """(number of cases, rows of each tensor), batch by batch; the last may be short.
-
-    Parameters
-    ----------
-    data : tensors with as many rows each
-    generator : draws the order of the cases; by default they come as they stand, without a copy
-    """
-    cases = data[0].shape[0]
-    if generator is None:
-        yield from _cut(data, batch_size)
-        return
-    order = ops.permutation(generator, cases)
-    row_bytes = sum(x.size // max(cases, 1) * x.dtype.itemsize for x in data)
-    stretch = batch_size * max(_GATHERED // max(batch_size * row_bytes, 1), 1)
-    for start in range(0, cases, stretch):
-        index = rows(order, start, min(stretch, cases - start))
-        yield from _cut([ops.gather(x, index) for x in data], batch_size)
-
-
-def _cut(data: Sequence[Tensor], batch_size: int) -> Iterator[tuple[int, list[Tensor]]]:
-    """Batches that share the data's memory; one view a tensor is all a batch costs."""
-    cases = data[0].shape[0]
-    parts = [(x.array, math.prod(x.shape[1:]), x.shape[1:]) for x in data]
-    for start in range(0, cases, batch_size):
-        count = min(batch_size, cases - start)
-        yield count, [Tensor(array.view(start * size, (count, *tail))) for array, size, tail in parts]
-
-
-def rows(x: Tensor, start: int, count: int) -> Tensor:
-    """Rows start … start + count − 1, sharing x's memory."""
-    shape = x.shape
-    return Tensor(x.array.view(start * math.prod(shape[1:]), (count, *shape[1:])))
-
-
-def gradient_epoch(
-    objective: Callable[..., Tensor], data: Sequence[Tensor], batch_size: int, generator: Generator | None
-) -> Callable[[Run], dict[str, float]]:
-    """An epoch of gradient steps: for each batch θ moves along the gradient of ``objective(*batch)``.
-
-    Parameters
-    ----------
-    objective : mean over the batch's cases of what is to be made small
-    data, batch_size, generator : see `batches`
-
-    Returns
-    -------
-    function of a run that has an optimizer; its figure ``loss`` is the mean over all cases, each batch's loss being
-    that before its step
-    """
-
-    def epoch(run: Run) -> dict[str, float]:
-        optimizer = run.optimizer
-        assert optimizer is not None
-        step = value_and_grad(objective, optimizer.parameters)
-        hooks = batch_hooks(run)
-        total, cases = 0.0, 0
-        for count, batch in batches(data, batch_size, generator):
-            loss: Tensor | float
-            if isinstance(optimizer, BatchMinimizer):
-                loss = value = optimizer.minimize_batch(objective, batch, run.generators.values())
-            else:
-                loss, gradient = step(*batch)
-                value = loss.item()
-                if math.isfinite(value):
-                    optimizer.step(gradient)
-            if not math.isfinite(value):
-                raise FloatingPointError(f"the loss is {value} at batch {run.batch + 1}")
-            total += value * count
-            cases += count
-            run.batch += 1
-            if hooks:
-                run.batch_loss = loss
-                for hook in hooks:
-                    hook(run)
-        return {"loss": total / cases}
-
-    return epoch
 
 
 def average(

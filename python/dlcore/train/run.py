@@ -38,6 +38,7 @@ class Run:
     batch : int, batches finished in this epoch
     batch_loss : Tensor of one element, or a number: the newest batch's loss
     history : History
+    traced : why the steps are not replayed (`dlcore.train.replay`); None where they are, or no step was made
     label : what the progress is called; the model's own label where it has one, else its class
     callbacks : the callbacks of this fit, in the order in which they are called
     stopped : the reason to end before `epochs`, or None
@@ -73,6 +74,7 @@ class Run:
         self.epoch = 0
         self.batch = 0
         self.batch_loss: Tensor | float = 0.0
+        self.traced: str | None = None
         self.history = History()
         self.callbacks: list[Callback] = []
         self.stopped: str | None = None

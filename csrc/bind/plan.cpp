@@ -1,0 +1,239 @@
+#include "plan.h"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <tuple>
+
+#include "../movement.h"
+#include "bind.h"
+
+namespace dlcore::DLCORE_DEVICE {
+
+Plan::Plan() : arena(new_arena()) {}
+Plan::~Plan() { release_arena(arena); }
+
+void* Plan::bytes(std::size_t count) {
+  constexpr std::size_t chunk = 16384, alignment = 16;
+  count = (count + alignment - 1) / alignment * alignment;
+  if (count > left_) {
+    left_ = std::max(count, chunk);
+    chunks_.push_back(std::make_unique<std::byte[]>(left_));
+    next_ = chunks_.back().get();
+  }
+  void* place = next_;
+  next_ += count;
+  left_ -= count;
+  return place;
+}
+
+void Plan::keep(const Array& array) {
+  if (array.storage()->arena == arena) return;
+  for (const Array& held : kept)
+    if (held.storage() == array.storage()) return;
+  kept.push_back(array);
+}
+
+const std::uint64_t* Plan::shift_of(std::uint64_t key, std::uint64_t step) {
+  for (const auto& stream : streams)
+    if (stream->key == key) {
+      stream->steps.push_back(step);
+      return &stream->shift;
+    }
+  streams.push_back(std::make_unique<Stream>(Stream{key, 0, {step}}));
+  return &streams.back()->shift;
+}
+
+namespace {
+
+using Shift = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
+
+// Counts as one to whoever asks, however the block ends.
+class Busy {
+ public:
+  explicit Busy(Plan& plan) : plan_(plan) { plan.running = true; }
+  ~Busy() { plan_.running = false; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  Plan& plan_;
+};
+
+void require_idle(const char* op, const Plan& plan) {
+  if (plan.running || recorded == &plan)
+    throw std::runtime_error(std::string(op) + ": the plan is being " + (plan.running ? "replayed" : "recorded"));
+}
+
+void begin(Plan& plan) {
+  require_idle("Plan.begin", plan);
+  if (recorded) throw std::runtime_error("Plan.begin: this thread records another plan");
+  if (!plan.launches.empty()) throw std::runtime_error("Plan.begin: the plan has been recorded");
+  recorded = &plan;
+  use_arena(plan.arena);
+}
+
+void end(Plan& plan) {
+  if (recorded != &plan) throw std::runtime_error("Plan.end: this thread does not record the plan");
+  recorded = nullptr;
+  use_arena(nullptr);
+}
+
+std::vector<Array> stage(Plan& plan, const std::vector<Array>& data, Index rows) {
+  require_idle("Plan.stage", plan);
+  std::vector<Array> staged;
+  for (const Array& x : data) {
+    if (x.ndim() == 0 || x.shape(0) < rows || rows < 1)
+      value_error("Plan.stage: data is " + text(x.shape()) + ", expected at least " + std::to_string(rows) +
+                  " rows, and rows >= 1");
+    if (!plan.inputs.empty() && plan.inputs[0].data.shape(0) != x.shape(0))
+      value_error("Plan.stage: numbers of rows differ: " + text(plan.inputs[0].data.shape()) + ", " + text(x.shape()));
+    Shape shape = x.shape();
+    shape[0] = rows;
+    plan.inputs.push_back({x, new_array("Plan.stage", shape, x.dtype())});
+    staged.push_back(plan.inputs.back().staged);
+  }
+  return staged;
+}
+
+// Rows first ... of the data, in `order` where there is one, into what the recorded step reads.
+void fill_inputs(const Plan& plan, Index first, const std::int32_t* order) {
+  for (const Plan::Input& input : plan.inputs) {
+    const Index rows = input.staged.shape(0), stored = input.data.shape(0),
+                columns = input.staged.shape().product(1, input.staged.ndim());
+    const auto move = [&]<typename Word>(Word) {
+      const Word* from = input.data.data<Word>();
+      Word* to = input.staged.data<Word>();
+      if (order) gather(rows, stored, columns, from, order + first, to);
+      else copy_rows(1, rows * columns, from + first * columns, rows * columns, to, rows * columns);
+    };
+    if (item_size(input.data.dtype()) == 8) move(std::uint64_t{});
+    else move(std::uint32_t{});
+  }
+}
+
+void bring(Plan& plan, Index first, const std::optional<Array>& order) {
+  require_idle("Plan.bring", plan);
+  fill_inputs(plan, first, order ? order->data<std::int32_t>() : nullptr);
+}
+
+double watch(Plan& plan, const Array& loss) {
+  if (recorded != &plan) throw std::runtime_error("Plan.watch: this thread does not record the plan");
+  require_float("Plan.watch", "loss", loss);
+  if (loss.size() != 1) value_error("Plan.watch: loss has shape " + text(loss.shape()) + ", expected one element");
+  Figure figure;
+  dispatch_float(loss.dtype(), [&]<typename T>(T) {
+    launch(1, [](const T* from, double* to) { *to = static_cast<double>(*from); }, loss.data<T>(), figure.place());
+  });
+  plan.stop = plan.launches.size();
+  plan.stop_figure = plan.figures.size() - 1;
+  return figure.value();
+}
+
+void write_numbers(const Plan& plan, const double* row, Index later) {
+  for (const Plan::Field& field : plan.fields) {
+    const double value = *row++;
+    switch (field.kind) {
+      case Plan::Kind::number: *static_cast<double*>(field.place) = value; break;
+      case Plan::Kind::count: *static_cast<Index*>(field.place) = static_cast<Index>(value) + later; break;
+      case Plan::Kind::flag: *static_cast<bool*>(field.place) = value != 0; break;
+    }
+  }
+}
+
+void run_steps(Plan& plan, Index steps, Index first, const std::int32_t* order, const std::vector<Shift>& shifts,
+               const std::vector<double>& numbers) {
+  using Clock = std::chrono::steady_clock;
+  const bool rows = numbers.size() > plan.fields.size();
+  const Index batch = plan.inputs.empty() ? 0 : plan.inputs[0].staged.shape(0);
+  std::vector<std::pair<Plan::Stream*, const Shift*>> streams;
+  for (const auto& stream : plan.streams)
+    for (const Shift& shift : shifts)
+      if (std::get<0>(shift) == stream->key) streams.emplace_back(stream.get(), &shift);
+  auto next_look = Clock::now() + std::chrono::milliseconds(50);
+  for (Index i = 0; i < steps; ++i) {
+    if (Clock::now() >= next_look) {
+      const py::gil_scoped_acquire acquire;
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      next_look = Clock::now() + std::chrono::milliseconds(50);
+    }
+    fill_inputs(plan, first + i * batch, order);
+    for (const auto& [stream, shift] : streams)
+      stream->shift = std::get<1>(*shift) + static_cast<std::uint64_t>(i) * std::get<2>(*shift);
+    if (rows || i == 0)
+      write_numbers(plan, numbers.data() + (rows ? i * static_cast<Index>(plan.fields.size()) : 0), 0);
+    else write_numbers(plan, numbers.data(), i);
+    std::size_t at = 0;
+    for (; at < plan.stop; ++at) plan.launches[at].run(plan.launches[at].call);
+    const bool stopped = plan.stop > 0 && !std::isfinite(*plan.figures[plan.stop_figure]);
+    if (!stopped)
+      for (; at < plan.launches.size(); ++at) plan.launches[at].run(plan.launches[at].call);
+    for (const double* figure : plan.figures) plan.found.push_back(*figure);
+    if (!stopped || plan.stop == plan.launches.size()) ++plan.done;
+    if (stopped) return;
+  }
+}
+
+void run(Plan& plan, Index steps, Index first, const std::optional<Array>& order, const std::vector<Shift>& shifts,
+         const std::vector<double>& numbers) {
+  require_idle("Plan.run", plan);
+  cannot_replay("a plan is replayed");
+  if (!plan.reason.empty()) value_error("Plan.run: the step cannot be replayed: " + plan.reason);
+  if (plan.launches.empty()) value_error("Plan.run: nothing was recorded");
+  if (steps < 0) value_error("Plan.run: steps is " + std::to_string(steps) + ", expected at least 0");
+  if (numbers.size() != plan.fields.size() &&
+      (steps == 0 || numbers.size() != plan.fields.size() * static_cast<std::size_t>(steps)))
+    value_error("Plan.run: " + std::to_string(numbers.size()) + " numbers, expected " +
+                std::to_string(plan.fields.size()) + " or as many for each of " + std::to_string(steps) + " steps");
+  if (order) {
+    require_dtype("Plan.run", "order", *order, DType::int32);
+    require_ndim("Plan.run", "order", *order, 1);
+  }
+  if (!plan.inputs.empty()) {
+    const Index cases = order ? order->size() : plan.inputs[0].data.shape(0), batch = plan.inputs[0].staged.shape(0);
+    if (first < 0 || first > cases || steps > (cases - first) / batch)
+      value_error("Plan.run: " + std::to_string(steps) + " steps of " + std::to_string(batch) + " rows from " +
+                  std::to_string(first) + " do not lie within " + std::to_string(cases));
+  }
+  const Busy busy(plan);
+  plan.done = 0;
+  plan.found.clear();
+  plan.found.reserve(static_cast<std::size_t>(steps) * plan.figures.size());
+  const py::gil_scoped_release release;
+  run_steps(plan, steps, first, order ? order->data<std::int32_t>() : nullptr, shifts, numbers);
+}
+
+// [(key, recorded step), ...]
+std::vector<std::pair<std::uint64_t, std::uint64_t>> draws(const Plan& plan) {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> result;
+  for (const auto& stream : plan.streams)
+    for (const std::uint64_t step : stream->steps) result.emplace_back(stream->key, step);
+  return result;
+}
+
+}  // namespace
+
+void bind_plan(py::module_& m) {
+  py::class_<Plan>(m, "Plan", py::module_local())
+      .def(py::init<>())
+      .def("stage", &stage, py::arg("data"), py::arg("rows"))
+      .def("bring", &bring, py::arg("first"), py::arg("order") = py::none())
+      .def("begin", &begin)
+      .def("watch", &watch, py::arg("loss"))
+      .def("end", &end)
+      .def("run", &run, py::arg("steps"), py::arg("first") = 0, py::arg("order") = py::none(),
+           py::arg("shifts") = std::vector<Shift>(), py::arg("numbers") = std::vector<double>())
+      .def_readonly("done", &Plan::done)
+      .def_readonly("found", &Plan::found)
+      .def_readwrite("reason", &Plan::reason)
+      .def_property_readonly("draws", &draws)
+      .def_property_readonly("launches", [](const Plan& plan) { return plan.launches.size(); })
+      .def_property_readonly("figures", [](const Plan& plan) { return plan.figures.size(); })
+      .def_property_readonly("numbers", [](const Plan& plan) { return plan.fields.size(); })
+      .def_property_readonly("arrays_alive", [](const Plan& plan) { return blocks_in_use(plan.arena); })
+      .def_property_readonly("nbytes", [](const Plan& plan) { return bytes_of(plan.arena); });
+}
+
+}  // namespace dlcore::DLCORE_DEVICE

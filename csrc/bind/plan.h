@@ -1,0 +1,204 @@
+// A plan: the kernel calls of one step, recorded while they run, and replayed without Python.
+//
+// Every binding calls its kernel through `launch`. While this thread records a plan, a launch is run and also copied
+// into the plan: the kernel and its arguments, all by value. Arrays made meanwhile come from the plan's arena, so that
+// a replay finds every block where the recording had it; arrays made before are kept alive. What a step's Python
+// computes from values, not from shapes, a replay cannot repeat: bindings that hand values to Python call
+// `cannot_replay`. What changes from step to step in a known way has a place in the plan that a replay fills in: draws'
+// steps (`Draw`), optimizers' numbers (`varying`), and figures that come out (`figure`).
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "../array.h"
+
+namespace dlcore::DLCORE_DEVICE {
+
+namespace py = pybind11;
+
+class Plan {
+ public:
+  Plan();
+  ~Plan();
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  // The steps of one key's draws: a replay adds `shift` to those recorded.
+  struct Stream {
+    std::uint64_t key, shift = 0;
+    std::vector<std::uint64_t> steps = {};  // recorded
+  };
+  // A number of an optimizer, within the plan's copy of its options.
+  enum class Kind : std::uint8_t { number, count, flag };
+  struct Field {
+    void* place;
+    Kind kind;
+  };
+  // Rows of data brought into `staged` before each step.
+  struct Input {
+    Array data, staged;
+  };
+
+  // Bytes that live as long as the plan, at their place.
+  void* bytes(std::size_t count);
+  template <typename T> T* copy(const T& value) {
+    static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= 16);
+    void* place = bytes(sizeof(T));
+    std::memcpy(place, &value, sizeof(T));
+    return static_cast<T*>(place);
+  }
+  template <typename Call> void add(const Call& call) {
+    launches.push_back({[](const void* given) { (*static_cast<const Call*>(given))(); }, copy(call)});
+  }
+  void keep(const Array& array);  // an array made before the recording
+  const std::uint64_t* shift_of(std::uint64_t key, std::uint64_t step);
+
+  struct Launch {
+    void (*run)(const void* call);
+    const void* call;
+  };
+  Arena* arena;
+  std::vector<Launch> launches;
+  std::vector<Array> kept;
+  std::vector<std::unique_ptr<Stream>> streams;
+  std::vector<Field> fields;
+  std::vector<const double*> figures;
+  std::vector<Input> inputs;
+  std::size_t stop = 0;  // launches before the place where a replay ends at a figure that is not finite; 0: none
+  std::size_t stop_figure = 0;
+  std::string reason;  // why it cannot be replayed
+  bool running = false;
+  Index done = 0;             // whole steps of the newest run
+  std::vector<double> found;  // its figures, step by step
+
+ private:
+  std::vector<std::unique_ptr<std::byte[]>> chunks_;
+  std::size_t left_ = 0;
+  std::byte* next_ = nullptr;
+};
+
+// The plan that this thread records.
+inline thread_local Plan* recorded = nullptr;
+inline Plan* recording() { return recorded; }
+
+// Out of the plan's arena: workspaces, which kernels take anew at each replay.
+class OutsideArena {
+ public:
+  OutsideArena() : arena_(use_arena(nullptr)) {}
+  ~OutsideArena() { use_arena(arena_); }
+  OutsideArena(const OutsideArena&) = delete;
+  OutsideArena& operator=(const OutsideArena&) = delete;
+
+ private:
+  Arena* arena_;
+};
+
+// Calls f with the GIL released when there is enough work (in rough scalar operations) to be worth the hand-over.
+template <typename F> void without_gil(Index work, const F& f) {
+  constexpr Index worth_a_release = 100'000;  // about 10 microseconds
+  if (work < worth_a_release) return f();
+  const py::gil_scoped_release release;
+  f();
+}
+
+// Calls kernel(arguments...), with the GIL released as above, and adds the call to the plan that this thread records.
+// All is taken by value: the kernel is a lambda that captures nothing, the arguments are pointers, sizes and options. A
+// kernel may throw what a binding throws (a check of values), with or without the GIL.
+template <typename Kernel, typename... Arguments> void launch(Index work, Kernel, Arguments... arguments) {
+  static_assert(std::is_empty_v<Kernel>, "a launched kernel captures nothing: give it what it needs as arguments");
+  static_assert((std::is_trivially_copyable_v<Arguments> && ...), "give pointers, sizes and plain options");
+  const auto call = [=] { Kernel{}(arguments...); };
+  if (Plan* plan = recording()) {
+    const OutsideArena outside;
+    without_gil(work, call);
+    plan->add(call);
+    return;
+  }
+  without_gil(work, call);
+}
+
+// A binding that hands values to Python, or takes them from it, says so.
+inline void cannot_replay(const char* reason) {
+  if (Plan* plan = recording())
+    if (plan->reason.empty()) plan->reason = reason;
+}
+
+// The same numbers where the plan keeps them while one is recorded, for launches.
+template <typename T> const T* kept(const T* data, std::size_t count) {
+  static_assert(std::is_trivially_copy_constructible_v<T> && std::is_trivially_destructible_v<T> && alignof(T) <= 16);
+  Plan* plan = recording();
+  if (!plan || count == 0) return data;
+  void* place = plan->bytes(count * sizeof(T));
+  std::memcpy(place, static_cast<const void*>(data), count * sizeof(T));
+  return static_cast<const T*>(place);
+}
+
+// A draw's key and step; in a replay the step is that of the generator then.
+class Draw {
+ public:
+  Draw(std::uint64_t key, std::uint64_t step)
+      : key_(key), step_(step), shift_(recording() ? recording()->shift_of(key, step) : nullptr) {}
+  std::uint64_t key() const { return key_; }
+  std::uint64_t step() const { return shift_ ? step_ + *shift_ : step_; }
+
+ private:
+  std::uint64_t key_, step_;
+  const std::uint64_t* shift_;
+};
+
+// An optimizer's options; in a replay those of the step.
+template <typename Options> class Varying {
+ public:
+  Varying(const Options& options, Options* place) : options_(options), place_(place) {}
+  const Options& operator*() const { return place_ ? *place_ : options_; }
+
+ private:
+  Options options_;
+  const Options* place_;
+};
+
+// `fields` are those of `options` that Python gives, in the order of its arguments; an Index counts the steps.
+template <typename Options, typename... Fields>
+Varying<Options> varying(const Options& options, const Fields&... fields) {
+  Plan* plan = recording();
+  if (!plan) return {options, nullptr};
+  Options* place = plan->copy(options);
+  const auto add = [&](const auto& field) {
+    using Type = std::remove_cvref_t<decltype(field)>;
+    constexpr Plan::Kind kind = std::is_same_v<Type, bool>     ? Plan::Kind::flag
+                                : std::is_same_v<Type, double> ? Plan::Kind::number
+                                                               : Plan::Kind::count;
+    const auto offset = reinterpret_cast<const std::byte*>(&field) - reinterpret_cast<const std::byte*>(&options);
+    plan->fields.push_back({reinterpret_cast<std::byte*>(place) + offset, kind});
+  };
+  (add(fields), ...);
+  return {options, place};
+}
+
+// Where a launch puts a number that Python gets: `result`, or a figure of the plan, which a replay collects.
+class Figure {
+ public:
+  Figure() : place_(&value_) {
+    if (Plan* plan = recording()) {
+      place_ = plan->copy(0.0);
+      plan->figures.push_back(place_);
+    }
+  }
+  Figure(const Figure&) = delete;
+  Figure& operator=(const Figure&) = delete;
+  double* place() { return place_; }
+  double value() const { return *place_; }
+
+ private:
+  double value_ = 0;
+  double* place_;
+};
+
+}  // namespace dlcore::DLCORE_DEVICE

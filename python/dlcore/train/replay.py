@@ -1,0 +1,168 @@
+"""Steps replayed natively: one step is recorded while it runs, the others of the fit are calls of its plan.
+
+A plan (``csrc/bind/plan.h``) is the list of a step's kernel calls with their arguments, and the memory they used. What
+changes from step to step has a place in it: the batch's rows, the generators' steps, the optimizer's numbers. All else
+that Python computes in a step must be a function of shapes, which `objection` looks for beforehand and the recording
+itself notices: a value that reaches Python, a draw of an unknown generator, an array that outlives the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .. import device as _device
+from ..nn import Module
+from ..ops import Generator
+from ..optim import BatchMinimizer, Optimizer
+from ..optim.numbers import StepNumbers, untraceable
+from ..tensor import Tensor
+from .callbacks import has_batch_hook
+from .run import Run
+
+_LIMIT = 2**64
+_CHUNK = 256  # steps whose numbers Python computes ahead
+enabled = True  # tests compare fits with and without
+
+
+def is_own(value: Any) -> bool:
+    """Whether a class or function is dlcore's."""
+    return str(getattr(value, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
+
+
+def _foreign(owner: str, values: Iterable[Any]) -> str | None:
+    """What among a module's attributes is code of others, which may compute from values."""
+    for value in values:
+        if isinstance(value, (list, tuple, set)):
+            found = _foreign(owner, value)
+        elif isinstance(value, dict):
+            found = _foreign(owner, value.values())
+        elif isinstance(value, Tensor) or not (callable(value) or isinstance(value, Module)):
+            continue
+        else:
+            found = None if is_own(value if hasattr(value, "__qualname__") else type(value)) else _foreign_text(value)
+            found = found and f"{owner} has {found}"
+        if found:
+            return found
+    return None
+
+
+def _foreign_text(value: Any) -> str:
+    return f"{getattr(value, '__qualname__', type(value).__qualname__)}, which is not dlcore's own"
+
+
+def objection(run: Run, objective: Callable[..., Any]) -> str | None:
+    """Why the steps of a run may depend on more than shapes, as far as can be told before one; None: they do not."""
+    if not enabled:
+        return "replay is switched off"
+    optimizer, model = run.optimizer, run.model
+    if not is_own(objective):
+        return f"the objective is {_foreign_text(objective)}"
+    for owner in (model, optimizer, getattr(model, "head", None)):
+        if owner is not None and not is_own(type(owner)):
+            return _foreign_text(type(owner))
+        if owner is not None and not isinstance(owner, Optimizer):
+            found = _foreign(type(owner).__name__, vars(owner).values())
+            if found:
+                return found
+    for _, module in model.network.modules():
+        if not is_own(type(module)):
+            return _foreign_text(type(module))
+        found = _foreign(type(module).__name__, vars(module).values())
+        if found:
+            return found
+    for callback in run.callbacks:
+        if not is_own(type(callback)) and has_batch_hook(callback):
+            return f"{type(callback).__qualname__}.on_batch_end may change what a step does"
+    if isinstance(optimizer, BatchMinimizer):
+        return "a line search asks for values"
+    assert optimizer is not None
+    return untraceable(optimizer)
+
+
+class Replay:
+    """The recorded step of a run, and its replays.
+
+    Parameters
+    ----------
+    run : with an optimizer, against which there was no `objection`
+    data : tensors with a row per case
+    batch_size : rows of a step
+    """
+
+    def __init__(self, run: Run, data: Sequence[Tensor], batch_size: int) -> None:
+        assert run.optimizer is not None
+        self.run, self.optimizer, self.batch_size = run, run.optimizer, batch_size
+        self.plan = _device.cpu.Plan()
+        self.batch = [Tensor(array) for array in self.plan.stage([x.array for x in data], batch_size)]
+        self.theta = self.optimizer.parameters.storage
+        self._generators: list[tuple[Generator, int, int]] = []  # with the step recorded and the steps of one
+
+    @property
+    def reason(self) -> str | None:
+        """Why the recording cannot be replayed, if so."""
+        return self.plan.reason or None
+
+    def record(
+        self, step: Callable[..., tuple[Tensor, Tensor]], first: int, order: Tensor | None, update: Callable[..., bool]
+    ) -> float:
+        """Do the step on the rows from `first` on while it is recorded; the batch's loss.
+
+        Parameters
+        ----------
+        step : (*batch) -> loss, gradient
+        update : (loss as a number, gradient): the optimizer's step, unless the loss is not finite
+        """
+        plan, generators = self.plan, self.run.generators
+        before = {name: generator.step for name, generator in generators.items()}
+        plan.bring(first, None if order is None else order.array)
+        plan.begin()
+        try:
+            loss, gradient = step(*self.batch)
+            value = float(plan.watch(loss.array))
+            whole = update(value, gradient)
+        finally:
+            plan.end()
+        del loss, gradient
+        known: dict[int, tuple[int, int]] = {}
+        for name, generator in generators.items():
+            advance = (generator.step - before[name]) % _LIMIT
+            if advance and generator.key in known:
+                plan.reason = plan.reason or "two generators have the same key"
+            if advance:
+                known[generator.key] = (before[name], advance)
+                self._generators.append((generator, before[name], advance))
+        for key, drawn in plan.draws:
+            begin, advance = known.get(key, (0, 0))
+            if (drawn - begin) % _LIMIT >= advance:
+                plan.reason = plan.reason or "a generator that the fit does not know was drawn from"
+        if not whole:
+            plan.reason = plan.reason or "the recorded step was not finished"
+        if plan.arrays_alive:
+            plan.reason = plan.reason or "an array made in a step is kept beyond it"
+        self.numbers = StepNumbers(self.optimizer)
+        return value
+
+    def is_current(self) -> bool:
+        """Whether the plan's vector is still the model's."""
+        return self.optimizer.parameters.storage is self.theta
+
+    def steps(self, first: int, count: int, order: Tensor | None) -> list[float]:
+        """Losses of up to `count` steps on the rows from `first` on.
+
+        One that is not finite is the last: its step is not made. Whatever is raised, the optimizer and the generators
+        are those after the last whole step.
+        """
+        plan = self.plan
+        rows, count = self.numbers.rows(min(count, _CHUNK), count)
+        shifts = [(g.key, (g.step - begin) % _LIMIT, advance) for g, begin, advance in self._generators]
+        try:
+            plan.run(count, first, None if order is None else order.array, shifts, rows)
+        except BaseException:
+            self.run.batch += plan.done
+            raise
+        finally:
+            self.numbers.advance(plan.done)
+            for generator, _, advance in self._generators:
+                generator.step = (generator.step + plan.done * advance) % _LIMIT
+        return plan.found  # type: ignore[no-any-return]
