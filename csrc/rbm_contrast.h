@@ -1,4 +1,4 @@
-// Contrastive divergence of rbm.cpp and of its epoch: see rbm.h.
+// Contrastive divergence of rbm.cpp: see rbm.h.
 #pragma once
 
 #include <algorithm>
@@ -132,7 +132,7 @@ void add_difference_of_squares(Index rows, Index split, Index columns, Index fir
                });
 }
 
-// The workspace of a contrast, kept from batch to batch. Data above, chains below: the statistics of both are one
+// The workspace of a contrast. Data above, chains below: the statistics of both are one
 // product, and so are their hidden means in PCD.
 template <typename T> struct Contrast {
   Index n, n_chains;

@@ -9,6 +9,7 @@
 
 #include "../movement.h"
 #include "bind.h"
+#include "optimizer_checks.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -72,12 +73,14 @@ void begin(Plan& plan) {
   if (recorded) throw std::runtime_error("Plan.begin: this thread records another plan");
   if (!plan.launches.empty()) throw std::runtime_error("Plan.begin: the plan has been recorded");
   recorded = &plan;
+  recorded_clip = nullptr;
   use_arena(plan.arena);
 }
 
 void end(Plan& plan) {
   if (recorded != &plan) throw std::runtime_error("Plan.end: this thread does not record the plan");
   recorded = nullptr;
+  recorded_clip = nullptr;
   use_arena(nullptr);
 }
 

@@ -38,7 +38,7 @@ class Plan:
     def stage(self, data: Sequence[Array], rows: int) -> list[Array]: ...
     def bring(self, first: int, order: Array | None = None) -> None: ...
     def begin(self) -> None: ...
-    def watch(self, loss: Array) -> float: ...
+    def watch(self, loss: Array | None = None) -> float: ...
     def end(self) -> None: ...
     def run(
         self,
@@ -258,31 +258,6 @@ def rbm_cd(
     fixed_variance: bool = False,
     scaled_steps: bool = False,
 ) -> tuple[Array, float]: ...
-def rbm_epoch(
-    data: Array,
-    order: Array | None,
-    theta: Array,
-    n_hidden: int,
-    batch_size: int,
-    k: int,
-    key: int,
-    step: int,
-    lr: Array,
-    momentum: Array,
-    done: Array,
-    errors: Array,
-    velocity: Array | None = None,
-    chains: Array | None = None,
-    units: RbmUnits = None,
-    centring: tuple[Array, float] | None = None,
-    sparsity: tuple[Array, float, float, float] | None = None,
-    weight_decay: float = 0.0,
-    fixed_variance: bool = False,
-    scaled_steps: bool = False,
-    dampening: float = 0.0,
-    nesterov: bool = False,
-    first_step: bool = True,
-) -> None: ...
 def rbm_free_energy(
     v: Array, weight: Array, visible_bias: Array, hidden_bias: Array, units: RbmUnits = None
 ) -> Array: ...
@@ -467,4 +442,7 @@ def lion(
     segments: Sequence[tuple[int, int]] | None = None,
 ) -> None: ...
 def average_weights(average: Array, theta: Array, decay: float) -> None: ...
+def clip_factor(
+    x: Array, limit: float, segments: Sequence[tuple[int, int]] | None = None, who: str = "clip_factor"
+) -> float: ...
 def norm(x: Array, segments: Sequence[tuple[int, int]] | None = None) -> float: ...

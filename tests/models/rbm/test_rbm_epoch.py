@@ -112,6 +112,7 @@ FITS = {
     "dampening": (bars(53), {}, {"momentum": 0.8, "dampening": 0.5}),
     "own momentum": (bars(53), {}, {"optimizer": lambda p: SGD(p, 0.1, momentum=lambda step: min(0.05 * step, 0.9))}),
     "value": (bars(53), {}, {"optimizer": lambda p: SGD(p, 0.1, max_grad_value=0.1, weight_decay=0.1)}),
+    "norm": (bars(53), {"tempering": 2}, {"optimizer": lambda p: Adam(p, 0.01, max_grad_norm=0.5)}),
     "groups": (
         bars(53),
         {"visible": "gaussian"},
@@ -163,7 +164,9 @@ def test_callbacks_of_others_see_every_batch(monkeypatch, calls):
     assert len(callbacks[0].losses) == 18
 
 
-@pytest.mark.parametrize("name", ["centred and sparse", "mixed", "tempered", "missing", "rows, weights, chains", "adam"])
+@pytest.mark.parametrize(
+    "name", ["centred and sparse", "mixed", "tempered", "missing", "rows, weights, chains", "adam"]
+)
 def test_a_resumed_fit_ends_in_the_same_bits(tmp_path, name, monkeypatch):
     x, model, options = FITS[name]
     half = RBM(16, 6, seed=3, **model)

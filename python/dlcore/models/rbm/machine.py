@@ -15,7 +15,7 @@ from .terms import Terms
 from .units import Segment, is_plain, require_hidden, require_values, visible_segments
 
 GIBBS_WORK = 10**8  # weights times cases in a native call of Gibbs steps: a tenth of a second, also on a slow processor
-LEAST_LOG_VARIANCE = -4.605170185988091  # σ >= 0.1; as in csrc/rbm.h
+LEAST_LOG_VARIANCE = -4.605170185988091  # σ >= 0.1
 _DRAW, _CALL = 50, 10**4  # what a unit's draw, and a step of the smallest machine, take in the same measure
 
 

@@ -64,7 +64,9 @@ class Phases:
         else:
             chain = self.replicas.advance(machine, self.k, self.generator)
             each, shape = 1.0 / chain.shape[0], (chain.shape[0],)
-            mirrored = ops.full(shape, each, dtype) if weight is None else ops.broadcast_to(ops.sum(share) * each, shape)
+            mirrored = (
+                ops.full(shape, each, dtype) if weight is None else ops.broadcast_to(ops.sum(share) * each, shape)
+            )
         rows, weights = ops.concatenate([v, chain], 0), ops.concatenate([ops.negative(share), mirrored], 0)
         gradient = v.array.device.rbm_statistics(
             rows.array, weights.array, machine.weight.array, machine.visible_bias.array, machine.hidden_bias.array,
