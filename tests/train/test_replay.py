@@ -1,4 +1,4 @@
-"""Fits whose steps are replayed end in the bits of those whose steps run one by one, and say why where they cannot be."""
+"""Fits whose steps are replayed end in the bits of those whose steps run one by one; where they cannot be, they say why."""
 
 import signal
 import threading
@@ -178,7 +178,7 @@ class Doubled(nn.Module):
     """x times a number that Python draws anew."""
 
     def forward(self, x):
-        return x * float(np.random.default_rng().uniform())  # noqa: NPY002
+        return x * float(np.random.default_rng().uniform())
 
 
 def proximal(parameters):

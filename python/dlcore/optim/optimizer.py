@@ -7,7 +7,6 @@ number of steps made (`dlcore.optim.schedules`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 

@@ -205,7 +205,7 @@ class Steps:
         before = [(x, x.array.copy()) for x in carried]
         theta = self.machine.parameters.storage
         try:
-            error = self._steps(run)
+            found = self._steps(run)
             if not ops.all_finite(theta):
                 raise FloatingPointError("a parameter is not finite")
         except BaseException as error:
@@ -213,7 +213,7 @@ class Steps:
                 for x, values in before:
                     x.array.assign(values)
             raise
-        return self._figures(run, error)
+        return self._figures(run, found)
 
     def _steps(self, run: Run) -> float:
         """The mean over the cases of their reconstruction errors, 0 with persistent chains."""
