@@ -1,6 +1,7 @@
 #include "../optimizer.h"
 
 #include "optimizer_checks.h"
+#include "random.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
