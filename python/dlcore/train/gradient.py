@@ -101,6 +101,10 @@ class Steps:
         self._eager(run, order, hooks)
         return self._total / self.cases
 
+    def forget(self) -> None:
+        """Record a step anew: what a step does is to change."""
+        self._replay = None
+
     def _can_replay(self, run: Run) -> bool:
         if self._refused:
             return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from .. import device as _device
@@ -34,7 +35,9 @@ def is_own(value: Any) -> bool:
 def _foreign(owner: str, values: Iterable[Any]) -> str | None:
     """What among a module's attributes is code of others, which may compute from values."""
     for value in values:
-        if isinstance(value, (list, tuple, set)):
+        if isinstance(value, partial):
+            found = _foreign(owner, [value.func])
+        elif isinstance(value, (list, tuple, set)):
             found = _foreign(owner, value)
         elif isinstance(value, dict):
             found = _foreign(owner, value.values())

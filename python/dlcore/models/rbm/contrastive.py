@@ -224,7 +224,10 @@ class Steps:
             if self.completions is not None:
                 self.completions.begin(self.machine)
         if self.ramp is not None and isinstance(optimizer, SGD):
-            optimizer.momentum = self.ramp[0] if run.epoch < RAMP_EPOCHS else self.ramp[1]
+            momentum = self.ramp[0] if run.epoch < RAMP_EPOCHS else self.ramp[1]
+            if bool(momentum) != bool(optimizer.momentum):
+                self._batches.forget()  # without momentum a step has no velocity
+            optimizer.momentum = momentum
         if self.replicas is not None:
             self.replicas.reset()
         try:
