@@ -138,14 +138,14 @@ def test_an_epoch_is_one_call_and_has_the_bits_of_its_steps(name, monkeypatch, c
 @pytest.mark.parametrize("name", ["chains", "tempered", "missing"])
 def test_on_several_threads(name, monkeypatch):
     x, model, options = FITS[name]
-    x, found = np.tile(x, (8, 15)), []
+    x, found = np.tile(x, (4, 10)), []
     for replayed, threads in ((False, 1), (True, 2)):
         monkeypatch.setattr(replay, "enabled", replayed)
         before = dlcore.get_num_threads()
         dlcore.set_num_threads(threads)
         try:
-            rbm = RBM(240, 90, seed=3, **model | {"n_chains": 70})
-            rbm.fit(x, epochs=2, batch_size=70, **options)
+            rbm = RBM(160, 60, seed=3, **model | {"n_chains": 40})
+            rbm.fit(x, epochs=1, batch_size=40, **options)
         finally:
             dlcore.set_num_threads(before)
         found.append(state_of(rbm))
