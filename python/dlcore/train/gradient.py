@@ -96,7 +96,7 @@ class Steps:
                 self._record(run, order, hooks)
             while self._replay is not None and self.cases - self._place >= self.batch_size:
                 self._replayed(run, order, hooks)
-        if self._replay is not None and not all(is_own(type(callback)) for callback in run.callbacks):
+        if self._replay is not None and not all(is_own(callback) for callback in run.callbacks):
             self._replay = None  # such a callback may change between epochs what a step does
         self._eager(run, order, hooks)
         return self._total / self.cases

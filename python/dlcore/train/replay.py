@@ -8,9 +8,9 @@ itself notices: a value that reaches Python, a draw of an unknown generator, an 
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import device as _device
@@ -28,31 +28,30 @@ enabled = True  # tests compare fits with and without
 
 
 def is_own(value: Any) -> bool:
-    """Whether a class or function is dlcore's."""
-    return str(getattr(value, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
+    """Whether a class or function, or the class of another object, is dlcore's."""
+    if isinstance(value, functools.partial):
+        return is_own(value.func)
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return str(getattr(named, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
 
 
-def _foreign(owner: str, values: Iterable[Any]) -> str | None:
-    """What among a module's attributes is code of others, which may compute from values."""
+def _stranger(value: Any) -> str:
+    return f"{getattr(value, '__qualname__', type(value).__qualname__)}, which is not dlcore's own"
+
+
+def _strange_part(owner: str, values: Iterable[Any]) -> str | None:
+    """What among an object's attributes is code of others, which may compute from values."""
     for value in values:
-        if isinstance(value, partial):
-            found = _foreign(owner, [value.func])
-        elif isinstance(value, (list, tuple, set)):
-            found = _foreign(owner, value)
-        elif isinstance(value, dict):
-            found = _foreign(owner, value.values())
-        elif isinstance(value, Tensor) or not (callable(value) or isinstance(value, Module)):
-            continue
-        else:
-            found = None if is_own(value if hasattr(value, "__qualname__") else type(value)) else _foreign_text(value)
-            found = found and f"{owner} has {found}"
+        found = None
+        if isinstance(value, (list, tuple, set)):
+            found = _strange_part(owner, value)
+        elif isinstance(value, Mapping):
+            found = _strange_part(owner, value.values())
+        elif (callable(value) or isinstance(value, Module)) and not is_own(value):
+            found = f"{owner} has {_stranger(value)}"
         if found:
             return found
     return None
-
-
-def _foreign_text(value: Any) -> str:
-    return f"{getattr(value, '__qualname__', type(value).__qualname__)}, which is not dlcore's own"
 
 
 def objection(run: Run, objective: Callable[..., Any] | None = None) -> str | None:
@@ -61,22 +60,22 @@ def objection(run: Run, objective: Callable[..., Any] | None = None) -> str | No
         return "replay is switched off"
     optimizer, model = run.optimizer, run.model
     if objective is not None and not is_own(objective):
-        return f"the objective is {_foreign_text(objective)}"
+        return f"the objective is {_stranger(objective)}"
     for owner in (model, optimizer, getattr(model, "head", None)):
-        if owner is not None and not is_own(type(owner)):
-            return _foreign_text(type(owner))
+        if owner is not None and not is_own(owner):
+            return _stranger(type(owner))
         if owner is not None and not isinstance(owner, Optimizer):
-            found = _foreign(type(owner).__name__, vars(owner).values())
+            found = _strange_part(type(owner).__name__, vars(owner).values())
             if found:
                 return found
     for _, module in model.network.modules():
-        if not is_own(type(module)):
-            return _foreign_text(type(module))
-        found = _foreign(type(module).__name__, vars(module).values())
+        if not is_own(module):
+            return _stranger(type(module))
+        found = _strange_part(type(module).__name__, vars(module).values())
         if found:
             return found
     for callback in run.callbacks:
-        if not is_own(type(callback)) and has_batch_hook(callback):
+        if not is_own(callback) and has_batch_hook(callback):
             return f"{type(callback).__qualname__}.on_batch_end may change what a step does"
     if isinstance(optimizer, BatchMinimizer):
         return "a line search asks for values"
