@@ -84,7 +84,7 @@ FITS = {
     "norm of groups, up": (
         mlp(),
         (X, Y),
-        {"max_grad_norm": 0.1, "maximize": True, "groups": [{"params": "*.bias", "lr": 0.1}, {"params": "0.*"}]},
+        {"max_grad_norm": 0.1, "maximize": True, "groups": [{"params": "*.bias", "lr": 0.1}, {"params": "*.weight"}]},
     ),
     "groups": (
         mlp(),
