@@ -208,12 +208,12 @@ double bind_norm(const Array& x, const Segments& segments) {
   require_float("norm", "x", x);
   require_segments("norm", x.size(), segments);
   cannot_replay("norm reads a value");
+  static const Stretch none{};
+  const Stretch* const parts = !segments ? nullptr : segments->empty() ? &none : segments->data();
+  const auto count = segments ? static_cast<Index>(segments->size()) : 0;
   double value = 0;
   dispatch_float(x.dtype(), [&]<typename T>(T) {
-    without_gil(x.size(), [&] {
-      value = norm_of(x.size(), x.data<T>(), segments ? segments->data() : nullptr,
-                      segments ? static_cast<Index>(segments->size()) : 0);
-    });
+    without_gil(x.size(), [&] { value = norm_of(x.size(), static_cast<const T*>(x.data<T>()), parts, count); });
   });
   return value;
 }
