@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -278,7 +279,7 @@ class _Batches(train.Steps):
     word = "the reconstruction error"
 
     def __init__(self, steps: Steps) -> None:
-        self._steps = steps
+        self._steps: Steps = weakref.proxy(steps)  # which owns this: no cycle keeps a call's memory
         super().__init__(steps.cases.columns(numbered=steps.completions is not None), steps.batch_size)
 
     def gradient_of(self, run: Run) -> Callable[..., tuple[Tensor | float | None, Tensor]]:
