@@ -279,7 +279,7 @@ class _Batches(train.Steps):
     word = "the reconstruction error"
 
     def __init__(self, steps: Steps) -> None:
-        self._steps: Steps = weakref.proxy(steps)  # which owns this: no cycle keeps a call's memory
+        self._steps: Any = weakref.proxy(steps)  # which owns this: no cycle keeps a call's memory
         super().__init__(steps.cases.columns(numbered=steps.completions is not None), steps.batch_size)
 
     def gradient_of(self, run: Run) -> Callable[..., tuple[Tensor | float | None, Tensor]]:
