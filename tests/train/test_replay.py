@@ -79,6 +79,12 @@ FITS = {
     "cosine": (mlp(), (X, Y), {"schedule": "cosine"}),
     "own schedule": (mlp(), (X, Y), {"lr": lambda step: 0.01 / (1 + step)}),
     "values": (mlp(), (X, Y), {"max_grad_value": 0.01}),
+    "norm": (mlp(), (X, Y), {"max_grad_norm": 0.1}),
+    "norm of groups, up": (
+        mlp(),
+        (X, Y),
+        {"max_grad_norm": 0.1, "maximize": True, "groups": [{"params": "*.bias", "lr": 0.1}, {"params": "*.weight"}]},
+    ),
     "groups": (
         mlp(),
         (X, Y),
@@ -185,7 +191,6 @@ def proximal(parameters):
     [
         ({"optimizer": "l-bfgs"}, "a line search asks for values"),
         ({"optimizer": proximal}, "ProximalL1 thresholds by a number that Python computes"),
-        ({"max_grad_norm": 0.1}, "max_grad_norm reads the gradient's norm"),
         ({"callbacks": [Batches()]}, "Batches.on_batch_end may change what a step does"),
         ({"batch_size": 20}, "an epoch has fewer than 4 full batches"),
         ({"betas": (Cosine(0.9, 10), 0.99)}, "a schedule of betas"),
