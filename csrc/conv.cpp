@@ -3,6 +3,7 @@
 #include "conv_batch.h"
 #include "conv_correlate.h"
 #include "conv_weight.h"
+#include "conv_weight_rows.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -75,6 +76,7 @@ template <typename T> void conv2d_weight_grad(const ConvShape& s, const T* x, co
   const Index size = s.out_channels * (s.in_channels / s.groups) * s.kernel_height * s.kernel_width;
   if (size == 0) return;
   if (s.batch == 0) std::fill_n(dweight, size, T{0});
+  else if (RowWeightGrad<T>::is_preferred(s)) RowWeightGrad<T>(s, x, dy, dweight).run();
   else WeightGrad<T>(s, x, dy, dweight).run();
 }
 
