@@ -12,7 +12,9 @@ namespace {
 // Elements of planes, and of unfinished outputs, that a worker holds at a time: together under a 512 KiB L2 cache.
 inline constexpr Index plane_limit = 32768, tile_limit = 32768;
 // Depth of one pass, at most: its weights for one row panel stay in the L1 cache.
-inline constexpr Index max_tap_block = 640;
+inline constexpr Index max_tap_block = 512;
+// The same where outputs are computed in place: the source of a tile, for all its panels of rows, stays there as well.
+inline constexpr Index direct_tap_block = 320;
 
 // Rows of weights (output channels, or input channels of the adjoint) times (channels, taps) of a source.
 template <typename T> struct Correlation {
@@ -48,10 +50,12 @@ __attribute__((noinline)) void correlate_tile(Index depth, const T* a, const Ind
     a += MR<T>;
   }
 #pragma GCC unroll 16
-  for (int j = 0; j < vectors; ++j) {
-    T* target = targets[j];
+  for (int i = 0; i < rows; ++i) {
+    if (add)  // to all before any is stored: targets may overlap
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i, target += stride) store(target, add ? load(target) + sum[i][j] : sum[i][j]);
+      for (int j = 0; j < vectors; ++j) sum[i][j] += load(targets[j] + i * stride);
+#pragma GCC unroll 16
+    for (int j = 0; j < vectors; ++j) store(targets[j] + i * stride, sum[i][j]);
   }
 }
 
@@ -147,8 +151,7 @@ template <typename T> class Correlator {
   // Whether whole rows of vectors, the last moved back, are no more than those that run on from row to row: then sums
   // are final in the registers, and are stored where the outputs lie.
   bool runs_along_rows() const {
-    return c_.depth() <= max_tap_block && c_.horizontal.target_step == 1 && c_.vertical.target_step == 1 &&
-           c_.horizontal.outputs >= lanes<T> &&
+    return c_.horizontal.target_step == 1 && c_.vertical.target_step == 1 && c_.horizontal.outputs >= lanes<T> &&
            10 * layout_.rows * layout_.row_vectors <= 11 * layout_.vectors(layout_.rows, c_.horizontal.outputs);
   }
 
@@ -160,6 +163,8 @@ template <typename T> class Correlator {
     T* outputs = c_.target + image * c_.rows * size + (c_.vertical.target_origin + first) * c_.target_width +
                  c_.horizontal.target_origin;
     const T* bias = c_.epilogue.bias ? c_.epilogue.bias + group * c_.rows : nullptr;
+    const Index depth = c_.depth(), passes = std::max<Index>(1, ceil_div(depth, direct_tap_block));
+    const Index block = std::max<Index>(1, ceil_div(depth, passes));
     Index row = 0, column = 0;
     while (row < rows) {
       const T* sources[4];
@@ -176,13 +181,15 @@ template <typename T> class Correlator {
           column = std::min(column + lanes<T>, columns - lanes<T>);
         }
       }
-      for (Index i = 0; i < weights_.panels; ++i) {
-        T* to[4];
-        for (Index j = 0; j < tile_vectors_; ++j) to[j] = targets[j] + weights_.begin(i) * size;
-        tile_[i >= weights_.higher](c_.depth(), weights_.panel(group, i), offsets_.data(), sources, to, size, false);
-        if (finish_tile_)
-          finish_tile_(weights_.rows(i), to, size, bias ? bias + weights_.begin(i) : nullptr, c_.epilogue.parameter);
-      }
+      for (Index p = 0; p == 0 || p < depth; p += block)
+        for (Index i = 0; i < weights_.panels; ++i) {
+          T* to[4];
+          for (Index j = 0; j < tile_vectors_; ++j) to[j] = targets[j] + weights_.begin(i) * size;
+          tile_[i >= weights_.higher](std::min(block, depth - p), weights_.panel(group, i) + p * MR<T>,
+                                      offsets_.data() + p, sources, to, size, p > 0);
+          if (finish_tile_ && p + block >= depth)
+            finish_tile_(weights_.rows(i), to, size, bias ? bias + weights_.begin(i) : nullptr, c_.epilogue.parameter);
+        }
     }
   }
 
