@@ -171,9 +171,9 @@ BadIndex first_out_of_range(Index n, const std::int32_t* indices, Index limit) {
   constexpr Index block = 1024;
   for (Index begin = 0; begin < n; begin += block) {
     const Index end = std::min(n, begin + block);
-    bool bad = false;
-    for (Index i = begin; i < end; ++i) bad |= static_cast<std::uint32_t>(indices[i]) >= bound;  // negatives wrap
-    if (!bad) continue;
+    std::uint32_t largest = 0;
+    for (Index i = begin; i < end; ++i) largest = std::max(largest, static_cast<std::uint32_t>(indices[i]));
+    if (largest < bound) continue;  // negatives wrap
     for (Index i = begin; i < end; ++i)
       if (static_cast<std::uint32_t>(indices[i]) >= bound) return {i, indices[i]};
   }
