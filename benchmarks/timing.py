@@ -124,7 +124,7 @@ def limit_threads(threads: int) -> None:
         os.environ[variable] = str(threads)
 
 
-def _burst(call: Callable[[], Any], calls: int) -> float:
+def burst(call: Callable[[], Any], calls: int) -> float:
     start = _clock()
     for _ in range(calls):
         call()
@@ -139,16 +139,16 @@ def interleaved(
     calls = {}
     for name, call in candidates.items():
         call()  # first calls allocate and start threads
-        once = _burst(call, 1)
+        once = burst(call, 1)
         if once < burst_seconds:
-            once = min(_burst(call, 1) for _ in range(3))
+            once = min(burst(call, 1) for _ in range(3))
         calls[name] = max(1, int(burst_seconds / max(once, 1e-8)))
     timings = {name: Timing() for name in candidates}
     deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline or len(next(iter(timings.values())).turns) < min_turns:
         for name, call in candidates.items():
             time.sleep(_rest)
-            timings[name].turns.append(_burst(call, calls[name]))
+            timings[name].turns.append(burst(call, calls[name]))
     return timings
 
 
