@@ -223,7 +223,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write_json(path: Path | None, benchmark: str, threads: int, rows: list[dict[str, Any]]) -> None:
+def write_json(path: Path | None, benchmark: str, threads: int, rows: list[dict[str, Any]], **more: Any) -> None:
     if path is not None:
-        record = {"benchmark": benchmark, "threads": threads, "machine": machine(), "rows": rows}
+        record = {"benchmark": benchmark, "threads": threads, "machine": machine(), **more, "rows": rows}
         path.write_text(json.dumps(record, indent=1) + "\n")
