@@ -86,8 +86,8 @@ def layer_row(layer: tuple[Any, ...], what: str, dtype: str, threads: int) -> ti
             call = calls[f"torch {order}"] = torch_call(order == "NHWC")
             results[f"torch {order}"] = lambda call=call: joined([t.numpy() for t in listed(call()) if t is not None])
     work = 2.0 * host[3].size * shape[1] * k * k * (1 if what not in wanted else sum(wanted[what]))
-    short = name.startswith(SHORT) and (what in ("forward, relu", "both gradients") or what == "dW" and shape[1] == 1)
-    short &= not (what == "both gradients" and shape[1] == 1)  # nobody asks the first layer for dx
+    last = "dW" if shape[1] == 1 else "both gradients"  # nobody asks the first layer for dx
+    short = name.startswith(SHORT) and what in ("forward, relu", last)
     tolerance = 1e-5 if dtype == "float32" else 1e-13
     return timing.Row(f"{name}: {what}", calls, "GFLOP/s", work, {}, results, tolerance, short)
 

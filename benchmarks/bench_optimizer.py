@@ -78,7 +78,6 @@ def adam_row(n: int, threads: int) -> timing.Row:
             calls[f"torch {kind}"] = torch.optim.Adam([theta], lr=1e-3, **{kind: True}).step
             after[f"torch {kind}"] = lambda theta=theta: theta.detach().numpy()
 
-
     def change(peer: str) -> Any:
         calls[peer]()
         return after[peer]() - start
@@ -90,7 +89,9 @@ def adam_row(n: int, threads: int) -> timing.Row:
     return timing.Row(name, calls, "GB/s", 28.0 * n, {}, results, 1e-4)
 
 
-def optimizer_row(name: str, make: Callable[[], Callable[[], Any]], arrays: int, dtype: str, threads: int) -> timing.Row:
+def optimizer_row(
+    name: str, make: Callable[[], Callable[[], Any]], arrays: int, dtype: str, threads: int
+) -> timing.Row:
     import numpy as np
 
     size = np.dtype(dtype).itemsize

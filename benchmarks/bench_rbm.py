@@ -2,9 +2,9 @@
 
 python benchmarks/bench_rbm.py [--threads N] [--json FILE]
 
-Some batches are timed, and some steps of AIS, and shown as an epoch, and 10 000. Before that all learn some batches from
-the same parameters: the mean-field reconstruction errors must agree; of AIS, the estimates of log Z. scikit-learn and
-rbms do PCD-1; scikit-learn computes in float64 unless its data are float32.
+Some batches are timed, and some steps of AIS, and shown as an epoch, and 10 000. Before that all learn some batches
+from the same parameters: the mean-field reconstruction errors must agree; of AIS, the estimates of log Z. scikit-learn
+and rbms do PCD-1; scikit-learn computes in float64 unless its data are float32.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def epoch_row(k: int, persistent: bool, threads: int) -> timing.Row:
         f"{'P' * persistent}CD-{k}, epoch of {CASES}",
         {peer: partial(maker[0], batches) for peer, maker in made.items()},
         "s",
-        per={peer: batches * rbm_peers.BATCH / CASES for peer in made},
+        per=dict.fromkeys(made, batches * rbm_peers.BATCH / CASES),
         results={peer: partial(error, maker) for peer, maker in made.items()},
         tolerance=TOLERANCE,
     )

@@ -49,7 +49,8 @@ def adam_streams(n: int, threads: int) -> Any:
 
 
 def peaks(threads: int) -> dict[str, float]:
-    """GFLOP/s of float32 multiply-adds and (0 without the units) of bfloat16 tiles, and GB/s of STREAM's triad.
+    """GFLOP/s of float32 multiply-adds and (0 without the units) of bfloat16 tiles, and GB/s of STREAM's triad and of
+    Adam's streams.
 
     The best of many: what the processor does when nothing disturbs it.
     """
@@ -69,8 +70,15 @@ def peaks(threads: int) -> dict[str, float]:
         native.triad(a.ctypes.data, b.ctypes.data, c.ctypes.data, STREAM, threads)
         return 12.0 * STREAM
 
+    streams = adam_streams(STREAM, threads)
+
+    def streamed() -> float:
+        streams()
+        return 28.0 * STREAM
+
     return {
         "multiply_add_gflops": best(lambda: native.fused_multiply_adds(500_000, threads), 40),
         "bfloat16_tiles_gflops": best(lambda: native.tile_products(200_000, threads), 40),
         "triad_gbytes": best(triad, 40),
+        "in_place_gbytes": best(streamed, 40),
     }

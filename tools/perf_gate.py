@@ -1,7 +1,7 @@
 """Compare the instructions of ten hot paths with the recorded ones: python tools/perf_gate.py [--record]
 
-Timing on a shared machine cannot show a loss of a few hundredths; instructions, counted by callgrind, can. They are those
-of the module `_cpu_avx2` (valgrind knows no AVX-512), of the installed package, on one thread. They depend on the
+Timing on a shared machine cannot show a loss of a few hundredths; instructions, counted by callgrind, can. They are
+those of the module `_cpu_avx2` (valgrind knows no AVX-512), of the installed package, on one thread. They depend on the
 compiler and, through what Python itself does, on its version: where either is not that of the record, the counts are
 shown and nothing fails. Nothing can be counted, and that is said, where valgrind, its headers, a C compiler or AVX2
 is missing.
@@ -24,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RECORD = HERE.parent / "benchmarks" / "results" / "instructions.json"
 TOLERANCE = 0.03
-FIT = re.compile(r"(.*): ([13])$")  # a fit's two lengths; twice its step is their difference
+FIT = re.compile(r"(.*): ([12])$")  # a fit's two lengths; their difference is what a step takes
 
 
 def missing() -> str:
@@ -41,7 +41,9 @@ def missing() -> str:
         return "valgrind/callgrind.h is not installed"
     code = "import dlcore.device as d; print(d.describe()['modules'].get('avx2', 'not built'))"
     environment = {key: value for key, value in os.environ.items() if key != "DLCORE_ISA"}
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    if found.returncode != 0:
+        raise SystemExit(f"perf-gate: dlcore cannot be imported by {sys.executable}:\n{found.stderr}")
     state = found.stdout.strip()
     return "" if state == "available" else f"the module _cpu_avx2 is {state}"
 
@@ -68,14 +70,14 @@ def parsed(text: str) -> dict[str, int]:
 
 
 def steps_of_fits(counts: Mapping[str, int]) -> dict[str, int]:
-    """With the two lengths of a fit replaced by the difference of a step: what a fit does once is left out."""
+    """With the two lengths of a fit replaced by their difference: what a fit does once is left out."""
     found: dict[str, int] = {}
     for name, count in counts.items():
         match = FIT.match(name)
         if match is None:
             found[name] = count
-        elif match[2] == "3":
-            found[match[1]] = (count - counts[f"{match[1]}: 1"]) // 2
+        elif match[2] == "2":
+            found[match[1]] = count - counts[f"{match[1]}: 1"]
     return found
 
 
@@ -123,7 +125,7 @@ def compared(recorded: Mapping[str, int], found: Mapping[str, int], tolerance: f
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", help="write the counts of this build as the ones to compare with")
+    parser.add_argument("--record", action="store_true", help="write the counts of this build, to compare with")
     options = parser.parse_args()
     if why := missing():
         print(f"perf-gate: skipped: {why}")
