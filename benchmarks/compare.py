@@ -50,6 +50,7 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
 
     return {
         "module": f"_cpu_{dlcore.device.isa}",
+        "products": getattr(dlcore, "get_matmul_precision", lambda: "exact")(),
         "seconds_a_row": options.seconds,
         "least_turns": options.turns,
         "environment": {k: v for k, v in os.environ.items() if k.startswith(("DLCORE_", "OMP_", "GOMP_", "XLA_"))},
