@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import native_roofline
+import rbm_peers
 import timing
 
 Kernel = tuple[str, Callable[[], Any], float, float]  # name, call, operations, bytes
@@ -80,6 +81,15 @@ def passes(cpu: Any, given: Callable[..., Any]) -> Iterator[Kernel]:
     yield "uniform", lambda: cpu.uniform(0, 0, (100, 784), 0.0, 1.0, "float32"), n * (PHILOX + 2), 4 * n
 
 
+def contrastive() -> Iterator[Kernel]:
+    """Ten batches of CD-1 in `fit`: five products each, counted in full though a state that is 0 needs no sum."""
+    batches, n, v, h = 10, rbm_peers.BATCH, rbm_peers.VISIBLE, rbm_peers.HIDDEN
+    call, _ = rbm_peers.dlcore_fit("float32", 1, False)
+    # W is read three times, its statistics are added up and it is updated; the states are written and read.
+    moved = 4.0 * (5 * v * h + 6 * n * (v + h))
+    yield "CD-1, 10 batches", lambda: call(batches), batches * 5 * 2.0 * n * v * h, batches * moved
+
+
 def adam(threads: int) -> Iterator[Kernel]:
     from bench_optimizer import gradient_and_parameters
     from dlcore import optim
@@ -105,7 +115,13 @@ def main() -> None:
     peaks = native_roofline.peaks(options.threads)
     print("peaks: " + ", ".join(f"{name} {value:.1f}" for name, value in peaks.items()))
     rows = []
-    for source in (products(cpu, given), convolutions(cpu, given), passes(cpu, given), adam(options.threads)):
+    for source in (
+        products(cpu, given),
+        convolutions(cpu, given),
+        passes(cpu, given),
+        adam(options.threads),
+        contrastive(),
+    ):
         for name, call, operations, moved in source:
             if options.only not in name:
                 continue

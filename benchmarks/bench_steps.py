@@ -56,6 +56,16 @@ SETTINGS: list[tuple[str, list[networks.Layer], tuple[int, ...], int, str, int, 
 ]
 
 
+def compiles(torch: Any) -> bool:
+    """Whether torch.compile works here: it needs a compiler and Python's headers."""
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.zeros(3))
+    except Exception as error:  # whatever its compiler raises
+        print(f"torch.compile is left out: {type(error).__name__}: {str(error).splitlines()[0]}", flush=True)
+        return False
+    return True
+
+
 def row(setting: tuple[Any, ...], threads: int, compiled: bool) -> timing.Row:
     import numpy as np
 
@@ -73,7 +83,7 @@ def row(setting: tuple[Any, ...], threads: int, compiled: bool) -> timing.Row:
     if torch := peers.torch(threads):
         makers["torch"] = lambda: networks.torch_steps(task, torch, fused=False)
         makers["torch, fused Adam"] = lambda: networks.torch_steps(task, torch, fused=True)
-        if compiled and name.startswith("MLP 64"):
+        if compiled and name.startswith("MLP 64") and compiles(torch):
             makers["torch, compiled"] = lambda: networks.torch_steps(task, torch, fused=True, compiled=True)
     if jax := peers.jax():
         makers["jax"] = lambda: networks.jax_steps(task, jax)

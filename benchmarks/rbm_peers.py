@@ -142,11 +142,13 @@ def learnergy_fit(torch: Any, models: Any, k: int) -> Maker:
 def mean_field_error(parameters: Any) -> float:
     """‖v − p(v | p(h | v))‖² a case, of the first cases, in float64."""
     import numpy as np
-    from scipy.special import expit
+
+    def sigmoid(z: Any) -> Any:
+        return 0.5 + 0.5 * np.tanh(0.5 * z)
 
     weight, visible, hidden = (np.asarray(p, np.float64) for p in parameters)
     v = data("float64")[: 10 * BATCH]
-    back = expit(expit(v @ weight + hidden) @ weight.T + visible)
+    back = sigmoid(sigmoid(v @ weight + hidden) @ weight.T + visible)
     return float(((v - back) ** 2).sum(1).mean())
 
 

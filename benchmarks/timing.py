@@ -122,6 +122,7 @@ def limit_threads(threads: int) -> None:
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "DLCORE_NUM_THREADS"):
         os.environ[variable] = str(threads)
+    os.environ["JAX_PLATFORMS"] = "cpu"
 
 
 def burst(call: Callable[[], Any], calls: int) -> float:
