@@ -76,12 +76,14 @@ def main() -> int:
     machine, started = timing.machine(), time.time()
     name = slug(str(machine["processor"]))
     target: Path = options.out or HERE / "results" / f"compare-{name}.json"
-    result = {"machine": machine, "versions": peers.versions(), "settings": settings(options)}
+    result: dict[str, Any] = {"machine": machine, "versions": peers.versions(), "settings": settings(options)}
     counts = [n for n in (1, 2) if n <= len(os.sched_getaffinity(0)) and (n == 1 or not options.quick)]
     jobs = [(script, n) for n in counts for script in SCRIPTS if script in options.only]
     runs: dict[tuple[str, int], dict[str, Any]] = {}
+    own: dict[str, Any] = {}
     if target.exists() and set(options.only) != set(SCRIPTS):
         old = json.loads(target.read_text(encoding="utf-8"))
+        own, result["settings"] = result["settings"], old["settings"]  # what is measured anew says how by itself
         runs = {(record["benchmark"], record["threads"]): record for record in old.get("runs", [])}
     failed = []
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +94,7 @@ def main() -> int:
             if record is None:
                 failed.append(f"{script}, {threads} thread(s)")
             else:
-                runs[script, threads] = record
+                runs[script, threads] = record | ({"settings": own} if own else {})
     order = {script: i for i, script in enumerate(SCRIPTS)}
     kept = [runs[key] for key in sorted(runs, key=lambda key: (key[1], order.get(key[0], 99)))]
     target.parent.mkdir(exist_ok=True)
