@@ -24,13 +24,19 @@
 //   const;
 //                                              pack_a for several panels of rows, `stride` elements apart
 //
+// gemm_tiles.h says how a Problem in float32 takes part in the products of processors with AMX.
+//
 // All are called from several threads at once. pack_columns and pack_rows (matmul_pack.h) do the copying for matrices.
 // The order of additions of an element of C depends only on (rows, panels, depth), so the bits are the same for every
 // number of threads: the depth is cut into equal blocks, and into slices where C is small.
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
+#if defined(DLCORE_AMX)
+#include "gemm_tiles.h"
+#endif
 #include "matmul_kernel.h"
 #include "matmul_pack.h"
 #include "memory.h"
@@ -38,17 +44,6 @@
 #include "types.h"
 
 namespace dlcore::DLCORE_DEVICE {
-
-// Rows in panels of at most MR, as equal as possible: no panel is so low that its few chains run at latency.
-struct RowPanels {
-  Index count, height, higher;  // the first `higher` panels have one row more
-  template <typename T> static RowPanels of(Index rows) {
-    const Index count = ceil_div(rows, MR<T>);
-    return {count, rows / count, rows % count};
-  }
-  Index begin(Index panel) const { return panel * height + std::min(panel, higher); }
-  int rows(Index panel) const { return static_cast<int>(height + (panel < higher)); }
-};
 
 namespace detail {
 
@@ -90,13 +85,17 @@ template <typename T, typename Problem> class Product {
  public:
   explicit Product(const Problem& problem)
       : problem_(problem),
-        row_panels_(RowPanels::of<T>(problem.rows)),
+        row_panels_(problem.rows, MR<T>),
         depth_blocks_(std::max<Index>(1, ceil_div(problem.depth, max_depth_block))),
         block_(std::max<Index>(1, ceil_div(problem.depth, depth_blocks_))),
         alpha_(problem.depth == 0 ? T(0) : problem.alpha) {}
 
+  bool is_sliced() const {
+    return depth_blocks_ >= min_sliced_blocks && row_panels_.count * problem_.panels <= max_sliced_tiles;
+  }
+
   void run() const {
-    if (depth_blocks_ >= min_sliced_blocks && row_panels_.count * problem_.panels <= max_sliced_tiles) run_sliced();
+    if (is_sliced()) run_sliced();
     else if (problem_.panels <= narrow_panels) run_b_resident();
     else run_a_resident();
   }
@@ -305,7 +304,15 @@ template <typename T, typename Problem> class Product {
 }  // namespace detail
 
 template <typename T, typename Problem> void gemm(const Problem& problem) {
-  if (problem.rows > 0 && problem.panels > 0) detail::Product<T, Problem>(problem).run();
+  if (problem.rows == 0 || problem.panels == 0) return;
+  const detail::Product<T, Problem> product(problem);
+#if defined(DLCORE_AMX)
+  if constexpr (std::is_same_v<T, float> && requires(T* space) { problem.step_of_b(0, 0, 0, space); }) {
+    if (!product.is_sliced() && detail::TileProduct<Problem>::suits(problem))
+      return detail::TileProduct<Problem>(problem).run();
+  }
+#endif
+  product.run();
 }
 
 }  // namespace dlcore::DLCORE_DEVICE
