@@ -48,8 +48,9 @@ class Splitter {
     const Floats first_rest = first - as_floats(high(first)), second_rest = second - as_floats(high(second));
     const Words first_middle = high(first_rest), second_middle = high(second_rest);
     middle_ |= put(first_middle, second_middle, to + part_words);
-    low_ |= put(as_words(first_rest - as_floats(first_middle)), as_words(second_rest - as_floats(second_middle)),
-                to + 2 * part_words);
+    // Of 8 bits already, unless it is denormal.
+    low_ |= put(as_words(first_rest - as_floats(first_middle)),
+                as_words(second_rest - as_floats(second_middle)) & 0xffff0000u, to + 2 * part_words);
   }
 
   PanelRange range() const {

@@ -70,7 +70,7 @@ def _choose(reasons: dict[str, str]) -> str:
     if not forced:
         return next(isa for isa in CPU_ISAS if not reasons[isa])
     if forced not in reasons:
-        raise ImportError(f"DLCORE_ISA: {forced!r} is given, expected one of {', '.join(reasons)}")
+        raise ImportError(f"DLCORE_ISA: {forced!r} is given, expected one of {', '.join((*CPU_ISAS, *ASKED_FOR))}")
     if reasons[forced]:
         raise ImportError(f"DLCORE_ISA: {forced!r} cannot be used: {reasons[forced]}")
     return forced
@@ -145,6 +145,33 @@ def set_num_threads(n: int) -> None:
         Unless 1 <= n <= 1024.
     """
     cpu.set_num_threads(n)
+
+
+_precision = "exact"
+
+
+def get_matmul_precision() -> str:
+    """What `set_matmul_precision` was last given; ``"exact"`` at first."""
+    return _precision
+
+
+def set_matmul_precision(mode: str) -> None:
+    """Set how float32 products of matrices are computed: x ≈ x₁ + x₂ + x₃ in parts of 8 bits, and which are multiplied.
+
+    ``"exact"`` multiplies all parts whose product counts in float32: an error no larger than that of a chain of float32
+    multiply-adds. ``"bf16x2"`` takes the first two (operands of 16 bits, relative errors about 2⁻¹⁶), ``"bf16"`` the
+    first (8 bits, about 2⁻⁸), for the large products of the module ``amx``. Small ones, and numbers near the ends of
+    float32's range, stay exact, and so do float64 and the other modules.
+
+    Raises
+    ------
+    ValueError
+        Unless mode is one of the three, and ``"exact"`` where the module in use has no other.
+    """
+    global _precision
+    if not cpu.set_matmul_precision(mode):
+        raise ValueError(f"set_matmul_precision: mode is {mode!r}, the module in use, {isa}, has 'exact' alone")
+    _precision = mode
 
 
 def memory_stats() -> dict[str, int]:
