@@ -23,8 +23,7 @@
 //   void pack_a_panels(const RowPanels& panels, Index first, Index count, Index p, Index depth, T* to, Index stride)
 //   const;
 //                                              pack_a for several panels of rows, `stride` elements apart
-//
-// gemm_tiles.h says how a Problem in float32 takes part in the products of processors with AMX.
+// What the products of processors with AMX need of it: gemm_tiles.h.
 //
 // All are called from several threads at once. pack_columns and pack_rows (matmul_pack.h) do the copying for matrices.
 // The order of additions of an element of C depends only on (rows, panels, depth), so the bits are the same for every
@@ -42,6 +41,7 @@
 #include "memory.h"
 #include "parallel.h"
 #include "types.h"
+#include "workspace.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -64,22 +64,6 @@ inline constexpr Index max_sliced_tiles = 48, min_sliced_blocks = 4, max_slices 
 inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
 // With few columns a thread reads much of A for each of its sums: so many at least are worth a team.
 inline constexpr Index narrow_work = 4 * multiply_grain;
-
-// Workspace: on the stack where it is small, so that small products pay for no allocation.
-template <typename T> class Workspace {
- public:
-  explicit Workspace(Index count)
-      : heap_(count > small ? Buffer<T>(count) : Buffer<T>()), data_(count > small ? heap_.data() : stack_) {}
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  T* data() const { return data_; }
-
- private:
-  static constexpr Index small = 8192 / sizeof(T);
-  Buffer<T> heap_;
-  T* data_;
-  alignas(memory_alignment) T stack_[small];
-};
 
 template <typename T, typename Problem> class Product {
  public:
@@ -307,10 +291,9 @@ template <typename T, typename Problem> void gemm(const Problem& problem) {
   if (problem.rows == 0 || problem.panels == 0) return;
   const detail::Product<T, Problem> product(problem);
 #if defined(DLCORE_AMX)
-  if constexpr (std::is_same_v<T, float> && requires(T* space) { problem.step_of_b(0, 0, 0, space); }) {
+  if constexpr (std::is_same_v<T, float>)
     if (!product.is_sliced() && detail::TileProduct<Problem>::suits(problem))
       return detail::TileProduct<Problem>(problem).run();
-  }
 #endif
   product.run();
 }

@@ -1,7 +1,7 @@
 // The float32 products of processors with tiles of bfloat16 (AMX): panels of 32 rows of A and of 32 columns of B, split
 // into three parts each (matmul_split.h), and tiles of 32 x 32 of C.
 //
-// A Problem of gemm.h takes part in it with
+// Small products, and those summed in slices of the depth, stay with gemm.h. Its Problems take part here with
 //
 //   StepSource<float> step_of_a(Index row, Index rows, Index p, Index depth, float* space) const;
 //            A[row.., p..] as [rows][32], rows <= 32; in place, or in `space` with zeros from `depth` on
@@ -111,8 +111,8 @@ template <typename Problem> class TileProduct {
       for (Index block = 0; block < blocks_; ++block) {
         holders.run([&](Index begin, Index end, int worker) {
           for (Index i = begin; i < std::min(end, count); ++i)
-            ranges.data()[i] = split(rows_held, first + i, block, words.data() + i * size,
-                                     spaces.data() + worker * space_size);
+            ranges.data()[i] =
+                split(rows_held, first + i, block, words.data() + i * size, spaces.data() + worker * space_size);
         });
         team.run([&](Index begin, Index end, int worker) {
           std::uint32_t* const mine = other_words.data() + worker * size;
@@ -175,10 +175,12 @@ template <typename Problem> class TileProduct {
     if (way != Way::plain) {
       const Index steps = first_step(block + 1) - first_step(block);
       const bool lower = rows > tile_side, right = columns_of(group) > tile_side;
-      if (lower) right ? multiply_panels<true, true>(steps, parts_, a, b, space)
-                       : multiply_panels<true, false>(steps, parts_, a, b, space);
-      else right ? multiply_panels<false, true>(steps, parts_, a, b, space)
-                 : multiply_panels<false, false>(steps, parts_, a, b, space);
+      if (lower)
+        right ? multiply_panels<true, true>(steps, parts_, a, b, space)
+              : multiply_panels<true, false>(steps, parts_, a, b, space);
+      else
+        right ? multiply_panels<false, true>(steps, parts_, a, b, space)
+              : multiply_panels<false, false>(steps, parts_, a, b, space);
     }
     if (way == Way::plain || (way == Way::tiles_checked && !all_reach(floor, rows, columns_of(group), space)))
       multiply_plainly(row_panel, group, block, space);

@@ -79,8 +79,8 @@ class Tiles {
   template <int i, int j> static void multiply() {
     const unsigned control = _mm_getcsr();
     _mm_setcsr(0x9fc0);  // exceptions masked, round to nearest, flush to zero, denormals are zeros
-    for (Index m = 0; m < state().rows[i]; ++m) add_row(state().left[i] + m * tile_side, state().right[j],
-                                                        state().sum[i][j] + m * tile_side);
+    for (Index m = 0; m < state().rows[i]; ++m)
+      add_row(state().left[i] + m * tile_side, state().right[j], state().sum[i][j] + m * tile_side);
     _mm_setcsr(control);
   }
   template <int i, int j> static void store(float* to, Index stride) {

@@ -117,7 +117,8 @@ inline Way way_of(const PanelRange& a, const PanelRange& b, float& floor) {
   if (a.is_wild() || b.is_wild()) return Way::plain;
   // |sum| < 256 * 2^(ea + 1) * 2^(eb + 1) * (what parts are rounded up by) <= 2^127
   if (a.most_exponent() + b.most_exponent() > 2 * 127 + 116) return Way::plain;
-  // The last bit of an element is worth 2^(e - 23): parts are at least that, and all sums multiples of 2^(ea + eb - 46).
+  // The last bit of an element is worth 2^(e - 23): parts are at least that, and all sums multiples of 2^(ea + eb -
+  // 46).
   const int least_part = 127 - 126 + 23, least_sum = 2 * 127 - 126 + 46;
   if (a.least_exponent() >= least_part && b.least_exponent() >= least_part &&
       a.least_exponent() + b.least_exponent() >= least_sum)
