@@ -2,7 +2,9 @@
 
 import pytest
 from command import FAST, run
+from dlcore import data
 from dlcore.cli import demo, recipes
+from dlcore.models import DBN
 
 
 @pytest.fixture
@@ -63,6 +65,27 @@ def test_sample_draws_from_rbm_and_dbn(capfd, tmp_path):
             drawn.append(image.imread(png))
         assert drawn[0].shape[:2] == (19 * 22, 28 * 22)  # two rows of three 8×8 tiles, gaps of 1, whole factors
         assert (drawn[0] == drawn[1]).all() and (drawn[0] != drawn[2]).any()
+
+
+def test_sample_of_a_class(capfd, tmp_path):
+    image = pytest.importorskip("matplotlib.image")
+    train = data.load_digits()
+    dbn = DBN((64, 20, 20), 10, label_units=True, weight_std=0.5, seed=1)
+    dbn.pretrain(train.x[:100], train.y[:100], epochs=1, batch_size=20, progress=False)
+    dbn.save(tmp_path / "dbn")
+    drawn = []
+    for label in (3, 3, 4):
+        png = tmp_path / f"{label}.png"
+        arguments = ["sample", tmp_path / "dbn", "--label", label, "-n", 4, "--steps", 5, "--out", png]
+        assert run(capfd, *arguments) == (0, f"wrote {png}\n", "")
+        drawn.append(image.imread(png))
+    assert (drawn[0] == drawn[1]).all() and (drawn[0] != drawn[2]).any()
+    code, _, err = run(capfd, "sample", tmp_path / "dbn", "--label", 10, "--out", tmp_path / "x.png")
+    assert (code, err) == (2, "dlcore sample: sample: y: 10 at index 0 is outside [0, 10)\n")
+    run(capfd, "train", "rbm", *FAST, "--save", tmp_path / "rbm")
+    code, _, err = run(capfd, "sample", tmp_path / "rbm", "--label", 3, "--out", tmp_path / "x.png")
+    expected = f"dlcore sample: --label is given, but {tmp_path / 'rbm'} holds no DBN with label units\n"
+    assert (code, err) == (2, expected) and not (tmp_path / "x.png").exists()
 
 
 def test_sample_refusals(capfd, tmp_path):

@@ -21,6 +21,7 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser("sample", help="draw samples from a trained RBM or DBN", description=__doc__)
     parser.add_argument("model", type=Path, metavar="MODEL_FILE", help="what `dlcore train rbm` or `train dbn` wrote")
     parser.add_argument("-n", type=positive, default=64, metavar="N", help="how many (64)")
+    parser.add_argument("--label", type=seed, metavar="Y", help="the class of all samples, of a DBN with label units")
     parser.add_argument("--steps", type=positive, default=1000, metavar="K", help="steps of Gibbs sampling (1000)")
     parser.add_argument("--shape", type=sizes, metavar="H,W", help="height and width of an image; a square by default")
     parser.add_argument("--seed", type=seed, default=1, metavar="S", help="decides the samples (1)")
@@ -37,7 +38,10 @@ def run(options: argparse.Namespace) -> int:
     if not isinstance(model, (RBM, DBN)):
         raise ValueError(f"{options.model} holds a {type(model).__name__}, expected an RBM or a DBN")
     model.sample_generator = Generator(options.seed)
-    images = model.sample(options.n, options.steps)
+    clamped = {} if options.label is None else {"y": options.label}
+    if clamped and not (isinstance(model, DBN) and model.belief.label_units):
+        raise ValueError(f"--label is given, but {options.model} holds no DBN with label units")
+    images = model.sample(options.n, options.steps, **clamped)
     plot.samples(images, options.shape, path=options.out)
     if not options.quiet:
         print(f"wrote {options.out}")

@@ -6,6 +6,7 @@ from dlcore import load
 from dlcore.models import RBM
 from dlcore.train import Checkpoint
 from machines import SIGMAS, Exact, bars, check_mean, drawn, states
+from mixed_machines import LAYERS, Enumerated, cases_of, made
 
 LADDER = [1.0, 0.7, 0.3, 0.0]
 
@@ -36,6 +37,22 @@ def test_gradient_is_that_of_the_likelihood():
     check_mean(found, mean - exact.statistics(data).mean(0), exact.p_v @ of_states**2 - mean**2, 6000)
     assert rbm.chains.shape == (4, 6000, 3)
     assert ((rbm.swap_rates > 0.2) & (rbm.swap_rates < 1)).all()
+
+
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_gradient_is_that_of_the_likelihood_for_every_kind_of_unit(kind, centered):
+    n = 4000
+    rbm = made(LAYERS[kind], tempering=LADDER, k=40, n_chains=n, centered=centered, offset_rate=0.0)
+    exact, v = Enumerated(rbm), cases_of(rbm, 4)
+    found = rbm.cd_gradient(v).numpy()
+    if centered:
+        mu, lam = v.mean(0), np.full(rbm.n_hidden, 0.5)
+        statistics, data = exact.centred(exact.v, mu, lam), exact.centred(v, mu, lam).mean(0)
+    else:
+        statistics, data = exact.statistics(exact.v), exact.statistics(v).mean(0)
+    mean = exact.p_v @ statistics
+    check_mean(found, mean - data, exact.p_v @ statistics**2 - mean**2, n)
 
 
 def test_gaussian_units_are_tempered_at_their_variance():
