@@ -24,7 +24,6 @@
 //   const;
 //                                              pack_a for several panels of rows, `stride` elements apart
 // What the products of processors with AMX need of it: gemm_tiles.h.
-//
 // All are called from several threads at once. pack_columns and pack_rows (matmul_pack.h) do the copying for matrices.
 // The order of additions of an element of C depends only on (rows, panels, depth), so the bits are the same for every
 // number of threads: the depth is cut into equal blocks, and into slices where C is small.

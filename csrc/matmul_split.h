@@ -127,7 +127,7 @@ inline Way way_of(const PanelRange& a, const PanelRange& b, float& floor) {
   // the other matrix: together less than 2^-113 times that. In a sum 2^26 times as large it is a quarter of a rounding.
   const int largest = std::max({0, a.most_exponent() - 126, b.most_exponent() - 126});
   floor = std::ldexp(1.0f, largest - 87);
-  return Way::tiles_checked;
+  return a.most_exponent() + b.most_exponent() - 2 * 127 + 10 < largest - 87 ? Way::plain : Way::tiles_checked;
 }
 
 }  // namespace dlcore::DLCORE_DEVICE
