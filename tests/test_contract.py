@@ -31,6 +31,7 @@ WITHOUT_CASE = {
     "num_threads": "test_threads",
     "release_cached_memory": "test_memory",
     "set_allocation_checks": "the fixture `checked`",
+    "set_matmul_precision": "test_precision",
     "set_num_threads": "test_threads",
     "unwatch_writes": "calculus/test_mutation",
     "teams_started": "test_every_kernel_is_tried_on_several_threads",
@@ -221,7 +222,7 @@ def test_the_stub_describes_the_module() -> None:
         assert described == {}
 
 
-@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["avx2", "avx512", "amx"])
 def test_other_stubs_export_the_same(isa: str) -> None:
     imports = [node for node in stub(isa).body if isinstance(node, ast.ImportFrom)]
     assert [(node.module, node.level, node.names[0].name) for node in imports] == [("_cpu_generic", 1, "*")]
