@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := CMakeLists.txt pyproject.toml $(shell find csrc cuda python -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
-.PHONY: all wheel install test lint demo bench compare format clean
+.PHONY: all wheel install test lint demo bench compare perf-gate perf-gate-record format clean
 
 all: wheel
 
@@ -52,17 +52,31 @@ format: $(VENV)/.lint
 demo: $(VENV)/.installed
 	$(BIN)/dlcore demo --out demo
 
-# Ratios against NumPy; `compare` adds PyTorch and scikit-learn in an environment of their own.
+# `bench` measures against NumPy and what else is installed; `compare` installs the peers in an environment of their own,
+# writes benchmarks/results/compare-<processor>.json and renders docs/performance.md. COMPARE=--quick is a rough look.
 bench: $(VENV)/.installed
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
-$(VENV)-compare/.installed: dist/.wheel
+PEERS := "torch==2.13.*" scikit-learn "jax==0.10.*" "jaxlib==0.10.*" threadpoolctl matplotlib
+$(VENV)-compare/.peers: Makefile
 	$(PYTHON) -m venv $(VENV)-compare
-	$(VENV)-compare/bin/python -m pip install --quiet "torch==2.13.*" scikit-learn threadpoolctl dist/*.whl
+	$(VENV)-compare/bin/python -m pip install --quiet $(PEERS)
+	$(VENV)-compare/bin/python -m pip install --quiet rbms learnergy || echo "rbms and learnergy are left out"
+	touch $@
+
+$(VENV)-compare/.installed: $(VENV)-compare/.peers dist/.wheel
+	$(VENV)-compare/bin/python -m pip install --quiet --force-reinstall --no-deps dist/*.whl
 	touch $@
 
 compare: $(VENV)-compare/.installed
-	$(VENV)-compare/bin/python benchmarks/compare.py
+	$(VENV)-compare/bin/python benchmarks/compare.py $(COMPARE)
+
+# Instruction counts of ten hot paths against benchmarks/results/instructions.json; perf-gate-record renews that file.
+perf-gate: $(VENV)/.installed
+	$(BIN)/python tools/perf_gate.py
+
+perf-gate-record: $(VENV)/.installed
+	$(BIN)/python tools/perf_gate.py --record
 
 clean:
 	rm -rf build dist demo $(VENV) $(VENV)-compare

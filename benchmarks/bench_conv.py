@@ -1,15 +1,20 @@
 """Convolution and pooling: dlcore against PyTorch, where it is installed.
 
 python benchmarks/bench_conv.py [--threads N] [--dtype float32|float64] [--only TEXT] [--json FILE]
+
+PyTorch is given images in its own order (NCHW, dlcore's too) and with the channels last (NHWC).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import peers
 import timing
 
+SHORT = ("LeNet", "64x32x32x32", "1x1")  # what compare.py shows
 # name, images (n, channels, height, width), filters, kernel, stride, padding
 LAYERS = [
     ("LeNet conv1", (128, 1, 28, 28), 6, 5, 1, 2),
@@ -37,76 +42,97 @@ POOLS = [
     ("digits pool", (64, 16, 8, 8), 2, 2, 0),
 ]
 
-Row = tuple[str, float, dict[str, Callable[[], Any]]]  # name, flops, candidates
 
-
-def torch_or_none() -> Any:
-    try:
-        import torch
-    except ImportError:
-        return None
-    return torch
-
-
-def layer_rows(layer: tuple[Any, ...], dtype: str) -> Iterator[Row]:
+def layer_row(layer: tuple[Any, ...], what: str, dtype: str, threads: int) -> timing.Row:
+    """One direction of a layer; "both gradients" are those by the images and by the filters."""
     import dlcore.device
     import numpy as np
 
-    cpu, torch = dlcore.device.cpu, torch_or_none()
+    cpu, torch = dlcore.device.cpu, peers.torch(threads)
     name, shape, filters, k, s, p = layer
     rng = np.random.default_rng(0)
     size = [(n + 2 * p - k) // s + 1 for n in shape[2:]]
-    host = [
-        rng.standard_normal(n).astype(dtype)
-        for n in (shape, (filters, shape[1], k, k), (filters,), (shape[0], filters, *size))
-    ]
+    shapes = (shape, (filters, shape[1], k, k), (filters,), (shape[0], filters, *size))
+    host = [rng.standard_normal(n).astype(dtype) for n in shapes]
     x, weight, bias, dy = (cpu.from_numpy(a) for a in host)
     options = ((s, s), (p, p), (1, 1), 1)
-    flops = 2.0 * host[3].size * shape[1] * k * k
-    calls: list[dict[str, Callable[[], Any]]] = [
-        {"dlcore": lambda: cpu.conv2d(x, weight, bias, *options, "relu")},
-        {"dlcore": lambda: cpu.conv2d_input_grad(dy, weight, shape[2:], *options)},
-        {"dlcore": lambda: cpu.conv2d_weight_grad(x, dy, (k, k), *options)},
-    ]
-    if torch is not None:
+    wanted = {"dx": (True, False), "dW": (False, True), "both gradients": (True, True)}
+
+    def backward(by_images: bool, by_filters: bool) -> list[Any]:
+        found = []
+        if by_images:
+            found.append(cpu.conv2d_input_grad(dy, weight, shape[2:], *options))
+        if by_filters:
+            found.append(cpu.conv2d_weight_grad(x, dy, (k, k), *options))
+        return found
+
+    def torch_call(channels_last: bool) -> Callable[[], Any]:
         tx, tweight, tbias, tdy = (torch.from_numpy(a) for a in host)
+        if channels_last:
+            order = torch.channels_last
+            tx, tweight, tdy = (t.contiguous(memory_format=order) for t in (tx, tweight, tdy))
+        if what == "forward, relu":
+            return lambda: torch.relu_(torch.nn.functional.conv2d(tx, tweight, tbias, s, p))
+        arguments = (tdy, tx, tweight, [filters], [s, s], [p, p], [1, 1], False, [0, 0], 1, [*wanted[what], False])
+        return lambda: torch.ops.aten.convolution_backward(*arguments)
 
-        def backward(*wanted: bool) -> Callable[[], Any]:
-            arguments = (tdy, tx, tweight, [filters], [s, s], [p, p], [1, 1], False, [0, 0], 1, [*wanted, False])
-            return lambda: torch.ops.aten.convolution_backward(*arguments)
+    if what == "forward, relu":
+        calls: dict[str, Callable[[], Any]] = {"dlcore": lambda: cpu.conv2d(x, weight, bias, *options, "relu")}
+    else:
+        calls = {"dlcore": lambda: backward(*wanted[what])}
+    results = {"dlcore": lambda: joined([a.numpy() for a in listed(calls["dlcore"]())])}
+    if torch is not None:
+        for order in ("NCHW", "NHWC"):
+            call = calls[f"torch {order}"] = torch_call(order == "NHWC")
+            results[f"torch {order}"] = lambda call=call: joined([t.numpy() for t in listed(call()) if t is not None])
+    work = 2.0 * host[3].size * shape[1] * k * k * (1 if what not in wanted else sum(wanted[what]))
+    last = "dW" if shape[1] == 1 else "both gradients"  # nobody asks the first layer for dx
+    short = name.startswith(SHORT) and what in ("forward, relu", last)
+    tolerance = 1e-5 if dtype == "float32" else 1e-13
+    return timing.Row(f"{name}: {what}", calls, "GFLOP/s", work, {}, results, tolerance, short)
 
-        calls[0]["torch"] = lambda: torch.relu_(torch.nn.functional.conv2d(tx, tweight, tbias, s, p))
-        calls[1]["torch"] = backward(True, False)
-        calls[2]["torch"] = backward(False, True)
-    for what, candidates in zip(("forward, relu", "dx", "dW"), calls, strict=True):
-        yield f"{name}: {what}", flops, candidates
+
+def listed(found: Any) -> list[Any]:
+    return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
-def pool_rows(pool: tuple[Any, ...], dtype: str) -> Iterator[Row]:
+def joined(arrays: list[Any]) -> Any:
+    import numpy as np
+
+    return np.concatenate([a.ravel() for a in arrays])
+
+
+def pool_row(pool: tuple[Any, ...], what: str, dtype: str, threads: int) -> timing.Row:
     import dlcore.device
     import numpy as np
 
-    cpu, torch = dlcore.device.cpu, torch_or_none()
+    cpu, torch = dlcore.device.cpu, peers.torch(threads)
     name, shape, k, s, p = pool
     host = np.random.default_rng(0).standard_normal(shape).astype(dtype)
     x, options = cpu.from_numpy(host), ((k, k), (s, s), (p, p))
     y, indices = cpu.max_pool2d(x, *options)
-    calls: list[dict[str, Callable[[], Any]]] = [
-        {"dlcore": lambda: cpu.max_pool2d(x, *options)},
-        {"dlcore": lambda: cpu.max_pool2d_grad(y, indices, shape[2:])},
-        {"dlcore": lambda: cpu.avg_pool2d(x, *options)},
-        {"dlcore": lambda: cpu.avg_pool2d_grad(y, *options, shape[2:])},
-    ]
+    ours: dict[str, Callable[[], Any]] = {
+        "max": lambda: cpu.max_pool2d(x, *options),
+        "max gradient": lambda: cpu.max_pool2d_grad(y, indices, shape[2:]),
+        "average": lambda: cpu.avg_pool2d(x, *options),
+        "average gradient": lambda: cpu.avg_pool2d_grad(y, *options, shape[2:]),
+    }
+    calls = {"dlcore": ours[what]}
+    results = {"dlcore": lambda: listed(ours[what]())[0].numpy()}
     if torch is not None:
-        aten, tx = torch.ops.aten, torch.from_numpy(host)
-        ty, tindices = aten.max_pool2d_with_indices(tx, [k, k], [s, s], [p, p])
-        geometry = ([k, k], [s, s], [p, p])
-        calls[0]["torch"] = lambda: aten.max_pool2d_with_indices(tx, *geometry)
-        calls[1]["torch"] = lambda: aten.max_pool2d_with_indices_backward(ty, tx, *geometry, [1, 1], False, tindices)
-        calls[2]["torch"] = lambda: aten.avg_pool2d(tx, *geometry)
-        calls[3]["torch"] = lambda: aten.avg_pool2d_backward(ty, tx, *geometry, False, True, None)
-    for what, candidates in zip(("max", "max gradient", "average", "average gradient"), calls, strict=True):
-        yield f"{name}: {what}", 0.0, candidates
+        aten, tx, geometry = torch.ops.aten, torch.from_numpy(host), ([k, k], [s, s], [p, p])
+        ty, chosen = aten.max_pool2d_with_indices(tx, *geometry)
+        average = torch.from_numpy(y.numpy())
+        theirs: dict[str, Callable[[], Any]] = {
+            "max": lambda: aten.max_pool2d_with_indices(tx, *geometry),
+            "max gradient": lambda: aten.max_pool2d_with_indices_backward(ty, tx, *geometry, [1, 1], False, chosen),
+            "average": lambda: aten.avg_pool2d(tx, *geometry),
+            "average gradient": lambda: aten.avg_pool2d_backward(average, tx, *geometry, False, True, None),
+        }
+        calls["torch NCHW"] = theirs[what]
+        results["torch NCHW"] = lambda: listed(theirs[what]())[0].numpy()
+    short = name.startswith("LeNet") and what.startswith("max")
+    return timing.Row(f"{name}: {what}", calls, "us", results=results, tolerance=1e-6, short=short)
 
 
 def main() -> None:
@@ -114,25 +140,12 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     options = parser.parse_args()
     timing.limit_threads(options.threads)
-
-    import dlcore.device
-
-    print(f"dlcore {dlcore.device.isa}, {options.threads} threads, {options.dtype}; ratio: speed over PyTorch")
-    print(f"{'call':38} {'dlcore us':>10} {'torch us':>10} {'GFLOP/s':>8} {'ratio':>7}")
-    rows = []
-    sources = [(layer_rows, layer) for layer in LAYERS] + [(pool_rows, pool) for pool in POOLS]
-    for make_rows, what in sources:
-        if options.only not in what[0]:
-            continue
-        for name, flops, candidates in make_rows(what, options.dtype):
-            timings = timing.interleaved(candidates, options.seconds)
-            relative, best = timing.ratio(timings, "dlcore")
-            micros = {library: 1e6 * timed.best for library, timed in timings.items()}
-            rate = timings["dlcore"].rate(flops)
-            theirs = f"{micros['torch']:10.1f}" if "torch" in micros else " " * 10
-            print(f"{name:38} {micros['dlcore']:10.1f} {theirs} {rate:8.1f} {relative:7.2f}", flush=True)
-            rows.append({"name": name, "dtype": options.dtype, "us": micros, "ratio": relative, "peer": best})
-    timing.write_json(options.json, "conv", options.threads, rows)
+    rest = (options.dtype, options.threads)
+    directions = ("forward, relu", "dx", "dW", "both gradients")
+    rows = [partial(layer_row, layer, what, *rest) for layer in LAYERS for what in directions]
+    poolings = ("max", "max gradient", "average", "average gradient")
+    rows += [partial(pool_row, pool, what, *rest) for pool in POOLS for what in poolings]
+    timing.run("conv", options, rows)
 
 
 if __name__ == "__main__":

@@ -1,134 +1,119 @@
-"""One training step through the Python API: dlcore against PyTorch eager, where it is installed.
+"""Training steps with Adam: step by step and inside `fit`, against PyTorch, JAX and scikit-learn.
 
 python benchmarks/bench_steps.py [--threads N] [--json FILE]
+
+Every peer starts from the same parameters and learns the same batch; after three steps the changes of the parameters
+must agree before anything is timed. `fit` and scikit-learn are timed as an epoch and shown as a step of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import networks
+import peers
 import timing
 
-
-def mlp(*sizes: int) -> Any:
-    from dlcore.nn import Linear, Sequential
-
-    hidden = [Linear(a, b, "relu") for a, b in pairwise(sizes[:-1])]
-    return Sequential(*hidden, Linear(sizes[-2], sizes[-1]))
+CHECKED = 3  # steps before the parameters are compared
+# Adam divides a gradient by its own size: where it is next to nothing, rounding decides about a step.
+TOLERANCE = 2e-2
 
 
-def lenet() -> Any:
-    from dlcore.nn import Conv2d, Flatten, Linear, MaxPool2d, Sequential
-
-    return Sequential(
-        Conv2d(1, 6, 5, padding=2, activation="relu"),
-        MaxPool2d(2),
-        Conv2d(6, 16, 5, activation="relu"),
-        MaxPool2d(2),
-        Flatten(),
-        Linear(400, 120, "relu"),
-        Linear(120, 84, "relu"),
-        Linear(84, 10),
-    )
+def mlp(*sizes: int) -> list[networks.Layer]:
+    hidden = [("dense", a, b, "relu") for a, b in pairwise(sizes[:-1])]
+    return [*hidden, ("dense", sizes[-2], sizes[-1], "identity")]
 
 
-def dlcore_step(net: Any, x: Any, y: Any) -> Callable[[], Any]:
-    from dlcore import losses, optim, tensor, value_and_grad
-
-    net.build(seed=0)
-    optimizer = optim.Adam(net.parameters, lr=1e-3)
-    gradient = value_and_grad(lambda a, b: losses.cross_entropy(net(a), b), net.parameters)
-    inputs, labels = tensor(x), tensor(y, "int32")
-
-    def step() -> None:
-        _, g = gradient(inputs, labels)
-        optimizer.step(g)
-
-    return step
+def lenet() -> list[networks.Layer]:
+    return [("conv", 1, 6, 5, 2), ("pool",), ("conv", 6, 16, 5, 0), ("pool",), ("flatten",), *mlp(400, 120, 84, 10)]
 
 
-def torch_step(layers: list[Any], x: Any, y: Any, fused: bool) -> Callable[[], Any]:
-    import torch
-
-    net = torch.nn.Sequential(*layers)
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=fused)
-    inputs, labels = torch.from_numpy(x), torch.from_numpy(y).long()
-    loss = torch.nn.CrossEntropyLoss()
-
-    def step() -> None:
-        optimizer.zero_grad()
-        loss(net(inputs), labels).backward()
-        optimizer.step()
-
-    return step
+def autoencoder(*sizes: int) -> list[networks.Layer]:
+    """Logistic units, a linear code, and the way back."""
+    there, back = list(pairwise(sizes)), list(pairwise(sizes[::-1]))
+    ends = (len(there) - 1, len(there) + len(back) - 1)
+    return [("dense", a, b, "identity" if i in ends else "sigmoid") for i, (a, b) in enumerate([*there, *back])]
 
 
-def torch_mlp(*sizes: int) -> list[Any]:
-    from torch.nn import Linear, ReLU
-
-    layers: list[Any] = []
-    for a, b in pairwise(sizes[:-1]):
-        layers += [Linear(a, b), ReLU()]
-    return [*layers, Linear(sizes[-2], sizes[-1])]
-
-
-def torch_lenet() -> list[Any]:
-    from torch.nn import Conv2d, Flatten, MaxPool2d, ReLU
-
-    features = [Conv2d(1, 6, 5, padding=2), ReLU(), MaxPool2d(2), Conv2d(6, 16, 5), ReLU(), MaxPool2d(2), Flatten()]
-    return [*features, *torch_mlp(400, 120, 84, 10)]
-
-
-# name, our network, PyTorch's layers, shape of one case, batch
-SETTINGS: list[tuple[str, Callable[[], Any], Callable[[], list[Any]], tuple[int, ...], int]] = [
-    ("mlp 64-32-10, batch 32", lambda: mlp(64, 32, 10), lambda: torch_mlp(64, 32, 10), (64,), 32),
-    ("mlp 784-500-500-10, batch 32", lambda: mlp(784, 500, 500, 10), lambda: torch_mlp(784, 500, 500, 10), (784,), 32),
+# name, layers, shape of one case, batch, loss, steps of an epoch, unit
+SETTINGS: list[tuple[str, list[networks.Layer], tuple[int, ...], int, str, int, str]] = [
+    ("MLP 64-32-10, batch 32", mlp(64, 32, 10), (64,), 32, "cross_entropy", 1875, "us"),
+    ("MLP 784-500-500-10, batch 32", mlp(784, 500, 500, 10), (784,), 32, "cross_entropy", 40, "ms"),
+    ("MLP 784-500-500-10, batch 128", mlp(784, 500, 500, 10), (784,), 128, "cross_entropy", 20, "ms"),
+    ("LeNet-5, batch 128", lenet(), (1, 28, 28), 128, "cross_entropy", 20, "ms"),
     (
-        "mlp 784-500-500-10, batch 128",
-        lambda: mlp(784, 500, 500, 10),
-        lambda: torch_mlp(784, 500, 500, 10),
+        "autoencoder 784-1000-500-250-30, batch 128",
+        autoencoder(784, 1000, 500, 250, 30),
         (784,),
         128,
+        "reconstruction",
+        10,
+        "ms",
     ),
-    ("lenet-5, batch 128", lenet, torch_lenet, (1, 28, 28), 128),
 ]
 
 
-def candidates(setting: tuple[Any, ...], threads: int) -> dict[str, Callable[[], Any]]:
+def compiles(torch: Any) -> bool:
+    """Whether torch.compile works here: it needs a compiler and Python's headers."""
+    try:
+        torch.compile(lambda x: x.sin() + 1)(torch.zeros(3))
+    except Exception as error:  # whatever its compiler raises
+        print(f"torch.compile is left out: {type(error).__name__}: {str(error).splitlines()[0]}", flush=True)
+        return False
+    return True
+
+
+def row(setting: tuple[Any, ...], threads: int, compiled: bool) -> timing.Row:
     import numpy as np
 
-    _, network, layers, shape, batch = setting
+    name, layers, shape, batch, loss, steps, unit = setting
     rng = np.random.default_rng(0)
-    x = rng.random((batch, *shape), dtype=np.float32)
+    # Grey pixels, and as many of them off as in handwritten digits.
+    x = (rng.random((batch, *shape)) * (rng.random((batch, *shape)) < 0.2)).astype(np.float32)
     y = rng.integers(0, 10, batch).astype(np.int32)
-    calls = {"dlcore": dlcore_step(network(), x, y)}
-    try:
-        import torch
-    except ImportError:
-        return calls
-    torch.set_num_threads(threads)
-    calls["torch"] = torch_step(layers(), x, y, fused=False)
-    calls["torch, fused Adam"] = torch_step(layers(), x, y, fused=True)
-    return calls
+    y[:10] = np.arange(10)
+    task = networks.Task(layers, x, y, loss)
+    makers: dict[str, Callable[[], networks.Maker]] = {
+        "dlcore": lambda: networks.dlcore_steps(task),
+        "dlcore fit": lambda: networks.dlcore_fit(task, steps),
+    }
+    lengths = {"dlcore fit": steps, "scikit-learn fit": min(steps, 400)}  # half a millisecond a step there
+    if torch := peers.torch(threads):
+        makers["torch"] = lambda: networks.torch_steps(task, torch, fused=False)
+        makers["torch, fused Adam"] = lambda: networks.torch_steps(task, torch, fused=True)
+        if compiled and name.startswith("MLP 64") and compiles(torch):
+            makers["torch, compiled"] = lambda: networks.torch_steps(task, torch, fused=True, compiled=True)
+    if jax := peers.jax():
+        makers["jax"] = lambda: networks.jax_steps(task, jax)
+    if (sklearn := peers.sklearn()) and all(layer[0] == "dense" for layer in layers) and loss == "cross_entropy":
+        makers["scikit-learn fit"] = lambda: networks.sklearn_fit(task, lengths["scikit-learn fit"], sklearn)
+    start = networks.flat(task.initial)
+
+    def change(maker: networks.Maker) -> Any:
+        call, parameters = maker
+        call(CHECKED)
+        return parameters() - start
+
+    made = {peer: make() for peer, make in makers.items()}
+    return timing.Row(
+        name,
+        {peer: maker[0] for peer, maker in made.items()},
+        unit,
+        per={peer: float(lengths[peer]) for peer in made if peer in lengths},
+        results={peer: partial(change, maker) for peer, maker in made.items()},
+        tolerance=TOLERANCE,
+    )
 
 
 def main() -> None:
-    options = timing.arguments(__doc__).parse_args()
+    parser = timing.arguments(__doc__)
+    parser.add_argument("--compiled", action="store_true", help="also torch.compile, which takes half a minute")
+    options = parser.parse_args()
     timing.limit_threads(options.threads)
-    rows = []
-    print(f"{'training step':32} {'median µs':>10}  speed against the best peer")
-    for setting in SETTINGS:
-        if options.only not in setting[0]:
-            continue
-        timings = timing.interleaved(candidates(setting, options.threads), options.seconds, burst_seconds=0.02)
-        relative, best = timing.ratio(timings, "dlcore")
-        microseconds = {name: 1e6 * timed.median for name, timed in timings.items()}
-        peers = "  ".join(f"{name} {value:.0f}" for name, value in microseconds.items() if name != "dlcore")
-        print(f"{setting[0]:32} {microseconds['dlcore']:10.1f}  {relative:5.2f}  ({peers})", flush=True)
-        rows.append({"name": setting[0], "microseconds": microseconds, "ratio": relative, "peer": best})
-    timing.write_json(options.json, "steps", options.threads, rows)
+    timing.run("steps", options, (partial(row, s, options.threads, options.compiled) for s in SETTINGS))
 
 
 if __name__ == "__main__":

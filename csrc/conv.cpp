@@ -3,6 +3,7 @@
 #include "conv_batch.h"
 #include "conv_correlate.h"
 #include "conv_weight.h"
+#include "conv_weight_rows.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -40,12 +41,21 @@ template <typename T> void correlate(const Correlation<T>& c, Index kernel_width
   else Correlator<T>(c, weights).run();
 }
 
+// Whether one output stands for a whole image: images and kernels are rows of two matrices.
+bool is_matrix_product(const ConvShape& s) {
+  return s.groups == 1 && s.in_height == s.kernel_height && s.in_width == s.kernel_width && s.padding_height == 0 &&
+         s.padding_width == 0 && (s.kernel_height == 1 || s.dilation_height == 1) &&
+         (s.kernel_width == 1 || s.dilation_width == 1);
+}
+
 }  // namespace
 
 template <typename T> void conv2d(const ConvShape& s, const T* x, const T* weight, T* y, const Epilogue<T>& epilogue) {
   const Index rows = s.out_channels / s.groups, channels = s.in_channels / s.groups;
   const Index kernel = s.kernel_height * s.kernel_width;
   if (s.batch == 0 || rows == 0) return;
+  if (is_matrix_product(s))
+    return matmul<T>(false, true, s.batch, rows, channels * kernel, 1, x, weight, 0, y, epilogue);
   Correlation<T> c{s.batch, s.groups, channels, rows, {}, {}, x, y, s.out_height(), s.out_width(), epilogue};
   c.vertical =
       forward_axis(s.in_height, s.kernel_height, s.stride_height, s.padding_height, s.dilation_height, s.out_height());
@@ -59,6 +69,7 @@ template <typename T> void conv2d_input_grad(const ConvShape& s, const T* dy, co
   const Index rows = s.in_channels / s.groups, channels = s.out_channels / s.groups;
   const Index kernel = s.kernel_height * s.kernel_width;
   if (s.batch == 0 || rows == 0) return;
+  if (is_matrix_product(s)) return matmul<T>(false, false, s.batch, rows * kernel, channels, 1, dy, weight, 0, dx, {});
   Correlation<T> c{s.batch, s.groups, channels, rows, {}, {}, dy, dx, s.in_height, s.in_width, {}};
   for (Index i = 0; i < std::min(s.stride_height, s.in_height); ++i) {
     c.vertical = adjoint_axis(s.in_height, s.kernel_height, s.stride_height, s.padding_height, s.dilation_height,
@@ -75,6 +86,9 @@ template <typename T> void conv2d_weight_grad(const ConvShape& s, const T* x, co
   const Index size = s.out_channels * (s.in_channels / s.groups) * s.kernel_height * s.kernel_width;
   if (size == 0) return;
   if (s.batch == 0) std::fill_n(dweight, size, T{0});
+  else if (is_matrix_product(s))
+    matmul<T>(true, false, s.out_channels, size / s.out_channels, s.batch, 1, dy, x, 0, dweight, {});
+  else if (RowWeightGrad<T>::is_preferred(s)) RowWeightGrad<T>(s, x, dy, dweight).run();
   else WeightGrad<T>(s, x, dy, dweight).run();
 }
 

@@ -13,6 +13,8 @@ namespace {
 inline constexpr Index plane_limit = 32768, tile_limit = 32768;
 // Depth of one pass, at most: its weights for one row panel stay in the L1 cache.
 inline constexpr Index max_tap_block = 512;
+// The same where outputs are computed in place: the source of a tile, for all its panels of rows, stays there as well.
+inline constexpr Index direct_tap_block = 320;
 
 // Rows of weights (output channels, or input channels of the adjoint) times (channels, taps) of a source.
 template <typename T> struct Correlation {
@@ -48,10 +50,12 @@ __attribute__((noinline)) void correlate_tile(Index depth, const T* a, const Ind
     a += MR<T>;
   }
 #pragma GCC unroll 16
-  for (int j = 0; j < vectors; ++j) {
-    T* target = targets[j];
+  for (int i = 0; i < rows; ++i) {
+    if (add)  // to all before any is stored: targets may overlap
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i, target += stride) store(target, add ? load(target) + sum[i][j] : sum[i][j]);
+      for (int j = 0; j < vectors; ++j) sum[i][j] += load(targets[j] + i * stride);
+#pragma GCC unroll 16
+    for (int j = 0; j < vectors; ++j) store(targets[j] + i * stride, sum[i][j]);
   }
 }
 
@@ -63,6 +67,21 @@ template <typename T, int vectors, int rows> CorrelateTile<T> choose_tile(Index 
   if constexpr (rows > 1) return choose_tile<T, vectors, rows - 1>(wanted);
   return nullptr;
 }
+
+// activation(y + bias) on a tile of outputs where they lie. Its vectors may overlap: all of a row are read first.
+template <Activation kind, typename T, int vectors>
+void finish_tile(Index rows, T* const* targets, Index stride, const T* bias, T parameter) {
+  for (Index i = 0; i < rows; ++i) {
+    Vec<T> value[vectors];
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j)
+      value[j] = activate<kind, T>(load(targets[j] + i * stride) + (bias ? bias[i] : T(0)), parameter);
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) store(targets[j] + i * stride, value[j]);
+  }
+}
+
+template <typename T> using FinishTile = void (*)(Index, T* const*, Index, const T*, T);
 
 // One row of finished outputs.
 template <Activation kind, typename T>
@@ -85,6 +104,7 @@ template <typename T> class Correlator {
         weights_(weights),
         // A vector moved back would be added to twice.
         layout_(make_layout<T>(c_.vertical, c_.horizontal, c_.channels, limit(), c_.depth() <= max_tap_block)),
+        direct_(runs_along_rows()),
         strips_(ceil_div(c_.vertical.outputs, layout_.rows)),
         tile_vectors_(2 * weights_.rows(0) <= MR<T> ? 4 : 2),
         sum_stride_((layout_.vectors(layout_.rows, c_.horizontal.outputs) + 1) * lanes<T> | lanes<T>),
@@ -94,20 +114,27 @@ template <typename T> class Correlator {
       const Index rows = weights_.rows(i == 0 ? 0 : weights_.panels - 1);
       tile_[i] = tile_vectors_ == 4 ? choose_tile<T, 4, MR<T> / 2>(rows) : choose_tile<T, 2, MR<T>>(rows);
     }
+    if (c_.epilogue.bias || c_.epilogue.activation != Activation::identity)
+      with_activation(c_.epilogue.activation, [&](auto kind) {
+        finish_tile_ = tile_vectors_ == 4 ? finish_tile<kind(), T, 4> : finish_tile<kind(), T, 2>;
+      });
   }
 
   void run() const {
     const Index items = c_.batch * c_.groups * strips_;
     const Index work = c_.rows * c_.depth() * layout_.rows * c_.horizontal.outputs;
     const Index grain = std::max<Index>(1, multiply_grain / std::max<Index>(1, work));
-    const Index planes = prepared_size(layout_, c_.vertical, c_.horizontal), sums = c_.rows * sum_stride_;
+    const Index planes = prepared_size(layout_, c_.vertical, c_.horizontal);
+    const Index sums = direct_ ? 0 : c_.rows * sum_stride_;
     const Team team(items, grain);
     const Buffer<T> space(team.workers() * round_up(planes + sums, 64));
     team.run([&](Index begin, Index end, int worker) {
       T* mine = space.data() + worker * round_up(planes + sums, 64);
       for (Index item = begin; item < end; ++item) {
         const Index image = item / strips_, group = image % c_.groups, first = item % strips_ * layout_.rows;
-        compute_strip(image, group, first, std::min(layout_.rows, c_.vertical.outputs - first), mine, mine + planes);
+        const Index rows = std::min(layout_.rows, c_.vertical.outputs - first);
+        if (direct_) compute_rows(image, group, first, rows, mine);
+        else compute_strip(image, group, first, rows, mine, mine + planes);
       }
     });
   }
@@ -119,6 +146,51 @@ template <typename T> class Correlator {
     const Index planes = c_.channels * c_.vertical.planes * c_.horizontal.planes * c_.horizontal.length();
     const Index rows = std::max<Index>(1, tile_limit / row_sums);
     return std::min(plane_limit, (rows + c_.vertical.max_shift) * planes);
+  }
+
+  // Whether whole rows of vectors, the last moved back, are no more than those that run on from row to row: then sums
+  // are final in the registers, and are stored where the outputs lie.
+  bool runs_along_rows() const {
+    return c_.horizontal.target_step == 1 && c_.vertical.target_step == 1 && c_.horizontal.outputs >= lanes<T> &&
+           10 * layout_.rows * layout_.row_vectors <= 11 * layout_.vectors(layout_.rows, c_.horizontal.outputs);
+  }
+
+  void compute_rows(Index image, Index group, Index first, Index rows, T* space) const {
+    const Index plane = c_.vertical.source_size * c_.horizontal.source_size, columns = c_.horizontal.outputs;
+    const T* planes = prepare_planes(layout_, c_.vertical, c_.horizontal, c_.source + image * c_.channels * plane,
+                                     first, rows, space);
+    const Index size = c_.target_height * c_.target_width;
+    T* outputs = c_.target + image * c_.rows * size + (c_.vertical.target_origin + first) * c_.target_width +
+                 c_.horizontal.target_origin;
+    const T* bias = c_.epilogue.bias ? c_.epilogue.bias + group * c_.rows : nullptr;
+    const Index depth = c_.depth(), passes = std::max<Index>(1, ceil_div(depth, direct_tap_block));
+    const Index block = std::max<Index>(1, ceil_div(depth, passes));
+    Index row = 0, column = 0;
+    while (row < rows) {
+      const T* sources[4];
+      T* targets[4];
+      for (Index j = 0; j < tile_vectors_; ++j) {
+        const bool spare = row == rows;  // the last vector again
+        sources[j] = spare ? sources[j - 1] : planes + row * layout_.width + column;
+        targets[j] = spare ? targets[j - 1] : outputs + row * c_.target_width + column;
+        if (spare) continue;
+        if (column + lanes<T> >= columns) {
+          column = 0;
+          ++row;
+        } else {
+          column = std::min(column + lanes<T>, columns - lanes<T>);
+        }
+      }
+      for (Index p = 0; p == 0 || p < depth; p += block)
+        for (Index i = 0; i < weights_.panels; ++i) {
+          T* to[4];
+          for (Index j = 0; j < tile_vectors_; ++j) to[j] = targets[j] + weights_.begin(i) * size;
+          tile_[i >= weights_.higher](std::min(block, depth - p), weights_.panel(group, i) + p * MR<T>,
+                                      offsets_.data() + p, sources, to, size, p > 0);
+          if (finish_tile_ && p + block >= depth)
+            finish_tile_(weights_.rows(i), to, size, bias ? bias + weights_.begin(i) : nullptr, c_.epilogue.parameter);
+        }
+    }
   }
 
   // `image` counts images and their groups.
@@ -172,9 +244,11 @@ template <typename T> class Correlator {
   const Correlation<T>& c_;
   const PackedWeights<T>& weights_;
   Layout layout_;
+  bool direct_;  // outputs are computed row by row, in place
   Index strips_, tile_vectors_, sum_stride_;
   Buffer<Index> offsets_;
   CorrelateTile<T> tile_[2];  // of the higher panels, and of the others
+  FinishTile<T> finish_tile_ = nullptr;
 };
 
 }  // namespace

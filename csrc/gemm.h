@@ -23,32 +23,26 @@
 //   void pack_a_panels(const RowPanels& panels, Index first, Index count, Index p, Index depth, T* to, Index stride)
 //   const;
 //                                              pack_a for several panels of rows, `stride` elements apart
-//
+// What the products of processors with AMX need of it: gemm_tiles.h.
 // All are called from several threads at once. pack_columns and pack_rows (matmul_pack.h) do the copying for matrices.
 // The order of additions of an element of C depends only on (rows, panels, depth), so the bits are the same for every
 // number of threads: the depth is cut into equal blocks, and into slices where C is small.
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
+#if defined(DLCORE_AMX)
+#include "gemm_tiles.h"
+#endif
 #include "matmul_kernel.h"
 #include "matmul_pack.h"
 #include "memory.h"
 #include "parallel.h"
 #include "types.h"
+#include "workspace.h"
 
 namespace dlcore::DLCORE_DEVICE {
-
-// Rows in panels of at most MR, as equal as possible: no panel is so low that its few chains run at latency.
-struct RowPanels {
-  Index count, height, higher;  // the first `higher` panels have one row more
-  template <typename T> static RowPanels of(Index rows) {
-    const Index count = ceil_div(rows, MR<T>);
-    return {count, rows / count, rows % count};
-  }
-  Index begin(Index panel) const { return panel * height + std::min(panel, higher); }
-  int rows(Index panel) const { return static_cast<int>(height + (panel < higher)); }
-};
 
 namespace detail {
 
@@ -70,33 +64,21 @@ inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
 // With few columns a thread reads much of A for each of its sums: so many at least are worth a team.
 inline constexpr Index narrow_work = 4 * multiply_grain;
 
-// Workspace: on the stack where it is small, so that small products pay for no allocation.
-template <typename T> class Workspace {
- public:
-  explicit Workspace(Index count)
-      : heap_(count > small ? Buffer<T>(count) : Buffer<T>()), data_(count > small ? heap_.data() : stack_) {}
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  T* data() const { return data_; }
-
- private:
-  static constexpr Index small = 8192 / sizeof(T);
-  Buffer<T> heap_;
-  T* data_;
-  alignas(memory_alignment) T stack_[small];
-};
-
 template <typename T, typename Problem> class Product {
  public:
   explicit Product(const Problem& problem)
       : problem_(problem),
-        row_panels_(RowPanels::of<T>(problem.rows)),
+        row_panels_(problem.rows, MR<T>),
         depth_blocks_(std::max<Index>(1, ceil_div(problem.depth, max_depth_block))),
         block_(std::max<Index>(1, ceil_div(problem.depth, depth_blocks_))),
         alpha_(problem.depth == 0 ? T(0) : problem.alpha) {}
 
+  bool is_sliced() const {
+    return depth_blocks_ >= min_sliced_blocks && row_panels_.count * problem_.panels <= max_sliced_tiles;
+  }
+
   void run() const {
-    if (depth_blocks_ >= min_sliced_blocks && row_panels_.count * problem_.panels <= max_sliced_tiles) run_sliced();
+    if (is_sliced()) run_sliced();
     else if (problem_.panels <= narrow_panels) run_b_resident();
     else run_a_resident();
   }
@@ -305,7 +287,14 @@ template <typename T, typename Problem> class Product {
 }  // namespace detail
 
 template <typename T, typename Problem> void gemm(const Problem& problem) {
-  if (problem.rows > 0 && problem.panels > 0) detail::Product<T, Problem>(problem).run();
+  if (problem.rows == 0 || problem.panels == 0) return;
+  const detail::Product<T, Problem> product(problem);
+#if defined(DLCORE_AMX)
+  if constexpr (std::is_same_v<T, float>)
+    if (!product.is_sliced() && detail::TileProduct<Problem>::suits(problem))
+      return detail::TileProduct<Problem>(problem).run();
+#endif
+  product.run();
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -2,6 +2,7 @@
 
 #include "activation_vec.h"
 #include "gemm.h"
+#include "matmul_amx.h"
 #include "matmul_vector.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -80,6 +81,23 @@ template <typename T> struct MatrixProduct {
     return true;
   }
 
+  StepSource<T> step_of_a(Index row, Index count, Index p, Index depth_, T* space) const {
+    if (transpose_a) {
+      pack_columns<T, tile_depth>(count, depth_, a + p * rows + row, rows, space);
+    } else {
+      if (depth_ == tile_depth) return {a + row * depth + p, depth};
+      pack_rows<T, tile_depth>(count, depth_, a + row * depth + p, depth, space);
+    }
+    return {space, tile_depth};
+  }
+
+  StepSource<T> step_of_b(Index panel, Index p, Index depth_, T* space) const {
+    if (!transpose_b && depth_ == tile_depth && columns(panel) == NR<T>) return {b + p * n + panel * NR<T>, n};
+    pack_b(panel, p, depth_, space);
+    std::fill(space + depth_ * NR<T>, space + tile_depth * NR<T>, T(0));
+    return {space, NR<T>};
+  }
+
   void finish(T* tile, Index stride, Index, Index count, Index panel) const {
     if (!has_effect(epilogue)) return;
     constexpr int vectors = Tile<T>::vectors;
@@ -130,6 +148,15 @@ void vector_product(bool matrix_transposed, Index n, Index k, T alpha, const T* 
 }
 
 }  // namespace
+
+bool set_matmul_precision(Precision precision) {
+#if defined(DLCORE_AMX)
+  detail::parts_in_use = precision == Precision::exact ? most_parts : precision == Precision::bf16x2 ? 2 : 1;
+  return true;
+#else
+  return precision == Precision::exact;
+#endif
+}
 
 template <typename T>
 void matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, const T* b, T beta,

@@ -13,6 +13,11 @@ template <typename T> struct Epilogue {
   T parameter = 0;
 };
 
+// Of float32 products. `exact`: as good as chains of float32 multiply-adds. The others are for modules that multiply
+// parts of bfloat16: operands cut to two of them (16 bits) or one (8), in products large enough for that way.
+enum class Precision { exact, bf16x2, bf16 };
+bool set_matmul_precision(Precision precision);  // false, and nothing changes, where the module has no such products
+
 // op(A) is (m, k): A is (m, k), or (k, m) when transposed; op(B) is (k, n); C is (m, n). C is not read when beta is 0;
 // C must not overlap A or B.
 template <typename T>

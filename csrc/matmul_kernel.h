@@ -2,6 +2,7 @@
 // depth.
 #pragma once
 
+#include <algorithm>
 #include <utility>
 
 #include "types.h"
@@ -26,6 +27,14 @@ template <typename T> struct Tile {
 template <typename T> inline constexpr int MR = Tile<T>::rows;
 template <typename T> inline constexpr int NR = Tile<T>::columns;
 
+// Rows in panels of at most `most`, as equal as possible: no panel is so low that its few chains run at latency.
+struct RowPanels {
+  Index count, height, higher;  // the first `higher` panels have one row more
+  RowPanels(Index rows, Index most) : count(ceil_div(rows, most)), height(rows / count), higher(rows % count) {}
+  Index begin(Index panel) const { return panel * height + std::min(panel, higher); }
+  int rows(Index panel) const { return static_cast<int>(height + (panel < higher)); }
+};
+
 // Rows of A: element (row i, depth p) is data[i + p * stride] where the rows lie side by side (packed panels, A
 // transposed), data[i * stride + p] where each row is contiguous.
 template <typename T> struct RowsOfA {
@@ -36,6 +45,12 @@ template <typename T> struct RowsOfA {
 
 // Columns of B: element (depth p, column j) is data[p * stride + j]; all of the tile's columns are readable.
 template <typename T> struct ColumnsOfB {
+  const T* data;
+  Index stride;
+};
+
+// Some elements of a matrix in rows `stride` apart, in place or in a workspace.
+template <typename T> struct StepSource {
   const T* data;
   Index stride;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "matmul_pack.h"
 #include "parallel.h"
 #include "types.h"
 #include "vec.h"
@@ -40,10 +41,11 @@ void row_times_matrix(Index n, Index k, const T* x, const T* b, const Finish& fi
   });
 }
 
-// The same for B transposed, (n, k): sums of products along its rows, in chains by lane that are added at the end.
+// The same for B transposed, (n, k): sums of products along its rows, in chains by lane. As many rows at a time as
+// there are lanes: a transpose then adds up the lanes of all of them.
 template <typename T, typename Finish>
 void row_times_rows(Index n, Index k, const T* x, const T* b, const Finish& finish) {
-  constexpr Index piece = 64, together = 4, chains = 2;
+  constexpr Index piece = 64, together = lanes<T>, chains = lanes<T> < 8 ? 2 : 1;
   constexpr Index step = chains * lanes<T>;
   const Index grain = std::max<Index>(1, 200'000 / (piece * std::max<Index>(k, 1)));
   T is_fresh[lanes<T>];
@@ -73,7 +75,7 @@ void row_times_rows(Index n, Index k, const T* x, const T* b, const Finish& fini
 #pragma GCC unroll 2
           for (Index chain = 0; chain < chains; ++chain) {
             const Vec<T> element = load(x + p + chain * lanes<T>);
-#pragma GCC unroll 4
+#pragma GCC unroll 16
             for (Index q = 0; q < together; ++q) sum[q][chain] += element * load(from[q] + p + chain * lanes<T>);
           }
         for (; p + lanes<T> <= k; p += lanes<T>)
@@ -82,7 +84,15 @@ void row_times_rows(Index n, Index k, const T* x, const T* b, const Finish& fini
           for (Index q = 0; q < together; ++q)
             sum[q][0] +=
                 (fresh ? load(x + k - lanes<T>) : Vec<T>{}) * (fresh ? load(from[q] + k - lanes<T>) : Vec<T>{});
-        for (Index q = 0; q < together; ++q) sums[row + q] = horizontal_sum<T>(sum[q][0] + sum[q][1]);
+        Vec<T> lane_sums[together];
+#pragma GCC unroll 16
+        for (Index q = 0; q < together; ++q) lane_sums[q] = sum[q][0] + (chains > 1 ? sum[q][chains - 1] : Vec<T>{});
+        transpose_square<T>(lane_sums);
+#pragma GCC unroll 4
+        for (Index half = together / 2; half > 0; half /= 2)
+#pragma GCC unroll 16
+          for (Index q = 0; q < half; ++q) lane_sums[q] += lane_sums[q + half];
+        store(sums + row, lane_sums[0]);
       }
       finish(first, count, sums);
     }

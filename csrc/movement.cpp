@@ -171,9 +171,9 @@ BadIndex first_out_of_range(Index n, const std::int32_t* indices, Index limit) {
   constexpr Index block = 1024;
   for (Index begin = 0; begin < n; begin += block) {
     const Index end = std::min(n, begin + block);
-    bool bad = false;
-    for (Index i = begin; i < end; ++i) bad |= static_cast<std::uint32_t>(indices[i]) >= bound;  // negatives wrap
-    if (!bad) continue;
+    std::uint32_t largest = 0;
+    for (Index i = begin; i < end; ++i) largest = std::max(largest, static_cast<std::uint32_t>(indices[i]));
+    if (largest < bound) continue;  // negatives wrap
     for (Index i = begin; i < end; ++i)
       if (static_cast<std::uint32_t>(indices[i]) >= bound) return {i, indices[i]};
   }
@@ -209,6 +209,18 @@ void scatter_add(Index n, Index y_rows, Index columns, const std::int32_t* indic
   });
 }
 
+template <typename Word>
+void assign_rows(Index n, Index x_rows, Index columns, const std::int32_t* indices, const Word* rows, Word* x) {
+  constexpr Index cache_line = 64 / static_cast<Index>(sizeof(Word));
+  if (n == 0) return;
+  parallel_for(columns, std::max(cache_line, round_up(elementwise_grain / n, cache_line)), [=](Index begin, Index end) {
+    for (Index i = 0; i < n; ++i) {
+      const Index index = index_within(x_rows, indices + i);
+      if (index >= 0) std::copy(rows + i * columns + begin, rows + i * columns + end, x + index * columns + begin);
+    }
+  });
+}
+
 template <typename T>
 void gather_csr(Index n, Index x_rows, Index columns, Index stored, const T* data, const std::int32_t* indices,
                 const std::int32_t* indptr, const std::int32_t* rows, T* y) {
@@ -238,11 +250,12 @@ template <typename T> void one_hot(Index n, Index classes, const std::int32_t* l
   });
 }
 
-#define DLCORE_INSTANTIATE(Word)                                              \
-  template void strided_copy(const StridedLayout&, const Word*, Word*);       \
-  template void copy_rows(Index, Index, const Word*, Index, Word*, Index);    \
-  template void embed(Index, Index, Index, Index, Index, const Word*, Word*); \
-  template void gather(Index, Index, Index, const Word*, const std::int32_t*, Word*);
+#define DLCORE_INSTANTIATE(Word)                                                      \
+  template void strided_copy(const StridedLayout&, const Word*, Word*);               \
+  template void copy_rows(Index, Index, const Word*, Index, Word*, Index);            \
+  template void embed(Index, Index, Index, Index, Index, const Word*, Word*);         \
+  template void gather(Index, Index, Index, const Word*, const std::int32_t*, Word*); \
+  template void assign_rows(Index, Index, Index, const std::int32_t*, const Word*, Word*);
 DLCORE_INSTANTIATE(std::uint32_t)
 DLCORE_INSTANTIATE(std::uint64_t)
 #undef DLCORE_INSTANTIATE

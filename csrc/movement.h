@@ -44,6 +44,10 @@ inline Index index_within(Index limit, const std::int32_t* place) {
 template <typename Word>
 void gather(Index n, Index x_rows, Index columns, const Word* x, const std::int32_t* indices, Word* y);
 
+// x[indices[i]] = rows[i], in place; of equal indices the last counts. An index outside [0, x_rows) is passed over.
+template <typename Word>
+void assign_rows(Index n, Index x_rows, Index columns, const std::int32_t* indices, const Word* rows, Word* x);
+
 // y[indices[i]] += rows[i], for i in ascending order, into y (y_rows, columns); T is float or double.
 template <typename T>
 void scatter_add(Index n, Index y_rows, Index columns, const std::int32_t* indices, const T* rows, T* y);

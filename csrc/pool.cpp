@@ -5,9 +5,9 @@
 #include <limits>
 
 #include "memory.h"
-#include "movement.h"
 #include "parallel.h"
-#include "vec.h"
+#include "pool_block.h"
+#include "pool_scatter.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -37,14 +37,6 @@ template <typename V, typename T> DLCORE_INLINE V load_steps(const T* p, Index s
   std::memcpy(&v, values, sizeof v);
   return v;
 }
-
-// `count` neighbouring outputs of one row. Narrower vectors serve rows shorter than a full one.
-template <typename T, int bytes> struct Block {
-  static constexpr int count = bytes / static_cast<int>(sizeof(T));
-  typedef T Values __attribute__((vector_size(bytes)));
-  typedef IntOf<T> Places __attribute__((vector_size(bytes)));
-  typedef std::int32_t Indices __attribute__((vector_size(count * 4)));
-};
 
 // Where the windows of one output row lie in a plane with its padding around it.
 struct WindowRow {
@@ -180,16 +172,15 @@ template <typename T> void max_pool2d(const PoolShape& shape, const T* x, T* y, 
                                 [=](Index row) { return Maximum<T>{y + row * width, indices + row * width}; });
 }
 
-template <typename T>
-void max_pool2d_grad(Index planes, Index large, Index small, const T* dy, const std::int32_t* indices, T* dx) {
-  parallel_for(planes, planes_grain(large), [&](Index begin, Index end) {
+template <typename T> void max_pool2d_grad(const PoolPlanes& size, const T* dy, const std::int32_t* indices, T* dx) {
+  const Index large = size.in_height * size.in_width, small = size.out_height * size.out_width;
+  const ScatterTiles<T> tiles = choose_tiles<T>(size);
+  parallel_for(size.planes, planes_grain(large), [&](Index begin, Index end) {
     for (Index plane = begin; plane < end; ++plane) {
-      T* to = dx + plane * large;
-      std::fill_n(to, large, T{0});
-      for (Index i = plane * small; i < (plane + 1) * small; ++i) {
-        const Index index = index_within(large, indices + i);
-        if (index >= 0) to[index] += dy[i];
-      }
+      const T* from = dy + plane * small;
+      const std::int32_t* places = indices + plane * small;
+      if (!tiles || !tiles(size, from, places, dx + plane * large))
+        scatter_plane(large, small, from, places, dx + plane * large);
     }
   });
 }
@@ -291,7 +282,7 @@ template <typename T> void avg_pool2d_grad(const PoolShape& given, const T* dy, 
 
 #define DLCORE_INSTANTIATE(T)                                                              \
   template void max_pool2d(const PoolShape&, const T*, T*, std::int32_t*);                 \
-  template void max_pool2d_grad(Index, Index, Index, const T*, const std::int32_t*, T*);   \
+  template void max_pool2d_grad(const PoolPlanes&, const T*, const std::int32_t*, T*);     \
   template void max_pool2d_gather(Index, Index, Index, const T*, const std::int32_t*, T*); \
   template void avg_pool2d(const PoolShape&, const T*, T*);                                \
   template void avg_pool2d_grad(const PoolShape&, const T*, T*);

@@ -17,9 +17,14 @@ struct PoolShape {
 // plane. Padding is -inf, and never chosen; it is at most half the kernel, so that every window has an element.
 template <typename T> void max_pool2d(const PoolShape& shape, const T* x, T* y, std::int32_t* indices);
 
-// Between planes of `large` and of `small` elements: x[indices[i]] += y[i], and y[i] = x[indices[i]].
-template <typename T>
-void max_pool2d_grad(Index planes, Index large, Index small, const T* dy, const std::int32_t* indices, T* dx);
+// Planes of pooled images: of the input, and of the output.
+struct PoolPlanes {
+  Index planes, in_height, in_width, out_height, out_width;
+};
+
+// dx[indices[i]] += dy[i], dx being 0 before; the indices lie in the input's plane.
+template <typename T> void max_pool2d_grad(const PoolPlanes& size, const T* dy, const std::int32_t* indices, T* dx);
+// Between planes of `large` and of `small` elements: y[i] = x[indices[i]].
 template <typename T>
 void max_pool2d_gather(Index planes, Index large, Index small, const T* x, const std::int32_t* indices, T* y);
 

@@ -11,7 +11,6 @@
 #include "random.h"
 #include "rbm_clamp.h"
 #include "rbm_contrast.h"
-#include "rbm_epoch.h"
 #include "rbm_likelihood.h"
 #include "rbm_partition.h"
 #include "rbm_temper.h"
@@ -59,13 +58,20 @@ void rbm_draw_visible(const Rbm<T>& rbm, std::uint64_t key, std::uint64_t step, 
 template <typename T>
 void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, T* samples,
                T* probabilities, const Interruption& interruption) {
-  const Buffer<T> hidden(n * rbm.n_hidden);
-  T* h = hidden.data();
+  const Buffer<T> hidden(n * rbm.n_hidden), scaled(rbm.n_gaussian ? n * rbm.n_visible : 0),
+      precision = powers_of_variance(rbm, -1);
+  Weights<T> weights(rbm);
+  T* const h = hidden.data();
   for (Index i = 0; i < k; ++i, step += 2) {
     if (i > 0) interruption();
-    rbm_hidden(rbm, n, i == 0 ? v : samples, h);
+    const T* x = i == 0 ? v : samples;
+    if (rbm.n_gaussian) {
+      scale_by_precision(n, rbm.n_visible, precision.data(), x, scaled.data());
+      x = scaled.data();
+    }
+    weights.up(n, x, means_of_hidden(rbm), h);
     rbm_draw_hidden(rbm, key, step, n, h, h);
-    rbm_visible(rbm, n, h, probabilities);
+    visible_of(rbm, weights, n, h, probabilities);
     rbm_draw_visible(rbm, key, step + 1, n, probabilities, samples);
   }
 }
@@ -141,21 +147,20 @@ Index rbm_states(Index n_visible, Index n_hidden, const Segment* segments, Index
   return states > Index{1} << rbm_max_enumerated ? -1 : states;
 }
 
-#define DLCORE_INSTANTIATE(T)                                                                                    \
-  template void rbm_hidden(const Rbm<T>&, Index, const T*, T*);                                                  \
-  template void rbm_visible(const Rbm<T>&, Index, const T*, T*);                                                 \
-  template Index rbm_first_invalid(Index, Index, const Segment*, Index, const T*);                               \
-  template void rbm_draw_hidden(const Rbm<T>&, std::uint64_t, std::uint64_t, Index, const T*, T*);               \
-  template void rbm_draw_visible(const Rbm<T>&, std::uint64_t, std::uint64_t, Index, const T*, T*);              \
-  template void rbm_gibbs(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, T*, T*,           \
-                          const Interruption&);                                                                  \
-  template double rbm_cd(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, Index, T*, T*,     \
-                         const Interruption&, const ContrastTerms<T>&);                                          \
-  template void rbm_epoch(const Rbm<T>&, const ContrastEpoch<T>&, const ContrastTerms<T>&, const Interruption&); \
-  template void rbm_free_energy(const Rbm<T>&, Index, const T*, T*);                                             \
-  template double rbm_log_partition(const Rbm<T>&, Index, Index);                                                \
-  template void rbm_ais(const Rbm<T>&, const T*, Index, T*, Index, const double*, std::uint64_t, std::uint64_t,  \
-                        double*);                                                                                \
+#define DLCORE_INSTANTIATE(T)                                                                                   \
+  template void rbm_hidden(const Rbm<T>&, Index, const T*, T*);                                                 \
+  template void rbm_visible(const Rbm<T>&, Index, const T*, T*);                                                \
+  template Index rbm_first_invalid(Index, Index, const Segment*, Index, const T*);                              \
+  template void rbm_draw_hidden(const Rbm<T>&, std::uint64_t, std::uint64_t, Index, const T*, T*);              \
+  template void rbm_draw_visible(const Rbm<T>&, std::uint64_t, std::uint64_t, Index, const T*, T*);             \
+  template void rbm_gibbs(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, T*, T*,          \
+                          const Interruption&);                                                                 \
+  template double rbm_cd(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, Index, T*, T*,    \
+                         const Interruption&, const ContrastTerms<T>&);                                         \
+  template void rbm_free_energy(const Rbm<T>&, Index, const T*, T*);                                            \
+  template double rbm_log_partition(const Rbm<T>&, Index, Index);                                               \
+  template void rbm_ais(const Rbm<T>&, const T*, Index, T*, Index, const double*, std::uint64_t, std::uint64_t, \
+                        double*);                                                                               \
   template void rbm_pseudo_log_likelihood(const Rbm<T>&, Index, const T*, double*);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)

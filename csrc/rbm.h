@@ -105,33 +105,6 @@ template <typename T>
 double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, Index n_chains,
               T* chains, T* gradient, const Interruption& interruption, const ContrastTerms<T>& terms = {});
 
-// Steps of contrastive divergence on batches of `batch_size` cases, of which the last may be short:
-//   g = rbm_cd of the batch, its draws 2 k steps after the last batch's;
-//   sgd (optimizer.h) of theta, with the step's own lr and momentum; then z = max(z, rbm_least_log_variance) unless
-//   the variance is fixed.
-// rbm's parameters are those of theta, [W, b, c, z]. Ends after a batch whose reconstruction error is not finite.
-// `done` counts the batches made, all of them whole: an interruption between two, or within a chain, leaves theta, the
-// velocity, the chains and the terms as they were after so many.
-inline constexpr double rbm_least_log_variance = -4.605170185988091;  // sigma >= 0.1
-template <typename T> struct ContrastEpoch {
-  Index cases, stored, batch_size;  // stored = cases where order is null
-  const T* data;                    // (stored, n_visible)
-  const std::int32_t* order;        // (cases,), which of the stored ones come, in order; null: all as they stand
-  Index k;
-  std::uint64_t key, step;
-  const double *lr, *momentum;  // of each batch
-  double dampening;
-  bool nesterov, first_step;
-  T *theta, *velocity;  // velocity may be null
-  Index n_chains;
-  T* chains;  // null: CD
-  std::int32_t* done;
-  double* errors;  // what rbm_cd returned for each batch
-};
-template <typename T>
-void rbm_epoch(const Rbm<T>& rbm, const ContrastEpoch<T>& epoch, const ContrastTerms<T>& terms,
-               const Interruption& interruption);
-
 // F(v) = -log sum_h exp(-E(v, h)) = sum_i e_i(v) - sum_j softplus(c + (v / s) W)_j, (n,); for Gaussian hidden units
 // the last sum is sum_j (field^2 + log 2 pi) / 2.
 template <typename T> void rbm_free_energy(const Rbm<T>& rbm, Index n, const T* v, T* energy);

@@ -1,4 +1,4 @@
-// Contrastive divergence of rbm.cpp and of its epoch: see rbm.h.
+// Contrastive divergence of rbm.cpp: see rbm.h.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "parallel.h"
 #include "philox_vec.h"
 #include "random.h"
+#include "rbm_states.h"
 #include "rbm_terms.h"
 #include "rbm_units.h"
 
@@ -131,7 +132,7 @@ void add_difference_of_squares(Index rows, Index split, Index columns, Index fir
                });
 }
 
-// The workspace of a contrast, kept from batch to batch. Data above, chains below: the statistics of both are one
+// The workspace of a contrast. Data above, chains below: the statistics of both are one
 // product, and so are their hidden means in PCD.
 template <typename T> struct Contrast {
   Index n, n_chains;
@@ -146,10 +147,18 @@ template <typename T> struct Contrast {
         scaled(rbm.n_gaussian ? (cases + chains) * rbm.n_visible : 0) {}
 };
 
+template <typename T> Epilogue<T> means_of_hidden(const Rbm<T>& rbm) {
+  return {rbm.hidden_bias, rbm.hidden == Unit::bernoulli ? Activation::sigmoid : Activation::identity, T(0)};
+}
+
 template <typename T> void hidden_of_scaled(const Rbm<T>& rbm, Index n, const T* scaled, T* means) {
-  matmul(
-      false, false, n, rbm.n_hidden, rbm.n_visible, T(1), scaled, rbm.weight, T(0), means,
-      Epilogue<T>{rbm.hidden_bias, rbm.hidden == Unit::bernoulli ? Activation::sigmoid : Activation::identity, T(0)});
+  matmul(false, false, n, rbm.n_hidden, rbm.n_visible, T(1), scaled, rbm.weight, T(0), means, means_of_hidden(rbm));
+}
+
+// E[v | h] by the products of `weights`.
+template <typename T> void visible_of(const Rbm<T>& rbm, Weights<T>& weights, Index n, const T* h, T* means) {
+  weights.down(n, h, {rbm.visible_bias, rbm.segments ? Activation::identity : Activation::sigmoid, T(0)}, means);
+  if (rbm.segments) means_of_fields(rbm, n, means);
 }
 
 // rbm_cd of the cases that stand at the head of work.visible.
@@ -165,6 +174,9 @@ double contrast(const Rbm<T>& rbm, Contrast<T>& work, Index k, std::uint64_t key
   T* const h = work.state.data();
   const Index v_size = n_chains * visible, h_size = n_chains * hidden;
   const double data_weight = static_cast<double>(n_chains) / static_cast<double>(n);
+  const Epilogue<T> hidden_means = means_of_hidden(rbm);
+  Weights<T> weights(rbm);
+  Entries<T> of_data, of_chain;
   double error = 0;
 
   // Where no unit is Gaussian, v / s is v itself.
@@ -182,7 +194,7 @@ double contrast(const Rbm<T>& rbm, Contrast<T>& work, Index k, std::uint64_t key
   if (chains) {
     copy(h_size, chains, h);
   } else {
-    hidden_of_scaled(rbm, n, scaled_data, h_data);
+    weights.up(n, scaled_data, hidden_means, h_data, &of_data);
     if (rbm.hidden == Unit::bernoulli) {
       sample_and_scale(key, step++, h_size, T(-1), h_data, h);
     } else {
@@ -193,10 +205,10 @@ double contrast(const Rbm<T>& rbm, Contrast<T>& work, Index k, std::uint64_t key
   for (Index i = 0; i < k; ++i) {
     if (i > 0) {
       interruption();
-      hidden_of_scaled(rbm, n_chains, scaled_chain, h);
+      weights.up(n_chains, scaled_chain, hidden_means, h);
       rbm_draw_hidden(rbm, key, step++, n_chains, h, h);
     }
-    rbm_visible(rbm, n_chains, h, v_chain);
+    visible_of(rbm, weights, n_chains, h, v_chain);
     const bool compared = !chains && i == 0;
     if (compared && !rbm.segments) {
       error = sample_and_compare(key, step++, v_size, v_data, v_chain);
@@ -207,15 +219,15 @@ double contrast(const Rbm<T>& rbm, Contrast<T>& work, Index k, std::uint64_t key
     scale_rows(n, n_chains);
   }
   if (chains) {
-    hidden_of_scaled(rbm, rows, scaled_data, h_data);
+    weights.up(rows, scaled_data, hidden_means, h_data, &of_data);
     rbm_draw_hidden(rbm, key, step, n_chains, h_chain, h);
     scale(n * hidden, static_cast<T>(-data_weight), h_data);
   } else {
-    hidden_of_scaled(rbm, n_chains, scaled_chain, h_chain);
+    weights.up(n_chains, scaled_chain, hidden_means, h_chain, &of_chain);
   }
 
   const double cases = static_cast<double>(n_chains);
-  matmul(true, false, visible, hidden, rows, static_cast<T>(1 / cases), scaled_data, h_data, T(0), gradient);
+  correlate(rows, of_data, of_chain, visible, hidden, static_cast<T>(1 / cases), scaled_data, h_data, gradient);
   T* const visible_gradient = gradient + visible * hidden;
   difference_of_column_sums(rows, n, visible, scaled_data, data_weight, cases, visible_gradient);
   difference_of_column_sums(rows, n, hidden, h_data, -1.0, cases, visible_gradient + visible);

@@ -9,6 +9,7 @@
 #include "parallel.h"
 #include "philox_vec.h"
 #include "rbm_partition.h"
+#include "rbm_states.h"
 #include "rbm_units.h"
 #include "vecmath.h"
 
@@ -88,20 +89,20 @@ void rbm_ais(const Rbm<T>& rbm, const T* base_bias, Index n, T* v, Index steps, 
              std::uint64_t step, double* log_weights) {
   const Index visible = rbm.n_visible, hidden = rbm.n_hidden;
   const Buffer<T> states(n * hidden), differences(visible), shifts(visible);
+  Weights<T> weights(rbm);
   T* const h = states.data();
   T* const difference = differences.data();
   T* const shift = shifts.data();
   for (Index i = 0; i < visible; ++i) difference[i] = rbm.visible_bias[i] - base_bias[i];
   for (Index k = 0; k < steps; ++k, step += 2) {
     const double from = betas[k], to = betas[k + 1];
-    matmul(false, false, n, hidden, visible, T(1), v, rbm.weight, T(0), h,
-           Epilogue<T>{rbm.hidden_bias, Activation::identity, T(0)});
+    weights.up(n, v, {rbm.hidden_bias, Activation::identity, T(0)}, h);
     parallel_for(n, annealed_rows(hidden), [=](Index begin, Index end) {
       for (Index row = begin; row < end; ++row)
         log_weights[row] += (to - from) * sum_of_products<T>(visible, v + row * visible, difference) +
                             anneal_hidden_row<T>(key, step, row * hidden, (row + 1) * hidden, from, to, h);
     });
-    matmul(false, true, n, visible, hidden, T(1), h, rbm.weight, T(0), v);
+    weights.down(n, h, {}, v);
     for (Index i = 0; i < visible; ++i)
       shift[i] =
           static_cast<T>((1 - to) * static_cast<double>(base_bias[i]) + to * static_cast<double>(rbm.visible_bias[i]));

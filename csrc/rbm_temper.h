@@ -62,6 +62,7 @@ void rbm_temper(const Rbm<T>& rbm, const T* base_bias, Index n_chains, Index n_b
       hidden_means(rows * hidden), scaled_states(rbm.n_gaussian ? rows * visible : 0),
       precisions = powers_of_variance(rbm, -1);
   const Buffer<double> energies(rows), counts(n_betas);
+  Weights<T> weights(rbm);
   T* const x = visible_states.data();
   T* const h = hidden_states.data();
   T* const field = hidden_fields.data();
@@ -73,7 +74,7 @@ void rbm_temper(const Rbm<T>& rbm, const T* base_bias, Index n_chains, Index n_b
   copy(rows * hidden, replicas, h);
   for (Index i = 0; i < k; ++i, step += 3) {
     if (i > 0) interruption();
-    matmul(false, true, rows, visible, hidden, T(1), h, rbm.weight, T(0), x);
+    weights.down(rows, h, {}, x);
     for_each_tempered_row(n_betas, n_chains, visible, betas, [=](Index row, double beta) {
       const Vec<T> share = splat(static_cast<T>(beta)), rest = splat(static_cast<T>(1 - beta));
       map_vectors(
@@ -84,8 +85,7 @@ void rbm_temper(const Rbm<T>& rbm, const T* base_bias, Index n_chains, Index n_b
     rbm_draw_visible(rbm, key, step, rows, x, x);
     if (rbm.n_gaussian) scale_by_precision(rows, visible, precisions.data(), x, scaled);
 
-    matmul(false, false, rows, hidden, visible, T(1), scaled, rbm.weight, T(0), field,
-           Epilogue<T>{rbm.hidden_bias, Activation::identity, T(0)});
+    weights.up(rows, scaled, {rbm.hidden_bias, Activation::identity, T(0)}, field);
     const bool bernoulli_units = rbm.hidden == Unit::bernoulli;
     for_each_tempered_row(n_betas, n_chains, hidden, betas, [=](Index row, double beta) {
       const Vec<T> share = splat(static_cast<T>(beta));

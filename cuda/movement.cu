@@ -61,6 +61,10 @@ __global__ void embed_kernel(Index n, Index row, Index before, Index middle, con
   }
 }
 
+struct NoRow {
+  __device__ long long operator()() const { return -1; }
+};
+
 struct OutOfRange {
   const std::int32_t* indices;
   Index limit;
@@ -73,6 +77,23 @@ __global__ void gather_kernel(Index n, Index x_rows, Index columns, const Word* 
   for (Index i = global_thread(); i < n; i += global_threads()) {
     const Index row = index_inside(x_rows, indices + i / columns);
     y[i] = row < 0 ? Word{0} : x[row * columns + i % columns];
+  }
+}
+
+// Which of the rows comes last at each place of x.
+__global__ inline void last_at_kernel(Index n, Index x_rows, const std::int32_t* indices, long long* last) {
+  for (Index i = global_thread(); i < n; i += global_threads()) {
+    const Index place = index_inside(x_rows, indices + i);
+    if (place >= 0) atomicMax(last + place, static_cast<long long>(i));
+  }
+}
+
+template <typename Word>
+__global__ void assign_rows_kernel(Index n, Index x_rows, Index columns, const std::int32_t* indices,
+                                   const long long* last, const Word* rows, Word* x) {
+  for (Index i = global_thread(); i < n; i += global_threads()) {
+    const Index row = i / columns, place = index_inside(x_rows, indices + row);
+    if (place >= 0 && last[place] == row) x[place * columns + i % columns] = rows[i];
   }
 }
 
@@ -159,6 +180,16 @@ void gather(Index n, Index x_rows, Index columns, const Word* x, const std::int3
   launch("gather", gather_kernel<Word>, grid_over(n * columns), n * columns, x_rows, columns, x, indices, y);
 }
 
+template <typename Word>
+void assign_rows(Index n, Index x_rows, Index columns, const std::int32_t* indices, const Word* rows, Word* x) {
+  if (n == 0 || columns == 0 || x_rows == 0) return;
+  const Buffer<long long> last(x_rows);
+  map("assign_rows", x_rows, last.data(), NoRow{});
+  launch("assign_rows", last_at_kernel, grid_over(n), n, x_rows, indices, last.data());
+  launch("assign_rows", assign_rows_kernel<Word>, grid_over(n * columns), n * columns, x_rows, columns, indices,
+         static_cast<const long long*>(last.data()), rows, x);
+}
+
 template <typename T>
 void scatter_add(Index n, Index y_rows, Index columns, const std::int32_t* indices, const T* rows, T* y) {
   launch("scatter_add", scatter_add_kernel<T>, grid_over(columns, 1, 64), n, y_rows, columns, indices, rows, y);
@@ -192,7 +223,8 @@ template <typename T> void warp2d_grad(const WarpShape& s, const T* dy, const T*
   template void strided_copy(const StridedLayout&, const Word*, Word*);       \
   template void copy_rows(Index, Index, const Word*, Index, Word*, Index);    \
   template void embed(Index, Index, Index, Index, Index, const Word*, Word*); \
-  template void gather(Index, Index, Index, const Word*, const std::int32_t*, Word*);
+  template void gather(Index, Index, Index, const Word*, const std::int32_t*, Word*); \
+  template void assign_rows(Index, Index, Index, const std::int32_t*, const Word*, Word*);
 DLCORE_INSTANTIATE(std::uint32_t)
 DLCORE_INSTANTIATE(std::uint64_t)
 #undef DLCORE_INSTANTIATE

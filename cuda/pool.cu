@@ -119,10 +119,11 @@ template <typename T> void max_pool2d(const PoolShape& shape, const T* x, T* y, 
 }
 
 template <typename T>
-void max_pool2d_grad(Index planes, Index large, Index small, const T* dy, const std::int32_t* indices, T* dx) {
+void max_pool2d_grad(const PoolPlanes& size, const T* dy, const std::int32_t* indices, T* dx) {
+  const Index large = size.in_height * size.in_width, small = size.out_height * size.out_width;
   if (large == 0) return;
-  launch("max_pool2d_grad", max_pool_grad_kernel<T>, grid_of_teams(planes, warp_size), planes, large, small, dy,
-         indices, dx);
+  launch("max_pool2d_grad", max_pool_grad_kernel<T>, grid_of_teams(size.planes, warp_size), size.planes, large, small,
+         dy, indices, dx);
 }
 
 template <typename T>
@@ -147,7 +148,7 @@ template <typename T> void avg_pool2d_grad(const PoolShape& shape, const T* dy, 
 
 #define DLCORE_INSTANTIATE(T)                                                              \
   template void max_pool2d(const PoolShape&, const T*, T*, std::int32_t*);                 \
-  template void max_pool2d_grad(Index, Index, Index, const T*, const std::int32_t*, T*);   \
+  template void max_pool2d_grad(const PoolPlanes&, const T*, const std::int32_t*, T*);     \
   template void max_pool2d_gather(Index, Index, Index, const T*, const std::int32_t*, T*); \
   template void avg_pool2d(const PoolShape&, const T*, T*);                                \
   template void avg_pool2d_grad(const PoolShape&, const T*, T*);

@@ -5,7 +5,6 @@
 
 #include "rbm_clamp.cuh"
 #include "rbm_contrast.cuh"
-#include "rbm_epoch.cuh"
 #include "rbm_likelihood.cuh"
 #include "rbm_partition.cuh"
 #include "rbm_temper.cuh"
@@ -155,7 +154,6 @@ Index rbm_states(Index n_visible, Index n_hidden, const Segment* segments, Index
                           const Interruption&);                                                                  \
   template double rbm_cd(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, Index, T*, T*,     \
                          const Interruption&, const ContrastTerms<T>&);                                          \
-  template void rbm_epoch(const Rbm<T>&, const ContrastEpoch<T>&, const ContrastTerms<T>&, const Interruption&); \
   template void rbm_free_energy(const Rbm<T>&, Index, const T*, T*);                                             \
   template double rbm_log_partition(const Rbm<T>&, Index, Index);                                                \
   template void rbm_ais(const Rbm<T>&, const T*, Index, T*, Index, const double*, std::uint64_t, std::uint64_t,  \

@@ -11,7 +11,6 @@ from cases.random import box_muller, unit_samples
 from cases.rbm import STEP, sigmoid
 
 NORMAL_STREAM = 0x9E3779B97F4A7C15
-LEAST = np.log(0.01)
 Layers = tuple[tuple[str, int, int], ...]
 
 

@@ -31,6 +31,7 @@ WITHOUT_CASE = {
     "num_threads": "test_threads",
     "release_cached_memory": "test_memory",
     "set_allocation_checks": "the fixture `checked`",
+    "set_matmul_precision": "test_precision",
     "set_num_threads": "test_threads",
     "unwatch_writes": "calculus/test_mutation",
     "teams_started": "test_every_kernel_is_tried_on_several_threads",
@@ -68,9 +69,9 @@ def signature(function: Any, module: ModuleType) -> str:
     return first.replace(f"{module.__name__}.", "").replace(f"{module.__name__.split('.')[-1]}.", "")
 
 
-def methods(module: ModuleType) -> dict[str, str]:
+def methods(module: ModuleType, kind: str = "Array") -> dict[str, str]:
     found = {}
-    for name, value in vars(module.Array).items():
+    for name, value in vars(getattr(module, kind)).items():
         if not name.startswith("_") and name not in ("device", "device_name"):
             found[name] = "property" if inspect.isdatadescriptor(value) else signature(value, module)
     return found
@@ -103,7 +104,8 @@ def test_arguments_are_read_from_signatures() -> None:
 def test_modules_agree(isa: str) -> None:
     module = load(isa)
     assert functions(module) == FUNCTIONS
-    assert methods(module) == methods(CPU)
+    for kind in ("Array", "Plan"):
+        assert methods(module, kind) == methods(CPU, kind)
 
 
 def test_signatures_name_their_arguments() -> None:
@@ -125,7 +127,7 @@ def test_every_function_with_arguments_has_an_error_case() -> None:
     named = {name for _, case in driver.all_errors() for name in case.functions}
     assert sorted(named - set(FUNCTIONS)) == []
     with_arguments = {name for name, text in FUNCTIONS.items() if arguments(text)}
-    refuse_nothing = {"all_finite"}  # arrays of every dtype and shape
+    refuse_nothing = {"all_finite", "within"}  # arrays of every dtype and shape
     assert sorted(with_arguments - named - set(WITHOUT_CASE)) == sorted(refuse_nothing)
 
 
@@ -209,15 +211,18 @@ def typed(nodes: list[ast.stmt]) -> dict[str, list[tuple[str, bool]]]:
 def test_the_stub_describes_the_module() -> None:
     body = stub("generic").body
     assert typed(body) == {name: arguments(text) for name, text in FUNCTIONS.items()}
-    (array,) = (node for node in body if isinstance(node, ast.ClassDef))
-    described = typed(array.body)
-    for name, text in methods(CPU).items():
-        expected = [("self", False)] if text == "property" else arguments(text)
-        assert described.pop(name) == expected, name
-    assert described == {}
+    classes = {node.name: node.body for node in body if isinstance(node, ast.ClassDef)}
+    assert sorted(classes) == ["Array", "Plan"]
+    for kind, nodes in classes.items():
+        described = typed(nodes)
+        attributes = {node.target.id for node in nodes if isinstance(node, ast.AnnAssign)}  # type: ignore[union-attr]
+        for name, text in methods(CPU, kind).items():
+            expected = [("self", False)] if text == "property" else arguments(text)
+            assert name in attributes or described.pop(name) == expected, name
+        assert described == {}
 
 
-@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["avx2", "avx512", "amx"])
 def test_other_stubs_export_the_same(isa: str) -> None:
     imports = [node for node in stub(isa).body if isinstance(node, ast.ImportFrom)]
     assert [(node.module, node.level, node.names[0].name) for node in imports] == [("_cpu_generic", 1, "*")]

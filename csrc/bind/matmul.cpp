@@ -60,11 +60,19 @@ Array linear(const Array& x, const Array& weight, const std::optional<Array>& bi
   return y;
 }
 
+bool set_matmul_precision_binding(const std::string& mode) {
+  if (mode == "exact") return set_matmul_precision(Precision::exact);
+  if (mode == "bf16x2") return set_matmul_precision(Precision::bf16x2);
+  if (mode == "bf16") return set_matmul_precision(Precision::bf16);
+  value_error("set_matmul_precision: mode is '" + mode + "', expected exact, bf16x2 or bf16");
+}
+
 }  // namespace
 
 void bind_matmul(py::module_& m) {
   m.def("matmul", &matmul_binding, py::arg("a"), py::arg("b"), py::arg("transpose_a") = false,
         py::arg("transpose_b") = false, py::arg("alpha") = 1.0, py::arg("beta") = 0.0, py::arg("out") = py::none());
+  m.def("set_matmul_precision", &set_matmul_precision_binding, py::arg("mode"));
   m.def("linear", &linear, py::arg("x"), py::arg("weight"), py::arg("bias") = py::none(),
         py::arg("activation") = "identity", py::arg("parameter") = 0.0);
 }

@@ -1,4 +1,5 @@
 // One extension module: the same names and signatures for every device.
+#include "../matmul_amx.h"
 #include "../parallel.h"
 #include "bind.h"
 
@@ -13,8 +14,10 @@ py::dict cpu_features() {
   const bool avx2 = bool(__builtin_cpu_supports("avx2")) && bool(__builtin_cpu_supports("fma")) &&
                     bool(__builtin_cpu_supports("bmi2"));
   features["avx2"] = avx2;
-  features["avx512"] = avx2 && bool(__builtin_cpu_supports("avx512f")) && bool(__builtin_cpu_supports("avx512bw")) &&
-                       bool(__builtin_cpu_supports("avx512dq")) && bool(__builtin_cpu_supports("avx512vl"));
+  const bool avx512 = avx2 && bool(__builtin_cpu_supports("avx512f")) && bool(__builtin_cpu_supports("avx512bw")) &&
+                      bool(__builtin_cpu_supports("avx512dq")) && bool(__builtin_cpu_supports("avx512vl"));
+  features["avx512"] = avx512;
+  features["amx"] = avx512 && processor_has_tiles();
 #endif
   return features;
 }
@@ -66,6 +69,9 @@ void bind_runtime(py::module_& m) {
 
 PYBIND11_MODULE(DLCORE_MODULE, m) {
   using namespace dlcore::DLCORE_DEVICE;
+#if defined(DLCORE_AMX)
+  if (!request_tiles()) throw py::import_error("the system refuses this process the tiles of AMX");
+#endif
   bind_array(m);
   bind_plan(m);
   bind_runtime(m);

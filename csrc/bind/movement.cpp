@@ -216,21 +216,48 @@ Array bind_scatter_add(const Array& x, const Array& indices, const Array& rows) 
   return y;
 }
 
+Array bind_assign_rows(const Array& x, const Array& indices, const Array& rows) {
+  constexpr const char* op = "assign_rows";
+  require_same_dtype(op, "x", x, "rows", rows);
+  if (x.ndim() == 0) value_error("assign_rows: x has shape (), expected at least 1 dimension");
+  require_ndim(op, "indices", indices, 1);
+  require_indices(op, "indices", indices, x.shape(0));
+  Shape shape = x.shape();
+  shape[0] = indices.size();
+  require_shape(op, "rows", rows, shape);
+  require_no_overlap(op, "x", x, "indices", indices);
+  require_no_overlap(op, "x", x, "rows", rows);
+  note_write(x);
+  dispatch_word(x.dtype(), [&](auto zero) {
+    using Word = decltype(zero);
+    launch(
+        rows.size(), [](auto... arguments) { assign_rows(arguments...); }, indices.size(), x.shape(0),
+        shape.product(1, shape.ndim), indices.data<std::int32_t>(), const_cast<const Word*>(rows.data<Word>()),
+        x.data<Word>());
+  });
+  return x;
+}
+
 // Only the rows asked for are looked at: a batch of a large matrix costs what the batch has.
 void require_csr_rows(const Array& data, const Array& indices, const Array& indptr, Index columns, const Array& rows) {
-  cannot_replay("gather_csr looks at the rows");
-  const HostView<std::int32_t> starts(indptr.data<std::int32_t>(), indptr.size());
-  const HostView<std::int32_t> asked(rows.data<std::int32_t>(), rows.size());
-  for (Index i = 0; i < rows.size(); ++i) {
-    const Index row = asked[i], first = starts[row], last = starts[row + 1];
-    if (first < 0 || last < first || last > data.size())
-      value_error("gather_csr: row " + std::to_string(row) + " is from " + std::to_string(first) + " to " +
-                  std::to_string(last) + " of " + std::to_string(data.size()) + " entries");
-    const BadIndex bad = first_out_of_range(last - first, indices.data<std::int32_t>() + first, columns);
-    if (bad.position < last - first)
-      value_error("gather_csr: indices[" + std::to_string(first + bad.position) + "] is " + std::to_string(bad.value) +
-                  ", expected 0 <= index < " + std::to_string(columns));
-  }
+  launch(
+      rows.size(),
+      [](Index n, const std::int32_t* row, Index steps, const std::int32_t* indptr_of, const std::int32_t* places,
+         Index stored, Index width) {
+        const HostView<std::int32_t> asked(row, n), starts(indptr_of, steps);
+        for (Index i = 0; i < n; ++i) {
+          const Index first = starts[asked[i]], last = starts[asked[i] + 1];
+          if (first < 0 || last < first || last > stored)
+            value_error("gather_csr: row " + std::to_string(asked[i]) + " is from " + std::to_string(first) + " to " +
+                        std::to_string(last) + " of " + std::to_string(stored) + " entries");
+          const BadIndex bad = first_out_of_range(last - first, places + first, width);
+          if (bad.position < last - first)
+            value_error("gather_csr: indices[" + std::to_string(first + bad.position) + "] is " +
+                        std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(width));
+        }
+      },
+      rows.size(), rows.data<std::int32_t>(), indptr.size(), indptr.data<std::int32_t>(), indices.data<std::int32_t>(),
+      data.size(), columns);
 }
 
 Array bind_gather_csr(const Array& data, const Array& indices, const Array& indptr, Index columns, const Array& rows) {
@@ -289,6 +316,7 @@ void bind_movement(py::module_& m) {
   m.def("embed", &bind_embed, py::arg("x"), py::arg("axis"), py::arg("start"), py::arg("length"));
   m.def("gather", &bind_gather, py::arg("x"), py::arg("indices"));
   m.def("scatter_add", &bind_scatter_add, py::arg("x"), py::arg("indices"), py::arg("rows"));
+  m.def("assign_rows", &bind_assign_rows, py::arg("x"), py::arg("indices"), py::arg("rows"));
   m.def("gather_csr", &bind_gather_csr, py::arg("data"), py::arg("indices"), py::arg("indptr"), py::arg("columns"),
         py::arg("rows"));
   m.def("one_hot", &bind_one_hot, py::arg("labels"), py::arg("classes"), py::arg("dtype"));

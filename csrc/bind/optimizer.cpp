@@ -1,6 +1,7 @@
 #include "../optimizer.h"
 
 #include "optimizer_checks.h"
+#include "random.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -192,19 +193,62 @@ void bind_average_weights(const Array& average, const Array& theta, double decay
   });
 }
 
+using Stretch = std::pair<Index, Index>;
+
+// The norm of stretches of x; of all of it where they are null.
+template <typename T> double norm_of(Index n, const T* x, const Stretch* stretches, Index count) {
+  if (!stretches) return norm(n, x);
+  double value = 0;
+  for (Index i = 0; i < count; ++i)
+    value = std::hypot(value, norm(stretches[i].second - stretches[i].first, x + stretches[i].first));
+  return value;
+}
+
 double bind_norm(const Array& x, const Segments& segments) {
   require_float("norm", "x", x);
   require_segments("norm", x.size(), segments);
   cannot_replay("norm reads a value");
+  static const Stretch none{};
+  const Stretch* const parts = !segments ? nullptr : segments->empty() ? &none : segments->data();
+  const auto count = segments ? static_cast<Index>(segments->size()) : 0;
   double value = 0;
   dispatch_float(x.dtype(), [&]<typename T>(T) {
-    const auto add = [&](Index begin, Index n) { value = std::hypot(value, norm(n, x.data<T>() + begin)); };
-    without_gil(x.size(), [&] {
-      if (!segments) return add(0, x.size());
-      for (const auto& [begin, end] : *segments) add(begin, end - begin);
-    });
+    without_gil(x.size(), [&] { value = norm_of(x.size(), static_cast<const T*>(x.data<T>()), parts, count); });
   });
   return value;
+}
+
+double bind_clip_factor(const Array& x, double limit, const Segments& segments, const std::string& who) {
+  constexpr const char* op = "clip_factor";
+  require_float(op, "x", x);
+  require_segments(op, x.size(), segments);
+  if (!(limit > 0)) range_error(op, "limit", limit, "a number > 0");
+  Plan* const plan = recording();
+  double value = 1;
+  double* const place = plan ? plan->copy(value) : &value;
+  static const Stretch none{};
+  const auto count = segments ? static_cast<Index>(segments->size()) : 0;
+  dispatch_float(x.dtype(), [&]<typename T>(T) {
+    launch(
+        x.size(),
+        [](const char* owner, Index n, const T* from, const Stretch* stretches, Index parts, double most, double* to) {
+          const double found = norm_of(n, from, stretches, parts);
+          if (!std::isfinite(found)) {
+            const py::gil_scoped_acquire acquire;
+            PyErr_SetString(PyExc_FloatingPointError,
+                            (std::string(owner) + ": the norm of the gradient is " + text(found)).c_str());
+            throw py::error_already_set();
+          }
+          *to = found > most ? most / found : 1.0;
+        },
+        kept(who.c_str(), who.size() + 1), x.size(), static_cast<const T*>(x.data<T>()),
+        !segments ? nullptr
+        : count   ? kept(segments->data(), segments->size())
+                  : &none,
+        count, limit, place);
+  });
+  if (plan) recorded_clip = place;
+  return *place;
 }
 
 }  // namespace
@@ -237,6 +281,8 @@ void bind_optimizer(py::module_& m) {
   m.def("lion", &bind_lion, py::arg("theta"), py::arg("grad"), py::arg("first_moment"), py::arg("lr"), py::arg("beta1"),
         py::arg("beta2"), py::arg("weight_decay"), grad_scale, segments);
   m.def("average_weights", &bind_average_weights, py::arg("average"), py::arg("theta"), py::arg("decay"));
+  m.def("clip_factor", &bind_clip_factor, py::arg("x"), py::arg("limit"), py::arg("segments") = py::none(),
+        py::arg("who") = "clip_factor");
   m.def("norm", &bind_norm, py::arg("x"), segments);
 }
 

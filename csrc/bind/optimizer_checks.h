@@ -95,6 +95,9 @@ inline void require_segments(const char* op, Index n, const Segments& segments) 
   }
 }
 
+// Where the plan that this thread records has the factor of its step's clipping; null: there is none.
+inline thread_local const double* recorded_clip = nullptr;
+
 // kernel(n, options, arrays...) on each stretch of the arrays.
 template <typename Kernel, typename Options, typename... Pointers>
 void launch_segments(Index size, const Segments& segments, Kernel, const Varying<Options>& options,
@@ -109,6 +112,8 @@ void launch_segments(Index size, const Segments& segments, Kernel, const Varying
     }
   };
   static const Stretch none{};
+  if (Plan* plan = recording(); plan && recorded_clip)  // grad_scale, the last number, is given without it
+    plan->add([scale = static_cast<double*>(plan->fields.back().place), clip = recorded_clip] { *scale *= *clip; });
   const auto count = segments ? static_cast<Index>(segments->size()) : 0;
   const Stretch* stretches = !segments ? nullptr : count ? kept(segments->data(), segments->size()) : &none;
   launch(size, each, size, stretches, count, options, arrays...);

@@ -9,6 +9,7 @@
 
 #include "../movement.h"
 #include "bind.h"
+#include "optimizer_checks.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -72,12 +73,14 @@ void begin(Plan& plan) {
   if (recorded) throw std::runtime_error("Plan.begin: this thread records another plan");
   if (!plan.launches.empty()) throw std::runtime_error("Plan.begin: the plan has been recorded");
   recorded = &plan;
+  recorded_clip = nullptr;
   use_arena(plan.arena);
 }
 
 void end(Plan& plan) {
   if (recorded != &plan) throw std::runtime_error("Plan.end: this thread does not record the plan");
   recorded = nullptr;
+  recorded_clip = nullptr;
   use_arena(nullptr);
 }
 
@@ -119,19 +122,23 @@ void bring(Plan& plan, Index first, const std::optional<Array>& order) {
   fill_inputs(plan, first, order ? order->data<std::int32_t>() : nullptr);
 }
 
-double watch(Plan& plan, const Array& loss) {
+// A replay ends where this number is not finite; without one, the newest figure.
+double watch(Plan& plan, const std::optional<Array>& loss) {
   if (recorded != &plan) throw std::runtime_error("Plan.watch: this thread does not record the plan");
-  require_float("Plan.watch", "loss", loss);
-  if (loss.size() != 1) value_error("Plan.watch: loss has shape " + text(loss.shape()) + ", expected one element");
-  Figure figure;
-  dispatch_float(loss.dtype(), [&]<typename T>(T) {
-    launch(
-        1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); }, loss.data<T>(),
-        figure.place());
-  });
+  if (loss) {
+    require_float("Plan.watch", "loss", *loss);
+    if (loss->size() != 1) value_error("Plan.watch: loss has shape " + text(loss->shape()) + ", expected one element");
+    Figure figure;
+    dispatch_float(loss->dtype(), [&]<typename T>(T) {
+      launch(
+          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); }, const_cast<const T*>(loss->data<T>()),
+          figure.place());
+    });
+  }
+  if (plan.figures.empty()) throw std::runtime_error("Plan.watch: there is no figure");
   plan.stop = plan.launches.size();
   plan.stop_figure = plan.figures.size() - 1;
-  return figure.value();
+  return *plan.figures.back();
 }
 
 void write_numbers(const Plan& plan, const double* row, Index later) {
@@ -223,7 +230,7 @@ void bind_plan(py::module_& m) {
       .def("stage", &stage, py::arg("data"), py::arg("rows"))
       .def("bring", &bring, py::arg("first"), py::arg("order") = py::none())
       .def("begin", &begin)
-      .def("watch", &watch, py::arg("loss"))
+      .def("watch", &watch, py::arg("loss") = py::none())
       .def("end", &end)
       .def("run", &run, py::arg("steps"), py::arg("first") = 0, py::arg("order") = py::none(),
            py::arg("shifts") = std::vector<Shift>(), py::arg("numbers") = std::vector<double>())

@@ -86,12 +86,13 @@ Array bind_max_pool2d_grad(const Array& dy, const Array& indices, const py::hand
   const Pair size = to_pair("max_pool2d_grad", "input_size", input_size, 0);
   const Shape images = {dy.shape(0), dy.shape(1), size.height, size.width};
   const Planes planes = check_indices("max_pool2d_grad", images, indices);
+  const PoolPlanes pooled = {planes.count, size.height, size.width, dy.shape(2), dy.shape(3)};
   Array dx = new_array("max_pool2d_grad", images, dy.dtype());
   dispatch_float(dy.dtype(), [&](auto zero) {
     using T = decltype(zero);
     launch(
-        dx.size(), [](auto... arguments) { max_pool2d_grad(arguments...); }, planes.count, planes.large, planes.small,
-        dy.data<T>(), indices.data<std::int32_t>(), dx.data<T>());
+        dx.size(), [](auto... arguments) { max_pool2d_grad(arguments...); }, pooled, dy.data<T>(),
+        indices.data<std::int32_t>(), dx.data<T>());
   });
   return dx;
 }

@@ -6,7 +6,6 @@
 #include "../rbm.h"
 #include "random.h"
 #include "rbm_chains.h"
-#include "rbm_epoch.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -256,12 +255,6 @@ void bind_rbm(py::module_& m) {
         py::arg("key"), py::arg("step"), py::arg("chains") = py::none(), py::arg("out") = py::none(),
         py::arg("units") = py::none(), py::arg("centring") = py::none(), py::arg("sparsity") = py::none(),
         py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false, py::arg("scaled_steps") = false);
-  m.def("rbm_epoch", &epoch, py::arg("data"), py::arg("order"), py::arg("theta"), py::arg("n_hidden"),
-        py::arg("batch_size"), py::arg("k"), py::arg("key"), py::arg("step"), py::arg("lr"), py::arg("momentum"),
-        py::arg("done"), py::arg("errors"), py::arg("velocity") = py::none(), py::arg("chains") = py::none(),
-        py::arg("units") = py::none(), py::arg("centring") = py::none(), py::arg("sparsity") = py::none(),
-        py::arg("weight_decay") = 0.0, py::arg("fixed_variance") = false, py::arg("scaled_steps") = false,
-        py::arg("dampening") = 0.0, py::arg("nesterov") = false, py::arg("first_step") = true);
   m.def("rbm_free_energy", &free_energy, py::arg("v"), py::arg("weight"), py::arg("visible_bias"),
         py::arg("hidden_bias"), py::arg("units") = py::none());
   m.def("rbm_log_partition", &log_partition, py::arg("weight"), py::arg("visible_bias"), py::arg("hidden_bias"),

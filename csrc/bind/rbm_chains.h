@@ -62,26 +62,35 @@ Array temper(const Array& replicas, const Array& weight, const Array& visible_bi
 
 // ValueError where a number of `given` is one that its unit cannot have, or a softmax group is held in part.
 template <typename T> void require_given(const char* op, const Array& given, const Parameters& p) {
-  cannot_replay("rbm_clamped_gibbs looks at what is given");
-  Array numbers = new_array(op, given.shape(), given.dtype());
-  const HostView<T> x(given.data<T>(), given.size());
-  std::vector<T> without_gaps(static_cast<std::size_t>(given.size()));
-  for (Index i = 0; i < given.size(); ++i) without_gaps[i] = std::isnan(x[i]) ? T(0) : x[i];
-  copy_from_host(numbers.raw(), without_gaps.data(), numbers.bytes());
+  const Array numbers = new_array(op, given.shape(), given.dtype());
+  launch(
+      given.size() / 4,
+      [](Index n, const T* given_numbers, T* to) {
+        const HostView<T> x(given_numbers, n);
+        std::vector<T> without_gaps(static_cast<std::size_t>(n));
+        for (Index i = 0; i < n; ++i) without_gaps[i] = std::isnan(x[i]) ? T(0) : x[i];
+        copy_from_host(to, without_gaps.data(), n * static_cast<Index>(sizeof(T)));
+      },
+      given.size(), static_cast<const T*>(given.data<T>()), numbers.data<T>());
   require_values(op, "given", numbers, p.segments);
-  const Index visible = p.n_visible();
   for (const Segment& segment : p.segments)
     if (segment.kind == Unit::softmax)
-      for (Index row = 0; row < given.shape(0); ++row)
-        for (Index first = segment.begin; first < segment.end; first += segment.group) {
-          const T* const group = &x[row * visible + first];
-          const Index held =
-              segment.group - std::count_if(group, group + segment.group, [](T e) { return std::isnan(e); });
-          if (held != 0 && held != segment.group)
-            value_error(std::string(op) + ": given has " + std::to_string(held) + " of the " +
-                        std::to_string(segment.group) + " units of the softmax group at " + text(Shape{row, first}) +
-                        ", expected all or none");
-        }
+      launch(
+          given.size() / 4,
+          [](const char* who, Index n, Index visible, Segment units, const T* given_numbers) {
+            const HostView<T> x(given_numbers, n * visible);
+            for (Index row = 0; row < n; ++row)
+              for (Index first = units.begin; first < units.end; first += units.group) {
+                const T* const group = &x[row * visible + first];
+                const Index held =
+                    units.group - std::count_if(group, group + units.group, [](T e) { return std::isnan(e); });
+                if (held != 0 && held != units.group)
+                  value_error(std::string(who) + ": given has " + std::to_string(held) + " of the " +
+                              std::to_string(units.group) + " units of the softmax group at " +
+                              text(Shape{row, first}) + ", expected all or none");
+              }
+          },
+          op, given.shape(0), p.n_visible(), segment, static_cast<const T*>(given.data<T>()));
 }
 
 py::tuple clamped_gibbs(const Array& given, const Array& state, const Array& weight, const Array& visible_bias,

@@ -1,6 +1,7 @@
 #include "../reduce.h"
 
 #include <limits>
+#include <type_traits>
 
 #include "bind.h"
 
@@ -173,6 +174,48 @@ bool bind_all_finite(const Array& x) {
   return result;
 }
 
+// low <= x <= high for all; false where one is NaN.
+template <typename T> bool within(Index n, const T* x, double low, double high) {
+  if (n == 0) return true;
+  if constexpr (std::is_integral_v<T>) {
+    const HostView<T> values(x, n);
+    bool all = true;
+    for (Index i = 0; i < n; ++i) all &= values[i] >= low && values[i] <= high;
+    return all;
+  } else {
+    const Buffer<T> found(1);
+    const Buffer<std::int32_t> place(1);
+    const auto bound = [&](bool largest) {
+      extreme(largest, 1, n, 1, x, found.data(), place.data());
+      return value_at(found.data());
+    };
+    return bound(false) >= static_cast<T>(low) && bound(true) <= static_cast<T>(high);
+  }
+}
+
+// A replay of a step for which the answer was yes ends where it is no.
+bool bind_within(const Array& x, double low, double high) {
+  if (x.size() > std::numeric_limits<std::int32_t>::max())
+    value_error("within: " + std::to_string(x.size()) + " elements are more than an int32 index can number");
+  bool result = true;
+  const auto look = [&](auto zero) {
+    using T = decltype(zero);
+    const T* values = x.data<T>();
+    without_gil(x.size(), [&] { result = within(x.size(), values, low, high); });
+    if (result && recording())
+      launch(
+          x.size(),
+          [](auto... arguments) {
+            if (!within(arguments...)) value_error("within: a number is outside its range");
+          },
+          x.size(), values, low, high);
+    else if (!result) cannot_replay("values are outside their range");
+  };
+  if (x.dtype() == DType::int32) look(std::int32_t{});
+  else dispatch_float(x.dtype(), look);
+  return result;
+}
+
 }  // namespace
 
 void bind_reduce(py::module_& m) {
@@ -197,6 +240,7 @@ void bind_reduce(py::module_& m) {
   m.def("logsumexp", &bind_logsumexp, py::arg("x"));
   m.def("dot", &bind_dot, py::arg("a"), py::arg("b"));
   m.def("all_finite", &bind_all_finite, py::arg("x"));
+  m.def("within", &bind_within, py::arg("x"), py::arg("low"), py::arg("high"));
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import nn, ops
 from .autodiff import Tape, grad, is_recording, kinks, no_grad, stop_gradient, value_and_grad
-from .device import get_num_threads, memory_stats, release_cached_memory, set_num_threads
+from .device import (
+    get_matmul_precision,
+    get_num_threads,
+    memory_stats,
+    release_cached_memory,
+    set_matmul_precision,
+    set_num_threads,
+)
 from .ops import Generator
 from .tensor import Tensor, float32, float64, from_dlpack, int32, tensor
 
@@ -39,6 +46,7 @@ __all__ = [
     "float32",
     "float64",
     "from_dlpack",
+    "get_matmul_precision",
     "get_num_threads",
     "gnvp",
     "grad",
@@ -64,6 +72,7 @@ __all__ = [
     "release_cached_memory",
     "reproduce",
     "robustness",
+    "set_matmul_precision",
     "set_num_threads",
     "show_config",
     "stop_gradient",

@@ -1,6 +1,6 @@
 """Chooses the compiled modules, once, at import: a device is a module (see ARCHITECTURE.md).
 
-``DLCORE_ISA`` forces one CPU module (``generic``, ``avx2``, ``avx512``); one that cannot run here raises.
+``DLCORE_ISA`` forces one CPU module (``generic``, ``avx2``, ``avx512``, ``amx``); one that cannot run here raises.
 ``DLCORE_NUM_THREADS`` sets the threads a kernel may use.
 """
 
@@ -17,6 +17,10 @@ from types import ModuleType
 from typing import Any
 
 CPU_ISAS = ("avx512", "avx2", "generic")  # best first
+# Only by DLCORE_ISA: `amx` until its speed has been measured; the other is that code over a model of the tile unit, for
+# tests on other processors, and not in any wheel.
+ASKED_FOR = ("amx",)
+_EMULATED = "amx_emulated"
 _MOST_THREADS = 1024
 
 
@@ -50,8 +54,9 @@ def _survey(generic: ModuleType) -> dict[str, str]:
     """Each CPU module with the reason why it cannot be used here, or an empty string."""
     features = generic.cpu_features()
     reasons = {}
-    for isa in CPU_ISAS:
-        if isa != "generic" and not features.get(isa, False):
+    emulated = (_EMULATED,) if importlib.util.find_spec(f"dlcore._cpu_{_EMULATED}") else ()
+    for isa in (*CPU_ISAS, *ASKED_FOR, *emulated):
+        if isa != "generic" and not features.get("avx2" if isa == _EMULATED else isa, False):
             reasons[isa] = "this processor lacks the instructions"
         elif importlib.util.find_spec(f"dlcore._cpu_{isa}") is None:
             reasons[isa] = "not in this build"
@@ -65,7 +70,7 @@ def _choose(reasons: dict[str, str]) -> str:
     if not forced:
         return next(isa for isa in CPU_ISAS if not reasons[isa])
     if forced not in reasons:
-        raise ImportError(f"DLCORE_ISA: {forced!r} is given, expected one of {', '.join(CPU_ISAS)}")
+        raise ImportError(f"DLCORE_ISA: {forced!r} is given, expected one of {', '.join((*CPU_ISAS, *ASKED_FOR))}")
     if reasons[forced]:
         raise ImportError(f"DLCORE_ISA: {forced!r} cannot be used: {reasons[forced]}")
     return forced
@@ -142,6 +147,33 @@ def set_num_threads(n: int) -> None:
     cpu.set_num_threads(n)
 
 
+_precision = "exact"
+
+
+def get_matmul_precision() -> str:
+    """What `set_matmul_precision` was last given; ``"exact"`` at first."""
+    return _precision
+
+
+def set_matmul_precision(mode: str) -> None:
+    """Set how float32 products of matrices are computed: x ≈ x₁ + x₂ + x₃ in parts of 8 bits, and which are multiplied.
+
+    ``"exact"`` multiplies all parts whose product counts in float32: an error no larger than that of a chain of float32
+    multiply-adds. ``"bf16x2"`` takes the first two (operands of 16 bits, relative errors about 2⁻¹⁶), ``"bf16"`` the
+    first (8 bits, about 2⁻⁸), for the large products of the module ``amx``. Small ones, and numbers near the ends of
+    float32's range, stay exact, and so do float64 and the other modules.
+
+    Raises
+    ------
+    ValueError
+        Unless mode is one of the three, and ``"exact"`` where the module in use has no other.
+    """
+    global _precision
+    if not cpu.set_matmul_precision(mode):
+        raise ValueError(f"set_matmul_precision: mode is {mode!r}, the module in use, {isa}, has 'exact' alone")
+    _precision = mode
+
+
 def memory_stats() -> dict[str, int]:
     """Bytes in use, bytes cached for reuse, and the number of requests made to the system so far."""
     return dict(cpu.memory_stats())
@@ -157,7 +189,7 @@ def describe() -> dict[str, Any]:
     return {
         "isa": isa,
         "modules": {name: reason or "available" for name, reason in _reasons.items()}
-        | {"amx": "not in this build", "cuda": "not in this build: no kernel has run on a GPU yet"},
+        | {"cuda": "not in this build: no kernel has run on a GPU yet"},
         "threads": get_num_threads(),
         "memory": memory_stats(),
     }

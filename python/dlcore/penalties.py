@@ -104,7 +104,7 @@ def kl_sparsity(code: Tensor, rho: float = 0.05, sample_weight: Tensor | None = 
     """
     target = number("kl_sparsity", rho, "rho", 0.0, 1.0, closed=False)
     n = _cases(code, "kl_sparsity")
-    if code.size and not (ops.min(code).item() >= 0 and ops.max(code).item() <= 1):
+    if not ops.within(code, 0, 1):
         low, high = ops.min(code).item(), ops.max(code).item()
         raise ValueError(f"kl_sparsity: the code has values from {low:g} to {high:g}, expected activities in [0, 1]")
     total: float = n

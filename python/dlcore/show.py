@@ -25,7 +25,9 @@ def config_text() -> str:
         f"module    {facts['isa']} ({'forced by DLCORE_ISA' if forced else 'the best that runs here'})",
     ]
     for name, state in facts["modules"].items():
-        lines.append(f"  {name:<8}{'in use' if name == facts['isa'] else state}")
+        if name in device.ASKED_FOR and state == "available":
+            state = f"available by DLCORE_ISA={name}: not chosen, as its speed has not been measured yet"
+        lines.append(f"  {name:<7} {'in use' if name == facts['isa'] else state}")
     lines.append(f"threads   {facts['threads']}")
     for package, extra in OPTIONAL.items():
         if importlib.util.find_spec(package) is None:

@@ -154,6 +154,25 @@ def scatter_case(name: str, x_shape: tuple[int, ...], n: int, integer: bool = Fa
     )
 
 
+def assign_case(name: str, x_shape: tuple[int, ...], n: int, **options: Any) -> Case:
+    def reference(x: np.ndarray, indices: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        y = x.copy()
+        for i, row in zip(indices, rows, strict=True):
+            y[i] = row
+        return y
+
+    make = integers if options else values
+    return Case(
+        name=f"assign_rows: {name}",
+        functions=("assign_rows",),
+        inputs=lambda rng: [make(*x_shape)(rng), integers(n, high=max(x_shape[0], 1))(rng), make(n, *x_shape[1:])(rng)],
+        call=lambda device, x, indices, rows: device.assign_rows(x, indices, rows),
+        reference=reference,
+        tolerance=0.0,
+        **options,
+    )
+
+
 def one_hot_case(name: str, shape: tuple[int, ...], classes: int, dtype: str) -> Case:
     def reference(labels: np.ndarray) -> np.ndarray:
         y = np.zeros((prod(shape), classes), dtype)
@@ -220,6 +239,13 @@ CASES = [
     case("no columns", "gather", lambda x, i: x[i], values(4, 0), integers(3, high=4)),
     case("no rows, no indices", "gather", lambda x, i: x[i], values(0, 3), integers(0)),
     case("int32", "gather", lambda x, i: x[i], integers(9, 2), integers(5, high=9), dtypes=RAW),
+    assign_case("rows, of which the last counts", (5, 7), 40),
+    assign_case("large", (300, 784), 128),
+    assign_case("scalars", (11,), 5),
+    assign_case("images", (9, 3, 4, 5), 6),
+    assign_case("no indices", (4, 3), 0),
+    assign_case("no columns", (4, 0), 3),
+    assign_case("int32", (9, 2), 5, dtypes=RAW),
     scatter_case("rows", (5, 7), 40),
     scatter_case("integers are exact", (50, 300), 400, integer=True),
     scatter_case("scalars", (5,), 12),

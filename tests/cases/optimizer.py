@@ -143,6 +143,21 @@ def norm_case(name: str, make: Any, dtypes: tuple[str, ...] = ("float32", "float
     )
 
 
+def clip_case(name: str, limit: float, parts: Any = None) -> Case:
+    def reference(x: np.ndarray) -> float:
+        kept = x if parts is None else np.concatenate([x[:0], *(x[begin:end] for begin, end in parts)])
+        return min(1.0, limit / float(np.sqrt(np.sum(kept.astype(np.longdouble) ** 2))))
+
+    return Case(
+        name=f"clip_factor: {name}",
+        functions=("clip_factor",),
+        inputs=lambda rng: [rng.standard_normal(70003)],
+        call=lambda device, x: device.clip_factor(x, limit, parts),
+        reference=reference,
+        tolerance=4.0,
+    )
+
+
 SGD = {"lr": 0.1, "momentum": 0.9, "dampening": 0.0, "nesterov": False, "weight_decay": 0.0, "first": True}
 PLAIN = SGD | {"momentum": 0.0}
 ADAGRAD = {"lr": 0.1, "eps": 1e-10, "weight_decay": 0.0}
@@ -220,6 +235,9 @@ CASES = [
     norm_case(
         "in stretches", lambda rng: rng.standard_normal(70003), parts=[(3, 40000), (40000, 40001), (50000, 70003)]
     ),
+    clip_case("above the limit", 2.0),
+    clip_case("below the limit", 1e4),
+    clip_case("in stretches", 3.0, [(3, 40000), (40000, 40001), (50000, 70003)]),
     norm_case("in no stretch", lambda rng: rng.standard_normal(10), parts=[]),
     *(average_case(n, decay) for n, decay in ((0, 0.5), (3, 0.9), (33, 0.0), (1000, 1.0), (70003, 0.999))),
     *(norm_case(f"{n} elements", lambda rng, n=n: rng.standard_normal(n)) for n in (*SIZES, 32768, 32769)),

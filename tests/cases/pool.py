@@ -238,4 +238,16 @@ CASES = [
         reference=lambda dy, indices: scatter(dy, indices, (2, 3)),
         tolerance=0.0,
     ),
+    Case(
+        name="max_pool2d_grad: halved planes, indices anywhere",
+        functions=("max_pool2d_grad",),
+        inputs=lambda rng: [
+            rng.standard_normal((2, 3, 4, 9)),
+            rng.integers(0, 9 * 19, (2, 3, 4, 9)).astype(np.int32),
+        ],
+        call=lambda device, dy, indices: device.max_pool2d_grad(dy, indices, (9, 19)),
+        reference=lambda dy, indices: scatter(dy, indices, (9, 19)),
+        scale=lambda dy, indices: scatter(np.abs(dy), indices, (9, 19)),
+        tolerance=8.0,
+    ),
 ]

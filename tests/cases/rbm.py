@@ -63,14 +63,18 @@ def free_energy(v: Any, w: Any, b: Any, c: Any) -> Any:
     return -v @ b - np.logaddexp(0, c + v @ w).sum(axis=1)
 
 
-def parameters(rng: np.random.Generator, n: int, visible: int, hidden: int) -> list[np.ndarray]:
+def parameters(rng: np.random.Generator, n: int, visible: int, hidden: int, few: bool = False) -> list[np.ndarray]:
+    """v, W, b, c; with `few` most states are 0, which products skip."""
     v = rng.random((n, visible))
     v[: n // 2] = v[: n // 2] > 0.6  # binary and grey cases
-    return [v, rng.standard_normal((visible, hidden)) * 0.3, rng.standard_normal(visible), rng.standard_normal(hidden)]
+    w, b, c = rng.standard_normal((visible, hidden)), rng.standard_normal(visible), rng.standard_normal(hidden)
+    if few:
+        return [v * (rng.random(v.shape) < 0.3), w * 0.1, b - 3, c - 2]
+    return [v, w * 0.3, b, c]
 
 
 def sampled(
-    function: str, n: int, visible: int, hidden: int, k: int = 1, n_chains: int = 0, name: str = ""
+    function: str, n: int, visible: int, hidden: int, k: int = 1, n_chains: int = 0, name: str = "", few: bool = False
 ) -> list[Case]:
     """A sampling function in both dtypes, with the first key whose chain no rounding error can turn."""
 
@@ -88,7 +92,7 @@ def sampled(
             return (pcd(chain, v, w, b, c, k, *h) if n_chains else cd(chain, v, w, b, c, k)), chain
 
         def inputs(rng: np.random.Generator) -> list[Any]:
-            arrays = parameters(rng, n, visible, hidden)
+            arrays = parameters(rng, n, visible, hidden, few)
             if n_chains or function == "rbm_sample_visible":
                 arrays.append((rng.random((n_chains, hidden)) < 0.5).astype(float))
             for key in range(200):
@@ -206,4 +210,10 @@ CASES = [
     *(case for k in (1, 3) for case in sampled("rbm_cd", 7, 13, 5, k=k, n_chains=7)),
     *sampled("rbm_cd", 5, 13, 5, n_chains=17),
     *sampled("rbm_cd", 60, 90, 40, n_chains=100),
+    *(
+        case
+        for f in ("rbm_cd", "rbm_gibbs")
+        for case in sampled(f, 40, 230, 70, k=2, few=True, name="most of 230 are 0")
+    ),
+    *sampled("rbm_cd", 20, 110, 9, n_chains=50, few=True, name="chains, most of 110 are 0"),
 ]

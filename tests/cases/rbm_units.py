@@ -1,4 +1,4 @@
-"""Machines of several kinds of units, their terms and their epochs against the same chains in NumPy."""
+"""Machines of several kinds of units, and their terms against the same chains in NumPy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from case import Case
-from mixed_chain import LEAST, Chain, Layers
+from mixed_chain import Chain, Layers
 
 from cases.rbm import STEP
 
@@ -80,12 +80,10 @@ def chains(
     k: int = 1,
     kind: str = "bernoulli",
     n_chains: int = 0,
-    batch: int = 0,
     terms: Any = None,
 ) -> list[Case]:
-    """rbm_cd with its terms, or rbm_epoch where `batch` is given, else draws and Gibbs steps of the same machine."""
-    function = "rbm_epoch" if batch else "rbm_cd" if terms is not None else "rbm_gibbs"
-    lr, momentum, options = (0.05, 0.02, 0.1), (0.0, 0.5, 0.9), {"dampening": 0.25}
+    """rbm_cd with its terms, or without any draws and Gibbs steps of the same machine."""
+    function = "rbm_cd" if terms is not None else "rbm_gibbs"
 
     def made(dtype: str) -> Case:
         def state(rng: np.random.Generator) -> list[np.ndarray]:
@@ -110,26 +108,8 @@ def chains(
             if "cost" in live:
                 live["activity"] = activity
             states = h if n_chains else None
-            if function == "rbm_cd":
-                g, error, states = chain.contrast(v, k, states)
-                found = [chain.with_terms(g, v, live), error]
-            else:
-                order = np.arange(len(v))[::-1]
-                theta = np.concatenate([w.reshape(-1), b, c, z])
-                velocity, errors = np.zeros_like(theta), []
-                for i, first in enumerate(range(0, len(v), batch)):
-                    part = v[order[first : first + batch]]
-                    g, error, moved = chain.contrast(part, k, states)
-                    states = moved if n_chains else None
-                    g = chain.with_terms(g, part, live)
-                    velocity = g if i == 0 else momentum[i] * velocity + (1 - options["dampening"]) * g
-                    theta = theta - lr[i] * velocity
-                    w, b, c, z = np.split(theta, np.cumsum([chain.w.size, len(b), len(c)]))
-                    z = np.maximum(z, LEAST)
-                    theta = np.concatenate([w, b, c, z])
-                    chain.w, chain.b, chain.c, chain.z = w.reshape(chain.w.shape), b, c, z
-                    errors.append(error)
-                found = [theta, velocity, np.array(errors), float(len(errors))]
+            g, error, states = chain.contrast(v, k, states)
+            found = [chain.with_terms(g, v, live), error]
             found += [live.get("offsets", offsets), live.get("activity", activity), states if n_chains else h]
             return tuple(found), chain
 
@@ -159,22 +139,8 @@ def chains(
                 given["centring"] = (offsets, terms["rate"])
             if "cost" in terms:
                 given["sparsity"] = (activity, terms["target"], terms["cost"], terms["decay"])
-            if function == "rbm_cd":
-                g, error = device.rbm_cd(v, w, b, c, k, key, STEP, **given)
-                return g, 0.0 if error is None else error, offsets, activity, h
-            parts = [x.reshape((x.size,)) for x in (w, b, c, z)]
-            theta = device.concatenate(parts, 0)
-            if z.size:
-                given["units"] = native_units(layers, theta.view(theta.size - z.size, (z.size,)), kind)
-            batches = -(-n // batch)
-            order = device.from_numpy(np.arange(n, dtype=np.int32)[::-1].copy())
-            rates = [device.from_numpy(np.array(x[:batches])) for x in (lr, momentum)]
-            done, errors = device.full((1,), 0.0, "int32"), device.full((batches,), -1.0, "float64")
-            velocity = device.full((theta.size,), 0.0, v.dtype)
-            device.rbm_epoch(
-                v, order, theta, hidden, batch, k, key, STEP, *rates, done, errors, velocity, **options, **given
-            )
-            return theta, velocity, errors, float(done.numpy()[0]), offsets, activity, h
+            g, error = device.rbm_cd(v, w, b, c, k, key, STEP, **given)
+            return g, 0.0 if error is None else error, offsets, activity, h
 
         def scale(key: int, v: Any, w: Any, b: Any, c: Any, z: Any, *rest: Any) -> Any:
             depth = 1 + np.abs(w).sum(axis=0).max() + np.abs(b).max() + np.abs(c).max() + 2 * (v**2).max(initial=0)
@@ -217,8 +183,8 @@ CASES = [
     *chains("gaussian hidden units", LABELS, 8, 4, kind="gaussian", terms=CENTRED),
     *chains("centred, sparse", BERNOULLI, 12, 5, terms=CENTRED | SPARSE | {"weight_decay": 0.01}),
     *chains("mixed, scaled, centred, sparse", MIXED, 9, 6, terms=CENTRED | SPARSE | {"scaled": True}),
-    *chains("mixed, scaled", MIXED, 8, 6, batch=3, terms={"scaled": True}),
-    *chains("persistent, centred", LABELS, 8, 6, batch=3, k=2, n_chains=4, terms=CENTRED | {"weight_decay": 0.01}),
-    *chains("sparse", BERNOULLI, 7, 6, batch=7, terms=SPARSE),
-    *chains("training shape", (("bernoulli", 90, 1),), 130, 40, batch=60, terms={"weight_decay": 0.01}),
+    *chains("mixed, scaled", MIXED, 8, 6, terms={"scaled": True}),
+    *chains("persistent, centred", LABELS, 8, 6, k=2, n_chains=4, terms=CENTRED | {"weight_decay": 0.01}),
+    *chains("sparse", BERNOULLI, 7, 6, terms=SPARSE),
+    *chains("training shape", (("bernoulli", 90, 1),), 130, 40, terms={"weight_decay": 0.01}),
 ]

@@ -157,6 +157,17 @@ def finite_case(name: str, make: Any) -> Case:
     )
 
 
+def within_case(name: str, make: Any, expected: float) -> Case:
+    return Case(
+        name=f"within: {name}",
+        functions=("within",),
+        inputs=lambda rng: [make(rng)],
+        call=lambda device, x: float(device.within(x, -50.0, 50.0)),
+        reference=lambda x: expected,
+        tolerance=0.0,
+    )
+
+
 CASES = [
     sum_case("everything", values(37, 53), None),
     sum_case("everything, kept", values(3, 4, 5), None, keepdims=True),
@@ -282,6 +293,21 @@ CASES = [
     finite_case("infinity last", at((1003,), {1002: -np.inf})),
     finite_case("far on", at((200001,), {200000: np.inf})),
     finite_case("nothing", values(0)),
+    Case(
+        name="within: integers",
+        functions=("within",),
+        inputs=lambda rng: [rng.integers(0, 9, 20).astype(np.int32)],
+        call=lambda device, x: device.within(x, 0, 8) + 2.0 * device.within(x, 0, 3) + 4.0 * device.within(x, 5, 8),
+        reference=lambda x: 1.0,
+        tolerance=0.0,
+        dtypes=("float32",),
+    ),
+    within_case("in the range", values(41, 7), 1.0),
+    within_case("many", values(200001), 1.0),
+    within_case("below", at((70001,), {65536: -100.0}), 0.0),
+    within_case("above", at((301,), {0: 100.0}), 0.0),
+    within_case("a NaN", at((301,), {300: np.nan}), 0.0),
+    within_case("nothing", values(0), 1.0),
     Case(
         name="all_finite: integers",
         functions=("all_finite",),

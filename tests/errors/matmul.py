@@ -23,6 +23,13 @@ def overlap(d: Any, array: Any, operand: str) -> Any:
 
 ERRORS: list[ErrorCase] = [
     ErrorCase(
+        "precision",
+        ("set_matmul_precision",),
+        lambda d, array: d.set_matmul_precision("fp8"),
+        ValueError,
+        r"^set_matmul_precision: mode is 'fp8', expected exact, bf16x2 or bf16$",
+    ),
+    ErrorCase(
         "integers",
         ("matmul",),
         lambda d, array: d.matmul(zeros(array, 2, 3, dtype="int32"), zeros(array, 3, 2)),

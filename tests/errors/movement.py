@@ -16,6 +16,11 @@ def zeros(*shape: int) -> np.ndarray:
     return np.zeros(shape)
 
 
+def assign_own_rows(d: Any, array: Any) -> Any:
+    x = array(zeros(4, 2))
+    return d.assign_rows(x, array([0, 1], "int32"), x.view(2, (2, 2)))
+
+
 ERRORS = [
     error(
         "axes of the wrong length",
@@ -197,6 +202,45 @@ ERRORS = [
         "float indices",
         "scatter_add",
         lambda d, a: d.scatter_add(a(zeros(4)), a([1.0]), a(zeros(1))),
+        "indices has dtype float32, expected int32",
+        TypeError,
+    ),
+    error("rows of its own", "assign_rows", assign_own_rows, "x shares memory with rows"),
+    error(
+        "dtypes",
+        "assign_rows",
+        lambda d, a: d.assign_rows(a([1.0]), a([0], "int32"), a([1.0], "float64")),
+        "dtypes differ: x is float32, rows is float64",
+        TypeError,
+    ),
+    error(
+        "of a scalar",
+        "assign_rows",
+        lambda d, a: d.assign_rows(a(1.0), a([0], "int32"), a([1.0])),
+        r"x has shape \(\), expected at least 1 dimension",
+    ),
+    error(
+        "rows of another shape",
+        "assign_rows",
+        lambda d, a: d.assign_rows(a(zeros(4, 2)), a([0, 1, 2], "int32"), a(zeros(2, 2))),
+        r"rows has shape \(2, 2\), expected \(3, 2\)",
+    ),
+    error(
+        "index",
+        "assign_rows",
+        lambda d, a: d.assign_rows(a(zeros(4, 2)), a([4], "int32"), a(zeros(1, 2))),
+        r"indices\[0\] is 4, expected 0 <= index < 4",
+    ),
+    error(
+        "two-dimensional indices",
+        "assign_rows",
+        lambda d, a: d.assign_rows(a(zeros(4, 2)), a([[1]], "int32"), a(zeros(1, 2))),
+        r"indices has shape \(1, 1\), expected 1 dimension",
+    ),
+    error(
+        "float indices",
+        "assign_rows",
+        lambda d, a: d.assign_rows(a(zeros(4)), a([1.0]), a(zeros(1))),
         "indices has dtype float32, expected int32",
         TypeError,
     ),

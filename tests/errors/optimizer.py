@@ -109,6 +109,31 @@ ERRORS = [
         error=ValueError,
         message=r"norm: segments\[1\] is \(1, 3\), expected 1 <= begin <= end <= 2",
     ),
+    *(
+        ErrorCase(name=message, functions=("clip_factor",), call=call, error=error, message=message)
+        for message, error, call in [
+            (
+                "clip_factor: x has dtype int32, expected float32 or float64",
+                TypeError,
+                lambda device, array: device.clip_factor(array([1], "int32"), 1.0),
+            ),
+            (
+                "clip_factor: limit is 0, expected a number > 0",
+                ValueError,
+                lambda device, array: device.clip_factor(array([1.0]), 0.0),
+            ),
+            (
+                r"clip_factor: segments\[1\] is \(1, 3\), expected 1 <= begin <= end <= 2",
+                ValueError,
+                lambda device, array: device.clip_factor(array([1.0, 2.0]), 1.0, [(0, 1), (1, 3)]),
+            ),
+            (
+                "Adam: the norm of the gradient is nan",
+                FloatingPointError,
+                lambda device, array: device.clip_factor(array([1.0, float("nan")]), 1.0, None, "Adam"),
+            ),
+        ]
+    ),
     ErrorCase(
         name="norm: x has dtype int32, expected float32 or float64",
         functions=("norm",),

@@ -1,4 +1,4 @@
-"""What the rbm functions refuse of kinds of units, of a gradient's terms and of an epoch, and in which words."""
+"""What the rbm functions refuse of kinds of units, and of a gradient's terms, and in which words."""
 
 from __future__ import annotations
 
@@ -18,20 +18,6 @@ GOOD: dict[str, Any] = {
     "k": 1,
     "key": 3,
     "step": 4,
-}
-EPOCH: dict[str, Any] = {
-    "data": ((4, 5),),
-    "order": ((4,), "int32", (3, 1, 2, 0)),
-    "theta": ((17,),),
-    "n_hidden": 2,
-    "batch_size": 3,
-    "k": 1,
-    "key": 3,
-    "step": 4,
-    "lr": ((2,), "float64"),
-    "momentum": ((2,), "float64"),
-    "done": ((1,), "int32"),
-    "errors": ((2,), "float64"),
 }
 ARGUMENTS = {
     "rbm_hidden": ("v", "weight", "hidden_bias"),
@@ -61,20 +47,16 @@ def is_kinds(part: Any) -> bool:
     return isinstance(part, tuple) and bool(part) and isinstance(part[0], tuple) and isinstance(part[0][0], str)
 
 
-def raises(
-    function: str, message: str, error: type[Exception] = ValueError, same: Any = None, **changed: Any
-) -> ErrorCase:
-    """Good arguments but for those `changed`; `same` names an argument and whose memory it has."""
+def raises(function: str, message: str, error: type[Exception] = ValueError, **changed: Any) -> ErrorCase:
+    """Good arguments but for those `changed`."""
 
     def call(device: Any, array: Any) -> Any:
-        good = EPOCH if function == "rbm_epoch" else {name: GOOD[name] for name in ARGUMENTS[function]}
+        good = {name: GOOD[name] for name in ARGUMENTS[function]}
         arguments = {}
         for name, given in (good | changed).items():
             arguments[name] = tuple(made(array, part) for part in given) if name in TUPLES else made(array, given)
             if name == "units" and isinstance(given, tuple):
                 arguments[name] = (given[0], made(array, given[1]), *given[2:])
-        if same:
-            arguments[same[0]] = arguments[same[1]].reshape(same[2])
         return getattr(device, function)(**arguments)
 
     message = f"{function}: {message}"
@@ -175,8 +157,7 @@ ERRORS = [
         units=((("softmax", 60, 2),), None, "gaussian"),
     ),
     *(
-        raises(f, message, error, **changed)
-        for f in ("rbm_cd", "rbm_epoch")
+        raises("rbm_cd", message, error, **changed)
         for message, error, changed in [
             (r"offsets has shape \(5,\), expected \(7,\)", ValueError, {"centring": (((5,),), 0.1)}),
             (
@@ -212,87 +193,6 @@ ERRORS = [
                 {"sparsity": (ACTIVITY, 0.1, 0.1, 0.1), "units": ((("bernoulli", 5, 1),), None, "gaussian")},
             ),
             ("weight_decay is -1, expected a finite number >= 0", ValueError, {"weight_decay": -1.0}),
-        ]
-    ),
-    *(
-        raises("rbm_epoch", message, error, **changed)
-        for message, error, changed in [
-            (r"theta has shape \(16,\), expected at least \(17,\)", ValueError, {"theta": ((16,),)}),
-            (r"theta has shape \(18,\), expected \(17,\)", ValueError, {"theta": ((18,),)}),
-            ("theta has dtype int32, expected float32 or float64", TypeError, {"theta": ((17,), "int32")}),
-            (r"theta has shape \(17, 1\), expected 1 dimension", ValueError, {"theta": ((17, 1),)}),
-            (
-                "log_variance is not the end of theta",
-                ValueError,
-                {"theta": ((18,),), "units": (MIXED, Z, "bernoulli")},
-            ),
-            (r"data has shape \(5,\), expected 2 dimensions", ValueError, {"data": ((5,),)}),
-            ("dtypes differ: data is float64, weight is float32", TypeError, {"data": ((4, 5), "float64")}),
-            (
-                r"there are no cases: data is \(0, 5\)",
-                ValueError,
-                {"data": ((0, 5),), "order": None, "lr": ((0,), "float64")},
-            ),
-            (r"there are no cases: data is \(4, 5\)", ValueError, {"order": ((0,), "int32")}),
-            (
-                r"data is -1 at \(1, 0\), expected numbers in \[0, 1\]",
-                ValueError,
-                {"data": ((4, 5), "float32", (0, 0, 0, 0, 0, -1))},
-            ),
-            ("batch_size is 0, expected an integer >= 1", ValueError, {"batch_size": 0}),
-            ("batch_size is a float, expected an integer", TypeError, {"batch_size": 1.0}),
-            (r"n_hidden is -2, expected 0 to 2\*\*31 - 1", ValueError, {"n_hidden": -2}),
-            ("k is 0, expected an integer >= 1", ValueError, {"k": 0}),
-            (r"key is -1, expected 0 to 2\*\*64 - 1", ValueError, {"key": -1}),
-            ("step is a float, expected an integer", TypeError, {"step": 0.5}),
-            ("order has dtype float32, expected int32", TypeError, {"order": ((4,),)}),
-            (r"order has shape \(2, 2\), expected 1 dimension", ValueError, {"order": ((2, 2), "int32")}),
-            (
-                "order is 4 at index 1, expected 0 to 3",
-                ValueError,
-                {"order": ((4,), "int32", (0, 4, 1, 2))},
-            ),
-            (r"lr has shape \(3,\), expected \(2,\)", ValueError, {"lr": ((3,), "float64")}),
-            ("lr has dtype float32, expected float64", TypeError, {"lr": ((2,),)}),
-            (
-                "lr is inf at batch 1, expected a finite number >= 0",
-                ValueError,
-                {"lr": ((2,), "float64", (0.1, np.inf))},
-            ),
-            (
-                r"momentum is 1 at batch 0, expected a number in \[0, 1\)",
-                ValueError,
-                {"momentum": ((2,), "float64", (1,))},
-            ),
-            (
-                "momentum is not 0, but velocity is None",
-                ValueError,
-                {"momentum": ((2,), "float64", (0, 0.5))},
-            ),
-            (r"dampening is -1, expected a number in \[0, 1\]", ValueError, {"dampening": -1.0}),
-            ("done has dtype float32, expected int32", TypeError, {"done": ((1,),)}),
-            (r"done has shape \(2,\), expected \(1,\)", ValueError, {"done": ((2,), "int32")}),
-            ("errors has dtype float32, expected float64", TypeError, {"errors": ((2,),)}),
-            (r"errors has shape \(1,\), expected \(2,\)", ValueError, {"errors": ((1,), "float64")}),
-            (r"shapes differ: theta is \(17,\), velocity is \(9,\)", ValueError, {"velocity": ((9,),)}),
-            ("dtypes differ: theta is float32, velocity is float64", TypeError, {"velocity": ((17,), "float64")}),
-            (
-                r"chains has shape \(0, 2\), expected at least one chain",
-                ValueError,
-                {"chains": ((0, 2),)},
-            ),
-            (
-                r"numbers of hidden units differ: chains is \(3, 5\), weight is \(5, 2\)",
-                ValueError,
-                {"chains": ((3, 5),)},
-            ),
-            ("velocity shares memory with theta", ValueError, {"velocity": None, "same": ("velocity", "theta", (17,))}),
-            (
-                "theta shares memory with data",
-                ValueError,
-                {"data": None, "n_hidden": 8, "batch_size": 17, "order": None, "same": ("data", "theta", (17, 1))}
-                | dict.fromkeys(("lr", "momentum", "errors"), ((1,), "float64")),
-            ),
         ]
     ),
 ]

@@ -79,8 +79,9 @@ def labels(values: Any, classes: int | None = None, name: str = "labels") -> Ten
     TypeError, ValueError
         For anything but a vector of integers in [0, classes), naming the first that is not.
     """
-    if isinstance(values, Tensor) and values.dtype == int32 and values.ndim == 1 and classes is None:
-        return values
+    typed = isinstance(values, Tensor) and values.dtype == int32 and values.ndim == 1
+    if typed and (classes is None or ops.within(values, 0, classes - 1)):
+        return values  # type: ignore[no-any-return]
     y = np.asarray(values.numpy() if isinstance(values, Tensor) else values)
     if y.dtype.kind not in "iufb":
         raise TypeError(f"{name}: dtype is {y.dtype}, expected integers")
@@ -115,7 +116,7 @@ def require_signs(name: str, target: Tensor) -> None:
 
 def require_range(name: str, what: str, x: Tensor, low: float, high: float) -> None:
     """low ≤ x ≤ high; NaN passes, to be seen in the result."""
-    if x.size == 0 or (ops.min(x).item() >= low and ops.max(x).item() <= high):
+    if ops.within(x, low, high):
         return
     values = x.numpy()
     bounds = f"is outside [{low:g}, {high:g}]" if high < math.inf else f"is below {low:g}"
@@ -257,8 +258,8 @@ def diagonal_blocks(p: Tensor, y: Tensor) -> Tensor:
 
 def row_labels(target: Any, lead: tuple[int, ...], classes: int | None, name: str) -> Tensor:
     """Class indices of shape `lead` as a vector."""
-    if isinstance(target, Tensor) and target.dtype == int32 and classes is None and target.shape == lead:
-        return ops.reshape(target, (target.size,))
+    if isinstance(target, Tensor) and target.dtype == int32 and target.shape == lead:
+        return labels(ops.reshape(target, (target.size,)), classes, name)
     y = np.asarray(target.numpy() if isinstance(target, Tensor) else target)
     if y.dtype.kind in "iufb" and y.shape != lead:
         raise ValueError(f"{name}: target is {y.shape}, expected class indices {lead}")

@@ -25,6 +25,11 @@ EarlyStoppingLike = EarlyStopping | int | None
 class FitOptions:
     """The arguments that every ``fit`` has.
 
+    One step is recorded and the others replay it natively, with the bits of steps made one by one. A fit whose steps
+    cannot be replayed makes them one by one: with modules, objectives, optimizers or ``on_batch_end`` that are not
+    dlcore's own, line searches, ``max_grad_norm``, or fewer than four full batches to an epoch. ``run.traced``, which
+    callbacks see, says why; None where steps are replayed.
+
     Parameters
     ----------
     epochs : int >= 0, passes over the data; a resumed fit counts those it had

@@ -68,7 +68,7 @@ from .movement import (
 from .operators import install as _install_operators
 from .pool import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from .random import Generator, bernoulli, dropout, normal, permutation, uniform
-from .reduce import accuracy, all_finite, argmax, logsumexp, max, mean, min, sum
+from .reduce import accuracy, all_finite, argmax, logsumexp, max, mean, min, sum, within
 from .upsample import conv_transpose2d, upsample_nearest2d
 
 _install_operators()
@@ -165,6 +165,7 @@ __all__ = [
     "upsample_nearest2d",
     "warp2d",
     "where",
+    "within",
     "zeros",
     "zeros_like",
 ]

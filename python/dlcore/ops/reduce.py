@@ -141,6 +141,15 @@ def all_finite(x: Tensor) -> bool:
     return bool(x.array.device.all_finite(x.array))
 
 
+def within(x: Tensor, low: float, high: float) -> bool:
+    """Whether low <= x <= high for all elements; not where one is NaN.
+
+    A step that is replayed (`dlcore.train.replay`) is made again, one call after the other, where the answer would be
+    another than in the recorded one.
+    """
+    return bool(x.array.device.within(x.array, low, high))
+
+
 def accuracy(scores: Tensor, labels: Tensor) -> float:
     """Share of rows whose largest score stands at the label: scores (n, classes), labels int32 (n,).
 

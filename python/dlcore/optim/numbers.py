@@ -44,8 +44,6 @@ def untraceable(optimizer: Optimizer) -> str | None:
     """Why an optimizer's steps cannot be replayed, or None."""
     if isinstance(optimizer, ProximalL1):
         return "ProximalL1 thresholds by a number that Python computes"
-    if optimizer.max_grad_norm is not None:
-        return "max_grad_norm reads the gradient's norm"
     for name in _schedules(optimizer):
         if name not in _SCHEDULED:
             return f"a schedule of {name}"

@@ -7,7 +7,6 @@ number of steps made (`dlcore.optim.schedules`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -193,10 +192,8 @@ class Optimizer:
     def _clipping(self, g: Any, active: list[tuple[Group, dict[str, float]]]) -> float:
         """The factor that brings the norm of the parameters to be stepped down to `max_grad_norm`."""
         assert self.max_grad_norm is not None
-        norm = g.device.norm(g, sorted(run for group, _ in active for run in group.runs))
-        if not math.isfinite(norm):
-            raise FloatingPointError(f"{type(self).__name__}: the norm of the gradient is {norm}")
-        return self.max_grad_norm / norm if norm > self.max_grad_norm else 1.0
+        runs = sorted(run for group, _ in active for run in group.runs)
+        return float(g.device.clip_factor(g, self.max_grad_norm, runs, type(self).__name__))
 
     def _before(self, group: Group, values: dict[str, float]) -> None:
         """Add what a method computes once for a group's step: its new `Group.memory` is found in the values by name."""

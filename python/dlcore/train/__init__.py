@@ -4,7 +4,7 @@ from .adaptation import AverageWeights, ReduceLROnPlateau
 from .batches import batches, rows
 from .callbacks import Callback, Checkpoint, EarlyStopping, batch_hooks
 from .checkpoint import load_file, read_header, save_file
-from .gradient import gradient_epoch
+from .gradient import Steps, gradient_epoch
 from .history import History, format_record
 from .loop import average, map_batches, run_epochs
 from .progress import progress_callback
@@ -24,6 +24,7 @@ __all__ = [
     "OptimizerLike",
     "ReduceLROnPlateau",
     "Run",
+    "Steps",
     "assign_buffers",
     "average",
     "batch_hooks",

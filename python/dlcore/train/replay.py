@@ -9,6 +9,7 @@ itself notices: a value that reaches Python, a draw of an unknown generator, an 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -53,12 +54,12 @@ def _strange_part(owner: str, values: Iterable[Any]) -> str | None:
     return None
 
 
-def objection(run: Run, objective: Callable[..., Any]) -> str | None:
+def objection(run: Run, objective: Callable[..., Any] | None = None) -> str | None:
     """Why the steps of a run may depend on more than shapes, as far as can be told before one; None: they do not."""
     if not enabled:
         return "replay is switched off"
     optimizer, model = run.optimizer, run.model
-    if not is_own(objective):
+    if objective is not None and not is_own(objective):
         return f"the objective is {_stranger(objective)}"
     for owner in (model, optimizer, getattr(model, "head", None)):
         if owner is not None and not is_own(owner):
@@ -97,6 +98,7 @@ class Replay:
         self.run, self.optimizer, self.batch_size = run, run.optimizer, batch_size
         self.plan = _device.cpu.Plan()
         self.batch = [Tensor(array) for array in self.plan.stage([x.array for x in data], batch_size)]
+        self.refused = False
         self.theta = self.optimizer.parameters.storage
         self._generators: list[tuple[Generator, int, int]] = []  # with the step recorded and the steps of one
 
@@ -106,14 +108,18 @@ class Replay:
         return self.plan.reason or None
 
     def record(
-        self, step: Callable[..., tuple[Tensor, Tensor]], first: int, order: Tensor | None, update: Callable[..., bool]
-    ) -> float:
-        """Do the step on the rows from `first` on while it is recorded; the batch's loss.
+        self,
+        step: Callable[..., tuple[Tensor | float | None, Tensor]],
+        first: int,
+        order: Tensor | None,
+        update: Callable[[Tensor], None],
+    ) -> float | None:
+        """Do the step on the rows from `first` on while it is recorded; the batch's loss, if one is watched.
 
         Parameters
         ----------
-        step : (*batch) -> loss, gradient
-        update : (loss as a number, gradient): the optimizer's step, unless the loss is not finite
+        step : (*batch) -> loss, gradient; the loss is a tensor of one element, the newest figure of a kernel, or None
+        update : the optimizer's step, made unless the loss is not finite
         """
         plan, generators = self.plan, self.run.generators
         before = {name: generator.step for name, generator in generators.items()}
@@ -121,8 +127,10 @@ class Replay:
         plan.begin()
         try:
             loss, gradient = step(*self.batch)
-            value = float(plan.watch(loss.array))
-            whole = update(value, gradient)
+            value = None if loss is None else float(plan.watch(loss.array if isinstance(loss, Tensor) else None))
+            whole = value is None or math.isfinite(value)
+            if whole:
+                update(gradient)
         finally:
             plan.end()
         del loss, gradient
@@ -142,24 +150,29 @@ class Replay:
             plan.reason = plan.reason or "the recorded step was not finished"
         if plan.arrays_alive:
             plan.reason = plan.reason or "an array made in a step is kept beyond it"
-        self.numbers = StepNumbers(self.optimizer)
+        if value is not None and plan.figures != 1:
+            plan.reason = plan.reason or "a step has several figures"
+        self.numbers, self._watched = StepNumbers(self.optimizer), value is not None
         return value
 
     def is_current(self) -> bool:
         """Whether the plan's vector is still the model's."""
         return self.optimizer.parameters.storage is self.theta
 
-    def steps(self, first: int, count: int, order: Tensor | None) -> list[float]:
-        """Losses of up to `count` steps on the rows from `first` on.
+    def steps(self, first: int, count: int, order: Tensor | None) -> Sequence[float | None]:
+        """Losses, or None, of up to `count` steps on the rows from `first` on.
 
-        One that is not finite is the last: its step is not made. Whatever is raised, the optimizer and the generators
+        One that is not finite is the last: its step is not made. `refused` says whether the next step met values that
+        it checks: made eagerly, it says what is wrong with them. Whatever is raised, the optimizer and the generators
         are those after the last whole step.
         """
-        plan = self.plan
+        plan, self.refused = self.plan, False
         rows, count = self.numbers.rows(min(count, _CHUNK), count)
         shifts = [(g.key, (g.step - begin) % _LIMIT, advance) for g, begin, advance in self._generators]
         try:
             plan.run(count, first, None if order is None else order.array, shifts, rows)
+        except ValueError:  # a check of values
+            self.refused = True
         except BaseException:
             self.run.batch += plan.done
             raise
@@ -167,4 +180,4 @@ class Replay:
             self.numbers.advance(plan.done)
             for generator, _, advance in self._generators:
                 generator.step = (generator.step + plan.done * advance) % _LIMIT
-        return plan.found  # type: ignore[no-any-return]
+        return plan.found if self._watched else [None] * plan.done

@@ -78,21 +78,20 @@ def estimate(steps, times):
 
 
 def gradient_of(steps):
-    (batch,) = list(steps.cases.batches(steps.cases.count, None))
-    gradient, _ = steps._gradient(*batch)
+    _, gradient = steps.gradient(*steps.cases.batch(steps.cases.columns(numbered=True)))
     steps.completions.keep()
     return gradient.numpy()
 
 
 def test_completions_go_on_from_epoch_to_epoch():
-    """What was put for each case, in the order of the batches, is its state after the epoch."""
+    """What was noted for each case, in the order of the batches, is its state after the epoch."""
     from dlcore.tensor import tensor
 
     given = tensor(np.full((5, 2), NAN))
     kept = Completions(given, tensor(np.zeros((5, 2))))
     for index in ([3, 0], [4, 1], [2]):
-        kept.put(tensor(index, "int32"), tensor(np.array([[i, 10.0 + i] for i in index])))
-    kept.keep()
+        kept.note(tensor(index, "int32"), tensor(np.array([[i, 10.0 + i] for i in index])))
+        kept.keep()
     assert np.array_equal(kept.state.numpy(), [[i, 10.0 + i] for i in range(5)])
     assert np.array_equal(kept.take(tensor([2, 2], "int32")).numpy(), [[2, 12], [2, 12]])
 

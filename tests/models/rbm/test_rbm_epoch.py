@@ -1,13 +1,15 @@
-"""The native epoch of an RBM has the bits of its steps, whatever is learned, and leaves the model whole."""
+"""An epoch of an RBM enters Python once, with the bits of its steps, whatever is learned, and leaves it whole."""
 
 import dlcore
 import numpy as np
 import pytest
 from dlcore.models import RBM
-from dlcore.optim import SGD
-from dlcore.train import Callback, Checkpoint
+from dlcore.optim import SGD, Adam
+from dlcore.train import Callback, Checkpoint, replay
 from machines import bars
 from processes import python
+from resuming import Kill, figures
+from scipy.sparse import csr_array
 
 
 class Batches(Callback):
@@ -46,78 +48,141 @@ def state_of(rbm):
     }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_epoch_has_the_bits_of_its_steps(kind, dtype):
-    found = []
-    for callbacks in ([], [Batches()]):
-        rbm = RBM(16, 6, seed=3, dtype=dtype, **KINDS[kind])
-        history = rbm.fit(data(kind), epochs=7, batch_size=10, callbacks=callbacks)
-        found.append((state_of(rbm), history["reconstruction_error"]))
-        assert np.isfinite(history["reconstruction_error"]).all()
-    assert found[0] == found[1]
+def gappy(kind="bernoulli", n=53):
+    x = data(kind, n)
+    x[np.random.default_rng(1).random(x.shape) < 0.2] = np.nan
+    return x
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"lr": dlcore.optim.schedules.Linear(0.1, 0.0, 30), "momentum": 0.0},
-        {"schedule": "cosine", "momentum": (0.0, 0.7)},
-        {"momentum": 0.8, "nesterov": True, "shuffle": False, "weight_decay": 0.0},
-        {"momentum": 0.8, "dampening": 0.5, "batch_size": 60},
-        {"optimizer": lambda p: SGD(p, 0.1, momentum=lambda step: min(0.05 * step, 0.9))},
-    ],
-)
-def test_schedules_momentum_and_order(options, monkeypatch):
-    found = []
-    calls = []
-    device = dlcore.device.cpu
-    epoch = device.rbm_epoch
-    monkeypatch.setattr(device, "rbm_epoch", lambda *a, **b: calls.append(1) or epoch(*a, **b))
-    for callbacks in ([], [Batches()]):
-        rbm = RBM(16, 6, seed=3)
-        rbm.fit(bars(53), **({"epochs": 7, "batch_size": 10, "callbacks": callbacks} | options))
+class Watch(Callback):
+    """What stands against replays, and what the fit carries on."""
+
+    __module__ = "dlcore.tests"  # counted as dlcore's own
+
+    def on_train_end(self, run):
+        self.run = run
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The native calls of replayed steps."""
+    made = []
+    steps = replay.Replay.steps
+    monkeypatch.setattr(replay.Replay, "steps", lambda self, *given: made.append(1) or steps(self, *given))
+    return made
+
+
+def fitted(monkeypatch, replayed, x, model, **options):
+    """The model after a fit, all that the fit carried on and its history, without the seconds."""
+    monkeypatch.setattr(replay, "enabled", replayed)
+    watch, rbm = Watch(), RBM(16, 6, seed=3, **model)
+    history = rbm.fit(x, **({"epochs": 7, "batch_size": 10, "callbacks": [watch], "progress": False} | options))
+    assert watch.run.traced == (None if replayed else "replay is switched off")
+    optimizer = watch.run.optimizer.state_dict()
+    return rbm, (
+        state_of(rbm),
+        {name: value.numpy().tobytes() for name, value in watch.run.state.items()},
+        {name: value.tobytes() for name, value in optimizer.pop("state").items()},
+        optimizer,
+        figures(history),
+        None if rbm.swap_rates is None else rbm.swap_rates.tobytes(),
+    )
+
+
+WEIGHTS = np.random.default_rng(2).uniform(0, 2, 53)
+FITS = {
+    **{name: (data(name), model, {}) for name, model in KINDS.items()},
+    "float64": (bars(53), {"dtype": "float64", "k": 2}, {}),
+    "tempered": (bars(53), {"tempering": 3, "n_chains": 5, "k": 2, "centered": True}, {}),
+    "tempered mixed": (data("mixed"), KINDS["mixed"] | {"tempering": [1, 0.5], "n_chains": 4}, {}),
+    "weights": (bars(53), {"k": 2, "centered": True}, {"sample_weight": WEIGHTS}),
+    "weights, chains": (bars(53), {"persistent": True, "n_chains": 7}, {"sample_weight": WEIGHTS}),
+    "weights, tempered": (bars(53), {"tempering": 2, "n_chains": 7}, {"sample_weight": WEIGHTS}),
+    "missing": (gappy(), {"k": 2, "sparsity_target": 0.2, "sparsity_cost": 0.1}, {"missing": "nan"}),
+    "missing, chains": (gappy(), {"persistent": True, "n_chains": 7}, {"missing": "nan", "sample_weight": WEIGHTS}),
+    "missing, tempered": (gappy(), {"tempering": 2, "n_chains": 7}, {"missing": "nan"}),
+    "missing, gaussian": (gappy("fixed sigma"), {"visible": "gaussian"}, {"missing": "nan"}),
+    "rows": (csr_array(bars(53)), {}, {}),
+    "rows, weights, chains": (csr_array(bars(53)), {"persistent": True}, {"sample_weight": WEIGHTS}),
+    "as they stand": (bars(53), {}, {"shuffle": False, "weight_decay": 0.0}),
+    "watched": (bars(53), {"persistent": True}, {"watch": "chains", "validation_data": bars(20)}),
+    "linear": (bars(53), {}, {"lr": dlcore.optim.schedules.Linear(0.1, 0.0, 30), "momentum": 0.0}),
+    "cosine": (bars(53), {}, {"schedule": "cosine", "momentum": (0.0, 0.7)}),
+    "nesterov": (bars(53), {}, {"momentum": 0.8, "nesterov": True}),
+    "dampening": (bars(53), {}, {"momentum": 0.8, "dampening": 0.5}),
+    "own momentum": (bars(53), {}, {"optimizer": lambda p: SGD(p, 0.1, momentum=lambda step: min(0.05 * step, 0.9))}),
+    "value": (bars(53), {}, {"optimizer": lambda p: SGD(p, 0.1, max_grad_value=0.1, weight_decay=0.1)}),
+    "norm": (bars(53), {"tempering": 2}, {"optimizer": lambda p: Adam(p, 0.01, max_grad_norm=0.5)}),
+    "groups": (
+        bars(53),
+        {"visible": "gaussian"},
+        {"optimizer": lambda p: Adam(p, 0.01, groups=[{"params": "weight", "lr": 0.1}, {"params": "*_bias"}])},
+    ),
+    "maximize": (bars(53), {}, {"optimizer": lambda p: SGD(p, 1e-4, maximize=True)}),
+    **{name: (bars(53), {"tempering": 2}, {"optimizer": name}) for name in ("adam", "rmsprop", "nadam", "lion")},
+}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_an_epoch_is_one_call_and_has_the_bits_of_its_steps(name, monkeypatch, calls):
+    x, model, options = FITS[name]
+    stepped = fitted(monkeypatch, False, x, model, **options)[1]
+    assert not calls
+    whole, replayed = fitted(monkeypatch, True, x, model, **options)
+    assert replayed == stepped
+    # A schedule of one's own is asked before each step.
+    assert len(calls) == (7 if name != "own momentum" else 5 * 7 - 2)
+    assert np.isfinite(whole.history["reconstruction_error"]).all()
+
+
+@pytest.mark.parametrize("name", ["chains", "tempered", "missing"])
+def test_on_several_threads(name, monkeypatch):
+    x, model, options = FITS[name]
+    x, found = np.tile(x, (4, 10)), []
+    for replayed, threads in ((False, 1), (True, 2)):
+        monkeypatch.setattr(replay, "enabled", replayed)
+        before = dlcore.get_num_threads()
+        dlcore.set_num_threads(threads)
+        try:
+            rbm = RBM(160, 60, seed=3, **model | {"n_chains": 40})
+            rbm.fit(x, epochs=1, batch_size=40, **options)
+        finally:
+            dlcore.set_num_threads(before)
         found.append(state_of(rbm))
     assert found[0] == found[1]
-    assert len(calls) == 7  # one call an epoch of the first fit, none of the second
+
+
+def test_callbacks_of_others_see_every_batch(monkeypatch, calls):
+    found = []
+    for replayed, callbacks in ((True, []), (True, [Batches()])):
+        monkeypatch.setattr(replay, "enabled", replayed)
+        rbm = RBM(16, 6, seed=3)
+        rbm.fit(bars(53), epochs=3, batch_size=10, callbacks=callbacks)
+        found.append(state_of(rbm))
+    assert found[0] == found[1]
+    assert len(calls) == 3
+    assert len(callbacks[0].losses) == 18
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"optimizer": "adam"},
-        {"optimizer": lambda p: SGD(p, 0.1, max_grad_norm=1.0)},
-        {"optimizer": lambda p: SGD(p, 0.1, groups=[{"params": "weight", "lr": 0.01}])},
-        {"optimizer": lambda p: SGD(p, 0.1, weight_decay=0.1)},
-        {"optimizer": lambda p: SGD(p, 0.1, max_grad_value=0.1)},
-    ],
+    "name", ["centred and sparse", "mixed", "tempered", "missing", "rows, weights, chains", "adam"]
 )
-def test_other_steps_are_made_one_by_one(options, monkeypatch):
-    def fails(*arguments, **options):
-        raise AssertionError("a native epoch of what it cannot do")
-
-    monkeypatch.setattr(dlcore.device.cpu, "rbm_epoch", fails)
-    RBM(16, 6).fit(bars(20), epochs=1, batch_size=10, **options)
-
-
-@pytest.mark.parametrize("kind", ["centred and sparse", "mixed"])
-def test_a_resumed_fit_ends_in_the_same_bits(tmp_path, kind):
-    def fresh():
-        return RBM(16, 6, seed=3, **KINDS[kind])
-
-    x, whole, half, resumed = data(kind), fresh(), fresh(), fresh()
-    whole.fit(x, epochs=8, batch_size=10)
-    half.fit(x, epochs=6, batch_size=10, callbacks=[Checkpoint(tmp_path / "half")])
-    resumed.fit(x, epochs=8, batch_size=10, resume=tmp_path / "half")
-    assert state_of(resumed) == state_of(whole)
+def test_a_resumed_fit_ends_in_the_same_bits(tmp_path, name, monkeypatch):
+    x, model, options = FITS[name]
+    half = RBM(16, 6, seed=3, **model)
+    given = {"batch_size": 10, "progress": False} | options
+    with pytest.raises(KeyboardInterrupt):
+        half.fit(x, epochs=8, callbacks=[Checkpoint(tmp_path / "half"), Kill(6)], **given)
+    whole = fitted(monkeypatch, False, x, model, epochs=8, **options)[1]
+    assert fitted(monkeypatch, True, x, model, epochs=8, resume=tmp_path / "half", **options)[1] == whole
     copy = half.clone()
     for rbm in (half, copy):
-        rbm.fit(x, epochs=1, batch_size=10)
+        rbm.fit(x, epochs=1, **given)
     assert state_of(copy) == state_of(half)
 
 
-def test_a_bar_is_told_a_few_times_a_second(monkeypatch):
-    """Calls are cut where a progress bar is shown; the bits stay."""
+def test_a_bar_is_told_of_all_batches():
+    """Some at a time: calls are cut where a progress bar is shown; the bits stay."""
     from dlcore.train.progress import Bar
 
     class Counting(Bar):
@@ -129,7 +194,6 @@ def test_a_bar_is_told_a_few_times_a_second(monkeypatch):
 
         on_train_begin = on_train_end = on_epoch_end
 
-    monkeypatch.setattr("dlcore.models.rbm.machine.GIBBS_WORK", 2 * (30 * (16 * 6 + 50 * 22) + 10**4))
     plain, shown = RBM(16, 6, seed=1), RBM(16, 6, seed=1)
     plain.fit(bars(53), epochs=2, batch_size=10)
     bar = Counting("RBM", None)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -61,17 +60,27 @@ class Cases:
             weights += weight @ known
         return total, weights
 
-    def batches(self, batch_size: int, order: Generator | None) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-        """(dense cases, their weights or None, their numbers), batch by batch; see `dlcore.train.batches`."""
-        number = tensor(np.arange(self.count), "int32")
-        columns = [number]
+    def columns(self, numbered: bool) -> list[Tensor]:
+        """What a batch is cut from, tensors with a row per case; `batch` knows them again.
+
+        Parameters
+        ----------
+        numbered : whether the cases' numbers are needed, which those of sparse rows are anyway
+        """
+        self._numbered = numbered or isinstance(self.rows, SparseCases)
+        columns = [tensor(np.arange(self.count), "int32")] if self._numbered else []
+        return columns + [x for x in (self.rows, self.weight) if isinstance(x, Tensor)]
+
+    def batch(self, columns: Sequence[Tensor]) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The dense cases of a batch of `columns`, their weights or None, their numbers or None."""
+        parts = list(columns)
+        index = parts.pop(0) if self._numbered else None
         if isinstance(self.rows, Tensor):
-            columns.append(self.rows)
-        if self.weight is not None:
-            columns.append(self.weight)
-        for _, (index, *parts) in train.batches(columns, batch_size, order):
-            v = parts.pop(0) if isinstance(self.rows, Tensor) else self.rows.gather(index)
-            yield v, parts[0] if parts else None, index
+            v = parts.pop(0)
+        else:
+            assert index is not None
+            v = self.rows.gather(index)
+        return v, parts[0] if parts else None, index
 
 
 COMPLETING_STEPS = 20  # of Gibbs sampling, where completions are only looked at
@@ -90,12 +99,12 @@ class Completions:
     Parameters
     ----------
     given : (n, n_visible) with NaN for missing values
-    state : (n, n_visible), the cases with their missing values; written at the end of an epoch
+    state : (n, n_visible), the cases with their missing values; written at the end of each step
     """
 
     def __init__(self, given: Tensor, state: Tensor) -> None:
         self.given, self.state = given, state
-        self._visited: list[tuple[Tensor, Tensor]] = []
+        self._noted: tuple[Tensor, Tensor] | None = None
 
     def begin(self, machine: Machine) -> None:
         """Put E[v | h = 0] in place of all missing values."""
@@ -105,28 +114,21 @@ class Completions:
         """The completed cases of these numbers."""
         return ops.gather(self.state, index)
 
-    def put(self, index: Tensor, completed: Tensor) -> None:
-        """Note new completions of these cases."""
-        self._visited.append((index, completed))
+    def note(self, index: Tensor, completed: Tensor) -> None:
+        """Have new completions of these cases, which are kept if the step is made."""
+        self._noted = index, completed
 
     def keep(self) -> None:
-        """Make what was noted the state; every case must have been, once."""
-        index = np.concatenate([i.numpy() for i, _ in self._visited])
-        place = np.empty(len(index), np.int32)
-        place[index] = np.arange(len(index), dtype=np.int32)
-        together = ops.concatenate([rows for _, rows in self._visited], 0)
-        self.state.array.assign(ops.gather(together, tensor(place, "int32")).array)
-        self._visited = []
-
-    def drop(self) -> None:
-        """Forget what was noted in an epoch that did not end."""
-        self._visited = []
+        """Make what was noted the state."""
+        assert self._noted is not None
+        (index, completed), self._noted = self._noted, None
+        self.state.array.device.assign_rows(self.state.array, index.array, completed.array)
 
 
-def squared_error(v: Tensor, restored: Tensor, given: Tensor | None, weight: Tensor | None) -> Any:
+def squared_error(v: Tensor, restored: Tensor, given: Tensor | None, weight: Tensor | None) -> Tensor:
     """Σ over the cases, weighed, of Σ (v − restored)² over the values that are given."""
     square = ops.squared_error(v, restored)
     if given is not None:
         square = square * observed(given)
     of_cases = ops.sum(square, 1)
-    return ops.sum(of_cases if weight is None else of_cases * weight).item()
+    return ops.sum(of_cases if weight is None else of_cases * weight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -20,7 +20,6 @@ from ..base import Model, not_negative
 from .cases import Cases, Completions
 from .holes import clamped_gibbs
 from .machine import Machine
-from .native_epoch import is_native, walk
 from .phases import Phases
 from .tempering import Ladder
 from .terms import Terms
@@ -193,6 +192,7 @@ class Steps:
     def __post_init__(self) -> None:
         self.is_tempered = len(self.ladder) > 1
         self.replicas = None if self.chains is None else shared(self.ladder, self.chains)
+        self._batches = _Batches(self)
 
     def __call__(self, run: Run) -> dict[str, float]:
         """Do the steps; the figures are those of `dlcore.models.watching.figure_names`, but for the seconds.
@@ -201,10 +201,12 @@ class Steps:
         parameters of then can be gone on from.
         """
         carried = [*self.terms.state.values(), *([] if self.chains is None else [self.chains])]
+        if self.completions is not None:
+            carried.append(self.completions.state)
         before = [(x, x.array.copy()) for x in carried]
         theta = self.machine.parameters.storage
         try:
-            total = self._steps(run)
+            found = self._steps(run)
             if not ops.all_finite(theta):
                 raise FloatingPointError("a parameter is not finite")
         except BaseException as error:
@@ -212,10 +214,10 @@ class Steps:
                 for x, values in before:
                     x.array.assign(values)
             raise
-        return self._figures(run, total)
+        return self._figures(run, found)
 
     def _steps(self, run: Run) -> float:
-        """The sum over the cases of their reconstruction errors, 0 with persistent chains."""
+        """The mean over the cases of their reconstruction errors, 0 with persistent chains."""
         optimizer, cases = self.optimizer, self.cases
         if run.epoch == 0:
             if self.biased_start:
@@ -223,24 +225,24 @@ class Steps:
             if self.completions is not None:
                 self.completions.begin(self.machine)
         if self.ramp is not None and isinstance(optimizer, SGD):
-            optimizer.momentum = self.ramp[0] if run.epoch < RAMP_EPOCHS else self.ramp[1]
-        if self.is_tempered and self.replicas is not None:
+            momentum = self.ramp[0] if run.epoch < RAMP_EPOCHS else self.ramp[1]
+            if bool(momentum) != bool(optimizer.momentum):
+                self._batches.forget()  # without momentum a step has no velocity
+            optimizer.momentum = momentum
+        if self.replicas is not None:
             self.replicas.reset()
-        if cases.is_plain and not self.is_tempered and is_native(optimizer, self.machine, run):
-            assert isinstance(optimizer, SGD)
-            assert isinstance(cases.rows, Tensor)
-            order = ops.permutation(self.generator, cases.count) if self.shuffle else None
-            return walk(
-                run, self.machine, optimizer, cases.rows, order, self.batch_size, self.k, self.chains, self.generator,
-                self.weight_decay, self.terms,
-            )  # fmt: skip
-        return self._step_by_step(run)
+        try:
+            return self._batches.epoch(run, ops.permutation(self.generator, cases.count) if self.shuffle else None)
+        finally:
+            if self.replicas is not None:
+                self.replicas.count(run.batch * self.k)
 
-    def _figures(self, run: Run, total: float) -> dict[str, float]:
+    def _figures(self, run: Run, error: float) -> dict[str, float]:
         machine, cases, held = self.machine, self.cases, self.held
         of_epoch, of_held, of_watch = (self.monitor.split(i + run.epoch * 2) for i in (0, 1, _WATCH))
         # Persistent chains reconstruct nothing, so the error takes a pass of its own.
-        error = total / cases.count if self.chains is None else reconstruction_error(machine, cases, of_epoch)
+        if self.chains is not None:
+            error = reconstruction_error(machine, cases, of_epoch)
         figures = dict(zip(FIGURES, (error,), strict=True))
         if held is not None:
             found = held_out_figures(machine, cases, held, of_held)
@@ -249,44 +251,39 @@ class Steps:
             figures |= dict(zip(TEMPERED_FIGURES, (float(self.replicas.rates.min()),), strict=True))
         return figures | watched_figures(machine, self.watch, cases, held, self.ladder, self.chains, of_watch)
 
-    def _step_by_step(self, run: Run) -> float:
-        """As `walk`, for any optimizer and callbacks, cases and chains."""
-        hooks: list[Callable[[Run], None]] = train.batch_hooks(run)
-        order = self.generator if self.shuffle else None
-        total = 0.0
-        try:
-            for v, weight, index in self.cases.batches(self.batch_size, order):
-                gradient, error = self._gradient(v, weight, index)
-                self.optimizer.step(gradient)
-                if not self.terms.fixed_variance:
-                    self.machine.bound_variances()
-                run.batch += 1
-                if error is not None:
-                    if not math.isfinite(error):
-                        raise FloatingPointError(f"the reconstruction error is {error} at batch {run.batch}")
-                    total += error * v.shape[0]
-                    run.batch_loss = error
-                for hook in hooks:
-                    hook(run)
-        except BaseException:
-            if self.completions is not None:
-                self.completions.drop()
-            raise
-        if self.completions is not None:
-            self.completions.keep()
-        return total
-
-    def _gradient(self, v: Tensor, weight: Tensor | None, index: Tensor) -> tuple[Tensor, float | None]:
+    def gradient(self, v: Tensor, weight: Tensor | None, index: Tensor | None) -> tuple[Tensor | float | None, Tensor]:
+        """The error and the gradient of a batch, and new completions of its cases, which `update` keeps."""
         machine, given = self.machine, None
         if weight is None and self.completions is None and not self.is_tempered:
-            gradient, error = machine.contrast(v, self.k, self.generator, self.chains, self.terms, True)
-            if self.weight_decay:
-                decayed = machine.weight.array
-                decayed.device.axpy(self.weight_decay, decayed, gradient.array.view(0, decayed.shape))
-            return gradient, error
+            return machine.contrast(v, self.k, self.generator, self.chains, self.terms, self.weight_decay, True)[::-1]
         if self.completions is not None:
-            given, state = v, self.completions.take(index)
-            v, _ = clamped_gibbs(machine, given, state, self.k, self.generator)
-            self.completions.put(index, v)
+            assert index is not None
+            given = v
+            v, _ = clamped_gibbs(machine, given, self.completions.take(index), self.k, self.generator)
+            self.completions.note(index, v)
         phases = Phases(machine, self.k, self.generator, self.replicas, self.terms)
-        return phases.gradient(v, weight, given, self.weight_decay, scaled_steps=True)
+        return phases.gradient(v, weight, given, self.weight_decay, scaled_steps=True)[::-1]
+
+    def update(self, gradient: Tensor) -> None:
+        """What follows a batch's gradient; nothing in it depends on values, so that a replay can repeat it."""
+        self.optimizer.step(gradient)
+        if not self.terms.fixed_variance:
+            self.machine.bound_variances()
+        if self.completions is not None:
+            self.completions.keep()
+
+
+class _Batches(train.Steps):
+    """The steps of `Steps` on batches of its cases."""
+
+    word = "the reconstruction error"
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps: Any = weakref.proxy(steps)  # which owns this: no cycle keeps a call's memory
+        super().__init__(steps.cases.columns(numbered=steps.completions is not None), steps.batch_size)
+
+    def gradient_of(self, run: Run) -> Callable[..., tuple[Tensor | float | None, Tensor]]:
+        return lambda *batch: self._steps.gradient(*self._steps.cases.batch(batch))
+
+    def update(self, run: Run, gradient: Tensor) -> None:
+        self._steps.update(gradient)

@@ -15,7 +15,7 @@ from .terms import Terms
 from .units import Segment, is_plain, require_hidden, require_values, visible_segments
 
 GIBBS_WORK = 10**8  # weights times cases in a native call of Gibbs steps: a tenth of a second, also on a slow processor
-LEAST_LOG_VARIANCE = -4.605170185988091  # σ >= 0.1; as in csrc/rbm.h
+LEAST_LOG_VARIANCE = -4.605170185988091  # σ >= 0.1
 _DRAW, _CALL = 50, 10**4  # what a unit's draw, and a step of the smallest machine, take in the same measure
 
 
@@ -172,6 +172,7 @@ class Machine(Module):
         generator: Generator,
         chains: Tensor | None = None,
         terms: Terms | None = None,
+        weight_decay: float = 0.0,
         scaled_steps: bool = False,
     ) -> tuple[Tensor, float | None]:
         """The CD-k estimate of the gradient of the mean of −log p(v), with θ's layout; PCD-k where chains are given.
@@ -180,6 +181,7 @@ class Machine(Module):
         ----------
         chains : (n_chains, n_hidden), hidden states of the persistent chains, moved on by k steps in place
         terms : centring and sparsity, whose states are moved on in place
+        weight_decay : λ >= 0: λ W is added to the gradient of W
         scaled_steps : whether the rows of W and the biases of Gaussian visible units get s times their gradient, which
             makes steps that do not grow as σ falls; of `terms`
 
@@ -190,7 +192,7 @@ class Machine(Module):
         gradient, error = v.array.device.rbm_cd(
             v.array, self.weight.array, self.visible_bias.array, self.hidden_bias.array, k, generator.key,
             generator.step, None if chains is None else chains.array, None, self.native_units,
-            **(terms.arguments(scaled_steps) if terms is not None else {}),
+            weight_decay=weight_decay, **(terms.arguments(scaled_steps) if terms is not None else {}),
         )  # fmt: skip
         generator.take(2 * k)
         return Tensor(gradient), error

@@ -41,7 +41,7 @@ class Phases:
         given: Tensor | None = None,
         weight_decay: float = 0.0,
         scaled_steps: bool = False,
-    ) -> tuple[Tensor, float | None]:
+    ) -> tuple[Tensor, Tensor | None]:
         """The gradient, with θ's layout, and for CD the weighed mean of Σ (v − E[v | h])² over the values given.
 
         Parameters
@@ -63,8 +63,10 @@ class Phases:
             mirrored = share
         else:
             chain = self.replicas.advance(machine, self.k, self.generator)
-            total = 1.0 if weight is None else ops.sum(share).item()
-            mirrored = ops.full((chain.shape[0],), total / chain.shape[0], dtype)
+            each, shape = 1.0 / chain.shape[0], (chain.shape[0],)
+            mirrored = (
+                ops.full(shape, each, dtype) if weight is None else ops.broadcast_to(ops.sum(share) * each, shape)
+            )
         rows, weights = ops.concatenate([v, chain], 0), ops.concatenate([ops.negative(share), mirrored], 0)
         gradient = v.array.device.rbm_statistics(
             rows.array, weights.array, machine.weight.array, machine.visible_bias.array, machine.hidden_bias.array,

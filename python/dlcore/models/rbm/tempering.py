@@ -72,7 +72,12 @@ class Replicas:
 
     def reset(self) -> None:
         """Count exchanges from here."""
-        self.accepted, self.tried = ops.zeros(self.accepted.shape, "float64"), 0
+        self.accepted.array.assign(ops.zeros(self.accepted.shape, "float64").array)
+        self.tried = 0
+
+    def count(self, steps: int) -> None:
+        """So many steps, replayed or not, were made since the last `reset`."""
+        self.tried = steps * self.states.shape[1]
 
     @property
     def rates(self) -> Array:

@@ -31,7 +31,7 @@ class Terms:
     fixed_variance: bool = False
 
     def arguments(self, scaled_steps: bool) -> dict[str, Any]:
-        """Those of ``rbm_cd`` and ``rbm_epoch``; a fit scales the steps of Gaussian units, a gradient is one."""
+        """Those of ``rbm_cd`` and ``rbm_statistics``; a fit scales the steps of Gaussian units, a gradient is one."""
         found: dict[str, Any] = {"fixed_variance": self.fixed_variance, "scaled_steps": scaled_steps}
         if self.offsets is not None:
             found["centring"] = (self.offsets.array, self.offset_rate)

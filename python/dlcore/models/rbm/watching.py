@@ -61,11 +61,11 @@ def reconstruction_error(machine: Machine, cases: Cases, generator: Generator) -
     v = completed(machine, given, cases.holes, generator)
     restored = machine.visible(machine.sample_hidden(v, generator))
     if cases.weight is None:
-        return float(squared_error(v, restored, given if cases.holes else None, None) / v.shape[0])
+        return float(squared_error(v, restored, given if cases.holes else None, None).item() / v.shape[0])
     weight = cases.weight.numpy()[: v.shape[0]].astype(np.float64)
     total = weight.sum()
     share = tensor(weight / total, v.dtype) if total > 0 else ops.full((v.shape[0],), 1.0 / v.shape[0], v.dtype.name)
-    return float(squared_error(v, restored, given if cases.holes else None, share))
+    return float(squared_error(v, restored, given if cases.holes else None, share).item())
 
 
 def held_out_figures(machine: Machine, cases: Cases, held: Cases, generator: Generator) -> tuple[float, float, float]:
