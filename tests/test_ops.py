@@ -29,6 +29,7 @@ NOT_DIFFERENTIABLE = {
     "ones": "makes a constant",
     "permutation": "integers",
     "uniform": "a sample of a constant distribution",
+    "within": "a test",
     "zeros": "makes a constant",
     "zeros_like": "makes a constant",
 }
