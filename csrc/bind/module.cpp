@@ -58,15 +58,6 @@ void bind_runtime(py::module_& m) {
 }  // namespace
 }  // namespace dlcore::DLCORE_DEVICE
 
-// A device that has not all families yet names those it has (CMakeLists.txt); it is for its tests only.
-#ifndef DLCORE_FAMILIES
-#define DLCORE_FAMILIES                                                                                              \
-  FAMILY(elementwise)                                                                                                \
-  FAMILY(movement)                                                                                                   \
-  FAMILY(reduce) FAMILY(activation) FAMILY(matmul) FAMILY(conv) FAMILY(pool) FAMILY(loss) FAMILY(random) FAMILY(rbm) \
-      FAMILY(optimizer)
-#endif
-
 PYBIND11_MODULE(DLCORE_MODULE, m) {
   using namespace dlcore::DLCORE_DEVICE;
 #if defined(DLCORE_AMX)
@@ -75,7 +66,15 @@ PYBIND11_MODULE(DLCORE_MODULE, m) {
   bind_array(m);
   bind_plan(m);
   bind_runtime(m);
-#define FAMILY(name) bind_##name(m);
-  DLCORE_FAMILIES
-#undef FAMILY
+  bind_elementwise(m);
+  bind_movement(m);
+  bind_reduce(m);
+  bind_activation(m);
+  bind_matmul(m);
+  bind_conv(m);
+  bind_pool(m);
+  bind_loss(m);
+  bind_random(m);
+  bind_rbm(m);
+  bind_optimizer(m);
 }
