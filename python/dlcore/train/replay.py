@@ -195,6 +195,7 @@ class Replay:
             raise
         finally:
             self.numbers.advance(plan.done)
+            drawn = len(plan.found) if self._watched else plan.done  # also by a step that ended before its update
             for generator, _, advance in self._generators:
-                generator.step = (generator.step + plan.done * advance) % _LIMIT
+                generator.step = (generator.step + drawn * advance) % _LIMIT
         return plan.found if self._watched else [None] * plan.done
