@@ -231,6 +231,24 @@ def test_a_loss_that_is_not_finite(bad, monkeypatch):
     assert f"at batch {bad + 1} in epoch 1" in errors[0][0]
 
 
+@pytest.mark.parametrize("bad", [1, 3])
+def test_a_norm_to_be_clipped_that_is_not_finite(bad, monkeypatch):
+    """At the recorded and a replayed step, of a finite loss."""
+    found = []
+    x, y = X.copy(), np.zeros((47, 3), np.float32)
+    x[8 * bad : 8 * bad + 8], y[8 * bad : 8 * bad + 8] = 1e25, 1e18
+    for replayed in (False, True):
+        monkeypatch.setattr(replay, "enabled", replayed)
+        model = MLP([6, 4, 3], output="identity", dropout=0.3, seed=2)
+        model.parameters.assign({name: np.full(p.shape, float("0" in name)) for name, p in model.parameters.items()})
+        options = {"optimizer": "sgd", "lr": 1e-30, "max_grad_norm": 1.0, "shuffle": False, "batch_size": 8}
+        with pytest.raises(FloatingPointError, match=r"fit: SGD: the norm of the gradient is inf in epoch 1") as caught:
+            model.fit(x, y, epochs=2, progress=False, **options)
+        drawn = {name: generator.step for name, generator in model.generators.items()}
+        found.append((str(caught.value), state(model), drawn))
+    assert found[0] == found[1]
+
+
 def test_ctrl_c_is_answered_after_a_step():
     make = lambda: MLP([6, 64, 64, 3], dropout=0.1)  # noqa: E731
     x, y = np.tile(X, (20_000, 1)), np.tile(Y, 20_000)
