@@ -92,15 +92,12 @@ def makes_a_generator(x):
 
 
 def returns_an_object(x):
-    return (x + 1.0, nn.Linear(2, 2))[:1] if x is None else _Other(x + 1.0)
+    return x + 1.0, Other(3)
 
 
-class _Other:
+class Other:
     def __init__(self, value):
         self.value = value
-
-    def __getitem__(self, index):
-        return self.value
 
 
 def keeps(x):
@@ -129,13 +126,13 @@ REFUSED = {
     draws_itself: "it calls Random.random, which is not dlcore's own",
     asks_the_time: "it calls perf_counter, which is not dlcore's own",
     reads_numpy: "it captures WEIGHTS, a ndarray, whose changes cannot be seen",
-    calls_numpy: "numpy.linspace",
+    calls_numpy: "it calls linspace, which is not dlcore's own",
     imports: "it imports math",
     reads_the_loss: "item() reads a value",
     returns_a_number: "item() reads a value",
     asks_by_name: "it calls getattr, which is not dlcore's own",
     makes_a_generator: "a generator that it does not capture is drawn from",
-    returns_an_object: "it returns _Other, which is not dlcore's own",
+    returns_an_object: "it returns Other, which is not dlcore's own",
     keeps: "it changes KEPT, which it captures",
     iterates: "it calls next, which is not dlcore's own",
     computes_nothing: "it computes nothing",
@@ -155,10 +152,7 @@ def test_steps_that_run_as_they_are(step):
     run = dlcore.traced(step)
     assert values_of(run) == plain
     assert run.replays == 0
-    if step is calls_numpy:  # NumPy's own Python: which function in it is met first differs between versions
-        assert run.traced is not None
-    else:
-        assert run.traced == REFUSED[step]
+    assert run.traced == REFUSED[step]
 
 
 def test_state_of_closures_and_objects():
@@ -228,7 +222,8 @@ def test_optimizers_and_arguments_of_others():
     run = dlcore.traced(lambda x: x + weight)
     for given in (other, other, other, weight, other):
         assert float(ops.sum(run(given))) == 2 * float(ops.sum(weight))
-    assert run.replays == 1
+        assert (run.traced is None) == (given is other)
+    assert run.replays == 2
 
 
 def test_a_value_that_changes_again_and_again():
@@ -243,7 +238,7 @@ def test_a_value_that_changes_again_and_again():
 # --- what is seen ---
 
 
-@dataclass
+@dataclass(eq=False)
 class Settings:
     scale: float = 2.0
     unused: object = None
@@ -289,9 +284,6 @@ def test_what_changes_is_recorded_anew():
     def losses_of(x):
         return [ops.sum(x) * v for v in RATES.values()]
 
-    def settings_change(i):
-        settings.scale = 5.0
-
     changes = [
         lambda: setattr(settings, "scale", 5.0),
         lambda: setattr(settings, "exponent", 2),
@@ -314,7 +306,7 @@ def test_what_changes_is_recorded_anew():
             change()
             for _ in range(4):
                 assert float(ops.sum(run(ones()))) == float(ops.sum(step(ones()))), i
-            assert run.traced is None, i
+            assert run.traced is None, (i, run.traced)
     finally:
         Settings.power, Settings.exponent = kept[2], 1
         RATES.clear()

@@ -30,7 +30,7 @@ from .replay import is_own, stranger
 
 _MOST = 20_000  # values watched
 ABSENT = NotImplemented  # stands for no value in a guard
-_ATOMS = (int, float, complex, str, bytes, bool, type(None), type(...), range, slice, np.dtype, np.generic)
+_ATOMS = (int, float, complex, str, bytes, bool, type(None), type(...), type(NotImplemented), range, slice, np.dtype, np.generic)
 _PURE = {
     getattr(builtins, name)
     for name in (
@@ -163,6 +163,8 @@ class Captured:
             if trusted:
                 return
             raise Objection(f"it captures {where}, a {kind.__qualname__}, whose changes cannot be seen")
+        if not has_own and callable(value) and not isinstance(getattr(kind, "__call__", None), types.FunctionType):
+            raise Objection(f"it calls {stranger(value)}")
         followed = next((names for base, names in _FOLLOWED.items() if isinstance(value, base)), frozenset())
         if has_own and attributes is not None:
             self._watch(attributes, None, len(attributes), where)

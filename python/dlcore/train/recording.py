@@ -80,24 +80,24 @@ class Recording:
             raise Objection("it computes nothing")
         if plan.figures:
             raise Objection("a number that a kernel finds reaches Python")
+        changed = self.captured.change()
+        if changed is not None:
+            raise Objection(f"it changes {changed}, which it captures")
         if plan.arrays_alive > plan.results_alive:
             raise Objection("an array made in a step is kept beyond it")
         if any(map(plan.uses, given)):
             raise Objection(OVERLAP)
-        changed = self.captured.change()
-        if changed is not None:
-            raise Objection(f"it changes {changed}, which it captures")
+        for optimizer, steps, _, _ in counts:
+            reason = untraceable(optimizer) if optimizer.steps != steps else None
+            if reason:
+                raise Objection(reason)
         for optimizer, steps, lr, factor in counts:
             if optimizer.lr is not lr or optimizer.lr_factor != factor:
                 raise Objection("it changes the learning rate")
             if optimizer.steps != steps + sum(stepped is optimizer for stepped, _ in made):
                 raise Objection("it changes an optimizer otherwise than by step")
-        for optimizer, _ in made:
-            if not any(known is optimizer for known, *_ in counts):
-                raise Objection("it makes an optimizer")
-            reason = untraceable(optimizer)
-            if reason:
-                raise Objection(reason)
+        if not all(any(known is optimizer for known, *_ in counts) for optimizer, _ in made):
+            raise Objection("it makes an optimizer")
 
     def _follow(self, begun: Sequence[tuple[Generator, int]]) -> None:
         """Know the generators that were drawn from."""
@@ -109,13 +109,15 @@ class Recording:
             if generator.key in known:
                 raise Objection("two generators have the same key")
             known[generator.key] = generator
-            drawn = [((at - step) % _LIMIT, launches) for key, at, launches in self._plan.draws if key == generator.key]
+            first: dict[int, int] = {}  # launches before the draw of a step; its gradient function draws it again
+            for key, at, launches in self._plan.draws:
+                if key == generator.key:
+                    first.setdefault((at - step) % _LIMIT, launches)
             # After a draw a generator stands where the next one, or the end, finds it.
-            after = [(drawn[i + 1][0], launches + 1) for i, (_, launches) in enumerate(drawn[:-1])]
-            after.append((advance, drawn[-1][1] + 1 if drawn else 0))
-            if any(at >= advance for at, _ in drawn):
+            after = list(zip([*first, advance][1:], [launches + 1 for launches in first.values()], strict=True))
+            if any(at >= advance for at in first):
                 raise Objection("a generator is changed otherwise than by draws")
-            self._draws.append((generator, step, after))
+            self._draws.append((generator, step, after or [(advance, 0)]))
         if any(key not in known for key, _, _ in self._plan.draws):
             raise Objection("a generator that it does not capture is drawn from")
 
