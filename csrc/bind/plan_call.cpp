@@ -6,13 +6,20 @@
 #include <cstring>
 #include <set>
 
+#include "../movement.h"
 #include "bind.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-void copy_here(const Array& from, const Array& to) {
-  if (to.bytes() > 0) std::memcpy(to.raw(), from.raw(), static_cast<std::size_t>(to.bytes()));
+// All of `to`, from so much memory.
+void copy_into(const void* from, const Array& to) {
+  const Index n = to.size();
+  const auto copy = [&]<typename Word>(Word) {
+    copy_rows(1, n, static_cast<const Word*>(from), n, to.data<Word>(), n);
+  };
+  if (item_size(to.dtype()) == 8) copy(std::uint64_t{});
+  else copy(std::uint32_t{});
 }
 
 // The array of an argument that is to be copied into `place`, or null where it is none of that shape and dtype. Those
@@ -89,11 +96,9 @@ py::object call(Plan& plan, const py::list& given, const std::vector<std::pair<s
       if (key == stream->key) stream->shift = shift;
   plan.at = 0;
   const auto run = [&] {
-    for (std::size_t i = 0; i < from.size(); ++i)
-      if (const Array& to = plan.arguments[i]; to.bytes() > 0)
-        std::memcpy(to.raw(), from[i], static_cast<std::size_t>(to.bytes()));
+    for (std::size_t i = 0; i < from.size(); ++i) copy_into(from[i], plan.arguments[i]);
     plan.advance(plan.launches.size());
-    for (std::size_t i = 0; i < results.size(); ++i) copy_here(plan.results[i], results[i]);
+    for (std::size_t i = 0; i < results.size(); ++i) copy_into(plan.results[i].raw(), results[i]);
   };
   plan.save();
   try {

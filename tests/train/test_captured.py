@@ -332,7 +332,9 @@ def test_a_tensor_in_another_place_and_written_in_its_own():
 
 def test_the_kind_of_a_number_counts():
     held = {"w": 1}
-    run = dlcore.traced(lambda x: x * (3.0 if held["w"] is True else 2.0) * (1.0 if math.copysign(1, held["w"]) > 0 else -1.0))
+    run = dlcore.traced(
+        lambda x: x * (3.0 if held["w"] is True else 2.0) * (1.0 if math.copysign(1, held["w"]) > 0 else -1.0)
+    )
 
     def change(i):
         held["w"] = (1, 1, 1, True, True, 0.0, 0.0, -0.0, -0.0)[i]

@@ -1,10 +1,12 @@
-"""`traced` steps end in the bits of plain ones, follow what changes between calls, and say why where they are not replayed."""
+"""`traced` steps end in the bits of plain ones, follow what changes between calls, and go on after errors."""
 
 import copy
 import os
 import pickle
+import re
 import signal
 import threading
+from pathlib import Path
 
 import dlcore
 import numpy as np
@@ -452,7 +454,7 @@ def test_ctrl_c_leaves_whole_steps(calls):
 
 
 def test_a_step_that_raises():
-    class Wrong(Exception):
+    class WrongError(Exception):
         pass
 
     raising = [False]
@@ -460,14 +462,14 @@ def test_a_step_that_raises():
     def step(x):
         y = x + 1.0
         if raising[0]:
-            raise Wrong
+            raise WrongError
         return y
 
     run = dlcore.traced(step)
     for i in range(12):
         raising[0] = i in (0, 2, 5)
         if raising[0]:
-            with pytest.raises(Wrong):
+            with pytest.raises(WrongError):
                 run(ops.ones((1,)))
         else:
             assert float(run(ops.ones((1,)))) == 2.0
@@ -512,3 +514,13 @@ def test_refused_arguments():
         step()
     assert str(missing.value) == "plus_one() missing 1 required positional argument: 'x'"
     assert isinstance(step(tensor(X[0])), Tensor)
+
+
+def test_the_example_of_the_docs(capsys):
+    """The worked example of docs/traced.md, as it stands."""
+    text = (Path(__file__).parents[2] / "docs" / "traced.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(compile(example, "docs/traced.md", "exec"), {"__name__": "example"})
+    found = re.fullmatch(r"loss [\d.]+, test error ([\d.]+)%, (\d+) calls replayed\nNone\n", capsys.readouterr().out)
+    assert found is not None and float(found[1]) < 6
+    assert int(found[2]) == 20 * 45 - 4  # batches of two sizes

@@ -1,10 +1,10 @@
 """What a function captures: whether all it computes is a function of its arguments and of values that can be watched.
 
-A recorded step (`dlcore.train.tracing`) does not run its Python code again. `Captured` follows that code to everything it
-can reach besides its arguments: the globals it names, its closure, defaults and ``self``, the functions and methods these
-lead to, and the attributes of objects. It notes each value, so that a change is seen before a replay, and refuses what
-would do or find something else the next time: code that is neither dlcore's own nor Python that can be read, functions
-with effects, arrays of others, iterators.
+A recorded step (`dlcore.train.tracing`) does not run its Python code again. `Captured` follows that code to everything
+it can reach besides its arguments: the globals it names, its closure, defaults and ``self``, the functions and methods
+these lead to, and the attributes of objects. It notes each value, so that a change is seen before a replay, and refuses
+what would do or find something else the next time: code that is neither dlcore's own nor Python that can be read,
+functions with effects, arrays of others, iterators.
 """
 
 from __future__ import annotations
@@ -16,51 +16,33 @@ import functools
 import itertools
 import math
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import device as _device
+from ..nn import Module, Parameters
 from ..ops import Generator
 from ..optim import Optimizer
 from ..optim.groups import Group
 from ..tensor import Tensor
+from .code import ATOMS, ATTRIBUTES, MAKING, NOT_CALLED, PURE, UNSAFE, codes, functions, is_attribute, slots
 from .replay import is_own, stranger
 
 _MOST = 20_000  # values watched
 ABSENT = NotImplemented  # stands for no value in a guard
-_ATOMS = (int, float, complex, str, bytes, bool, type(None), type(...), type(NotImplemented), range, slice, np.dtype, np.generic)
-_PURE = {
-    getattr(builtins, name)
-    for name in (
-        "abs all any bool bytes callable complex dict divmod enumerate filter float frozenset int isinstance issubclass len "
-        "list map max min object pow range repr reversed round set slice sorted str sum super tuple type zip"
-    ).split()
-}
-_UNSAFE = {
-    "STORE_GLOBAL": "it sets the global {}",
-    "DELETE_GLOBAL": "it deletes the global {}",
-    "STORE_ATTR": "it sets the attribute {}",
-    "DELETE_ATTR": "it deletes the attribute {}",
-    "IMPORT_NAME": "it imports {}",
-}
-_ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
-_MAKING = {"__new__", "__init__", "__post_init__"}
-_NOT_CALLED = _MAKING | {
-    "__init_subclass__", "__class_getitem__", "__set_name__", "__del__", "__repr__", "__str__", "__format__", "__hash__",
-    "__dir__", "__sizeof__", "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__copy__",
-    "__deepcopy__", "__replace__", "__setattr__", "__delattr__", "__subclasshook__", "__annotate__",
-}  # fmt: skip
-# What a replay itself keeps up to date, or asks anew for each step.
-_FOLLOWED: dict[type, frozenset[str]] = {
+# What a replay itself keeps up to date, or asks anew for each step; and what is never set again.
+_UNWATCHED: dict[type, frozenset[str]] = {
     Optimizer: frozenset({"steps", "lr", "lr_factor"}),
-    Group: frozenset({"steps", "memory", "cache"}),
+    Group: frozenset({"steps", "memory", "cache", "names", "runs", "is_whole"}),
     Generator: frozenset({"step"}),
+    Module: frozenset({"_format", "_declarations", "_buffers", "_noise_seeded"}),
+    Parameters: frozenset({"_shapes", "_offsets", "_layout"}),
 }
 
 
-class Objection(Exception):
+class UntraceableError(Exception):
     """Why a step cannot be replayed."""
 
 
@@ -74,7 +56,7 @@ class Captured:
 
     Raises
     ------
-    Objection
+    UntraceableError
         Where something would do or find something else in another call, or cannot be watched.
     """
 
@@ -99,13 +81,13 @@ class Captured:
 
     def _watch(self, holder: Any, key: Any, value: Any, where: str) -> None:
         if len(self.guards) >= _MOST:
-            raise Objection(f"it captures more than {_MOST} values")
+            raise UntraceableError(f"it captures more than {_MOST} values")
         self.guards.append((holder, key, value))
         self._where.append(where)
 
     def _visit(self, value: Any, where: str, trusted: bool) -> None:
         """Follow a value; what an object of dlcore holds is `trusted` to be used by dlcore's code alone."""
-        if isinstance(value, _ATOMS) or id(value) in self._seen:
+        if isinstance(value, ATOMS) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
         if isinstance(value, Tensor):
@@ -123,15 +105,15 @@ class Captured:
             if type(value) not in (list, tuple, dict) and not is_own(value):
                 self._class(type(value), set())
         elif isinstance(value, type):
-            if not is_own(value) and value not in _PURE and not issubclass(value, (BaseException, *_ATOMS)):
-                self._class(value, _MAKING)
+            if not is_own(value) and value not in PURE and not issubclass(value, (BaseException, *ATOMS)):
+                self._class(value, MAKING)
         elif isinstance(value, types.ModuleType):
             if not trusted:
                 self._module(value, ())
         elif isinstance(value, (types.BuiltinFunctionType, np.ufunc)):
-            pure = value in _PURE or isinstance(value, np.ufunc) or value.__self__ is math
+            pure = value in PURE or isinstance(value, np.ufunc) or value.__self__ is math
             if not pure and not is_own(value):
-                raise Objection(f"it calls {stranger(value)}")
+                raise UntraceableError(f"it calls {stranger(value)}")
         else:
             self._object(value, where, trusted)
 
@@ -149,7 +131,7 @@ class Captured:
         own = is_own(kind)
         if isinstance(value, Optimizer):
             if not own:
-                raise Objection(stranger(kind))
+                raise UntraceableError(stranger(kind))
             self.optimizers.append(value)
         elif isinstance(value, Generator):
             self.generators.append(value)
@@ -159,23 +141,24 @@ class Captured:
             return  # histories, callbacks: no part of a step
         has_own = any(is_own(base) for base in kind.__mro__[:-1])
         attributes = getattr(value, "__dict__", None)
-        if attributes is None and not has_own and not any(_slots(kind)):
+        if attributes is None and not has_own and not any(slots(kind)):
             if trusted:
                 return
-            raise Objection(f"it captures {where}, a {kind.__qualname__}, whose changes cannot be seen")
-        if not has_own and callable(value) and not isinstance(getattr(kind, "__call__", None), types.FunctionType):
-            raise Objection(f"it calls {stranger(value)}")
-        followed = next((names for base, names in _FOLLOWED.items() if isinstance(value, base)), frozenset())
+            raise UntraceableError(f"it captures {where}, a {kind.__qualname__}, whose changes cannot be seen")
+        called = next((vars(base)["__call__"] for base in kind.__mro__ if "__call__" in vars(base)), None)
+        if not has_own and called is not None and not isinstance(called, types.FunctionType):
+            raise UntraceableError(f"it calls {stranger(value)}")
+        unwatched = next((names for base, names in _UNWATCHED.items() if isinstance(value, base)), frozenset[str]())
         if has_own and attributes is not None:
             self._watch(attributes, None, len(attributes), where)
         for name, attribute in [*(attributes or {}).items()]:
-            if name not in followed and (has_own or name in self._names):
+            if name not in unwatched and (has_own or name in self._names):
                 inside = f"{where}.{name}"
                 self._watch(attributes, name, attribute, inside)
                 self._attribute(value, name, attribute, inside, has_own)
-        for name in _slots(kind):
+        for name in slots(kind):
             attribute = getattr(value, name, ABSENT)
-            if name not in followed and (has_own or name in self._names):
+            if name not in unwatched and (has_own or name in self._names):
                 self._watch(value, name, attribute, f"{where}.{name}")
                 self._attribute(value, name, attribute, f"{where}.{name}", has_own)
         if isinstance(value, Group):
@@ -186,9 +169,9 @@ class Captured:
             self._class(kind, set(), attributes)
 
     def _attribute(self, owner: Any, name: str, value: Any, where: str, trusted: bool) -> None:
-        if isinstance(owner, Optimizer) and name in owner._options or isinstance(owner, Group) and name == "options":
-            return  # schedules are asked at each step
-        self._visit(value, where, trusted)
+        schedules = owner._options if isinstance(owner, Optimizer) else ("options",) if isinstance(owner, Group) else ()
+        if name not in schedules:  # those are asked at each step
+            self._visit(value, where, trusted)
 
     def _class(self, kind: type, also: set[str], attributes: dict[str, Any] | None = None) -> None:
         """The methods and constants of a class that the code names, and those that operators and statements call."""
@@ -197,14 +180,14 @@ class Captured:
                 continue
             for name, value in vars(base).items():
                 if name in ("__getattr__", "__getattribute__"):
-                    raise Objection(f"{base.__qualname__} computes its attributes")
-                special = name.startswith("__") and name not in _NOT_CALLED and isinstance(value, types.FunctionType)
+                    raise UntraceableError(f"{base.__qualname__} computes its attributes")
+                special = name.startswith("__") and name not in NOT_CALLED and isinstance(value, types.FunctionType)
                 if not (special or name in self._names or name in also):
                     continue
                 inside = f"{kind.__qualname__}.{name}"
-                for part in _functions(value):
+                for part in functions(value):
                     self._visit(part, inside, False)
-                if isinstance(value, (types.FunctionType, *_ATOMS)):
+                if isinstance(value, (types.FunctionType, *ATOMS)):
                     self._watch(base, name, value, inside)
                 if attributes is not None and name not in attributes:
                     self._watch(attributes, name, ABSENT, inside)
@@ -225,20 +208,20 @@ class Captured:
             self._watch(cell, name, content, name)
             if name != "__class__" and not isinstance(content, (types.ModuleType, type(ABSENT))):
                 self._visit(content, name, own)
-        for one in () if own else _codes(code):
+        for one in () if own else codes(code):
             self._code(one, function.__globals__, cells)
 
     def _code(self, code: types.CodeType, scope: dict[str, Any], cells: dict[str, Any]) -> None:
         instructions = list(dis.get_instructions(code))
         for i, instruction in enumerate(instructions):
             kind, name = instruction.opname, instruction.argval
-            if kind in _UNSAFE and not (kind == "STORE_ATTR" and code.co_name in _MAKING):
-                raise Objection(_UNSAFE[kind].format(name))
+            if kind in UNSAFE and not (kind == "STORE_ATTR" and code.co_name in MAKING):
+                raise UntraceableError(UNSAFE[kind].format(name))
             if kind in ("STORE_DEREF", "DELETE_DEREF") and name in cells:
-                raise Objection(f"it sets {name}, which it captures")
-            if kind in (*_ATTRIBUTES, "LOAD_SUPER_ATTR"):
+                raise UntraceableError(f"it sets {name}, which it captures")
+            if kind in (*ATTRIBUTES, "LOAD_SUPER_ATTR"):
                 self._names.add(name)
-            chain = [after.argval for after in itertools.takewhile(_is_attribute, instructions[i + 1 : i + 8])]
+            chain = [after.argval for after in itertools.takewhile(is_attribute, instructions[i + 1 : i + 8])]
             if kind in ("LOAD_GLOBAL", "LOAD_NAME"):
                 self._global(scope, name, chain)
             elif kind in ("LOAD_DEREF", "LOAD_CLASSDEREF") and name in cells:
@@ -264,44 +247,10 @@ class Captured:
         if module is math or module.__name__.partition(".")[0] == __name__.partition(".")[0]:
             return
         if not chain or not hasattr(module, chain[0]):
-            raise Objection(f"it captures the module {module.__name__}")
+            raise UntraceableError(f"it captures the module {module.__name__}")
         value, where = getattr(module, chain[0]), f"{module.__name__}.{chain[0]}"
         self._watch(vars(module), chain[0], vars(module).get(chain[0], ABSENT), where)
         if isinstance(value, types.ModuleType):
             self._module(value, chain[1:])
         else:
             self._visit(value, where, False)
-
-
-def _is_attribute(instruction: dis.Instruction) -> bool:
-    return instruction.opname in _ATTRIBUTES
-
-
-def _functions(value: Any) -> Iterator[Any]:
-    """The functions that an attribute of a class stands for."""
-    if isinstance(value, property):
-        yield from (part for part in (value.fget, value.fset) if part is not None)
-    elif isinstance(value, (staticmethod, classmethod)):
-        yield value.__func__
-    elif isinstance(value, functools.cached_property):
-        yield value.func
-    elif isinstance(value, _ATOMS) or isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):
-        return
-    else:
-        yield value
-
-
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    """A function's code and that of the functions within it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _codes(constant)
-
-
-def _slots(kind: type) -> Iterator[str]:
-    for base in kind.__mro__:
-        slots = vars(base).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__weakref__", "__dict__"):
-                yield name

@@ -162,9 +162,7 @@ class Steps:
             self._replays[rows] = replay
         self._call(run, hooks, value)
 
-    def _replayed(
-        self, run: Run, replay: Replay, order: Tensor | None, hooks: Sequence[Callable[[Run], None]]
-    ) -> None:
+    def _replayed(self, run: Run, replay: Replay, order: Tensor | None, hooks: Sequence[Callable[[Run], None]]) -> None:
         count = (self.cases - self._place) // replay.batch_size
         if hooks:  # a progress bar is content with news a few times a second
             patient = all(isinstance(getattr(hook, "__self__", None), Bar) for hook in hooks)

@@ -12,7 +12,8 @@ from ..optim import Optimizer
 from ..optim.numbers import JointNumbers, Update, untraceable
 from ..tape import state as _state
 from ..tensor import Tensor
-from .captured import Captured, Objection, stranger
+from .captured import Captured, UntraceableError
+from .replay import stranger
 
 _LIMIT = 2**64
 OVERLAP = "an argument is what the step captures too"
@@ -58,46 +59,49 @@ class Recording:
             self.result = _first if type(form) is int else functools.partial(_build, form)
             plan.results = arrays
             returned = self.result([array.copy() for array in arrays])
-        except Objection as objection:
+        except UntraceableError as objection:
             self.reason = str(objection)
             return result
         del result, arrays
         try:
             self._check(given, made, counts)
             self._follow(begun)
-        except Objection as objection:
+        except UntraceableError as objection:
             self.reason = str(objection)
         self._numbers = JointNumbers(made) if made else None
         return returned
 
     def _check(
-        self, given: Sequence[Any], made: Sequence[tuple[Optimizer, int]], counts: Sequence[tuple[Optimizer, Any, Any, Any]]
+        self,
+        given: Sequence[Any],
+        made: Sequence[tuple[Optimizer, int]],
+        counts: Sequence[tuple[Optimizer, int, Any, float]],
     ) -> None:
         plan = self._plan
         if plan.reason:
-            raise Objection(plan.reason)
+            raise UntraceableError(plan.reason)
         if plan.launches == 0:
-            raise Objection("it computes nothing")
+            raise UntraceableError("it computes nothing")
         if plan.figures:
-            raise Objection("a number that a kernel finds reaches Python")
+            raise UntraceableError("a number that a kernel finds reaches Python")
         changed = self.captured.change()
         if changed is not None:
-            raise Objection(f"it changes {changed}, which it captures")
+            raise UntraceableError(f"it changes {changed}, which it captures")
         if plan.arrays_alive > plan.results_alive:
-            raise Objection("an array made in a step is kept beyond it")
+            raise UntraceableError("an array made in a step is kept beyond it")
         if any(map(plan.uses, given)):
-            raise Objection(OVERLAP)
+            raise UntraceableError(OVERLAP)
         for optimizer, steps, _, _ in counts:
             reason = untraceable(optimizer) if optimizer.steps != steps else None
             if reason:
-                raise Objection(reason)
+                raise UntraceableError(reason)
         for optimizer, steps, lr, factor in counts:
             if optimizer.lr is not lr or optimizer.lr_factor != factor:
-                raise Objection("it changes the learning rate")
+                raise UntraceableError("it changes the learning rate")
             if optimizer.steps != steps + sum(stepped is optimizer for stepped, _ in made):
-                raise Objection("it changes an optimizer otherwise than by step")
+                raise UntraceableError("it changes an optimizer otherwise than by step")
         if not all(any(known is optimizer for known, *_ in counts) for optimizer, _ in made):
-            raise Objection("it makes an optimizer")
+            raise UntraceableError("it makes an optimizer")
 
     def _follow(self, begun: Sequence[tuple[Generator, int]]) -> None:
         """Know the generators that were drawn from."""
@@ -107,7 +111,7 @@ class Recording:
             if advance == 0:
                 continue
             if generator.key in known:
-                raise Objection("two generators have the same key")
+                raise UntraceableError("two generators have the same key")
             known[generator.key] = generator
             first: dict[int, int] = {}  # launches before the draw of a step; its gradient function draws it again
             for key, at, launches in self._plan.draws:
@@ -116,10 +120,10 @@ class Recording:
             # After a draw a generator stands where the next one, or the end, finds it.
             after = list(zip([*first, advance][1:], [launches + 1 for launches in first.values()], strict=True))
             if any(at >= advance for at in first):
-                raise Objection("a generator is changed otherwise than by draws")
+                raise UntraceableError("a generator is changed otherwise than by draws")
             self._draws.append((generator, step, after or [(advance, 0)]))
         if any(key not in known for key, _, _ in self._plan.draws):
-            raise Objection("a generator that it does not capture is drawn from")
+            raise UntraceableError("a generator that it does not capture is drawn from")
 
     def replay(self, given: list[Any]) -> list[Any] | bool | None:
         """Make the call on other arrays; the arrays of its result. Nothing is done where this is False, because an
@@ -155,7 +159,7 @@ def _form(value: Any, plan: Any, arrays: list[Any]) -> Any:
         return type(value)(_form(part, plan, arrays) for part in value)
     if type(value) is dict:
         return {key: _form(part, plan, arrays) for key, part in value.items()}
-    raise Objection(f"it returns {stranger(type(value))}")
+    raise UntraceableError(f"it returns {stranger(type(value))}")
 
 
 class _Same:

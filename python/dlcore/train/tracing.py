@@ -1,8 +1,8 @@
 """`traced`: the steps of one's own training loop, replayed natively.
 
-What a fit does with its steps (`dlcore.train.replay`), for any function that computes with tensors: one call with given
-shapes is recorded, later ones are replays of its plan with their own arguments and results. `dlcore.train.captured` says
-what the function may reach besides its arguments, and watches it.
+What a fit does with its steps (`dlcore.train.replay`), for any function that computes with tensors: one call with
+given shapes is recorded, later ones are replays of its plan with their own arguments and results.
+`dlcore.train.captured` says what the function may reach besides its arguments, and watches it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..ops.creation import is_integer
 from ..tape import state as _state
 from ..tensor import Tensor, tensor
 from . import replay as _replay
-from .captured import Captured, Objection
+from .captured import Captured, UntraceableError
 from .recording import OVERLAP, Recording
 
 _KEPT = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64", np.dtype(np.int32): "int32"}
@@ -35,18 +35,18 @@ _all: weakref.WeakSet[Traced] = weakref.WeakSet()
 def traced(step: Callable[..., Any], signatures: int = 8) -> Traced:
     """The same function with its kernels replayed natively: ``traced(step)(x, y)`` = ``step(x, y)``, in the same bits.
 
-    The first call with given shapes and dtypes runs as it is, the second is recorded while it runs, and later ones repeat
-    its kernels, with new arguments, without Python. Also a decorator, of functions and of methods.
+    The first call with given shapes and dtypes runs as it is, the second is recorded while it runs, and later ones
+    repeat its kernels, with new arguments, without Python. Also a decorator, of functions and of methods.
 
-    Tensors and NumPy arrays among the arguments are what changes from call to call (arrays become tensors in every call:
-    float32 and float64 keep their dtype, integers become int32). Python numbers, strings and None are part of the
-    signature, with shapes, dtypes and names: other values are recorded anew. What is returned is a tensor, None, a number,
-    or tuples, lists and dicts of these; tensors are new ones in each call.
+    Tensors and NumPy arrays among the arguments are what changes from call to call (arrays become tensors in every
+    call: float32 and float64 keep their dtype, integers become int32). Python numbers, strings and None are part of the
+    signature, with shapes, dtypes and names: other values are recorded anew. What is returned is a tensor, None, a
+    number, or tuples, lists and dicts of these; tensors are new ones in each call.
 
     Besides its arguments a step may use models, parameters, optimizers with their schedules, generators, and whatever
-    Python values it reaches: globals, closures, attributes of objects. In-place changes of parameters and tensors, a new
-    learning rate and the states of optimizers and generators are followed. Of the other values the recording holds what
-    they were: each is compared before a replay, and where one has changed the step is recorded anew.
+    Python values it reaches: globals, closures, attributes of objects. In-place changes of parameters and tensors, a
+    new learning rate and the states of optimizers and generators are followed. Of the other values the recording holds
+    what they were: each is compared before a replay, and where one has changed the step is recorded anew.
 
     A step that cannot be replayed runs as it is each time, and ``traced`` says why: one that reads values of tensors (a
     branch, ``float(loss)``), that has effects or asks for what may differ (``print``, a file, the time, NumPy), that
@@ -143,28 +143,32 @@ class Traced:
         if known.recording is not None and known.reason is None:
             changed = known.recording.captured.change()
             if changed is None:
-                found = known.recording.replay(given)
-                if isinstance(found, list):
-                    known.replays += 1
-                    self.replays += 1
-                    self.traced = None
-                    return known.recording.result(found)
-                self.traced = OVERLAP if found is False else "values are outside their range"
-                return self._eager(arguments, named, given)
-            else:
-                known.recording = None
-                if known.recordings > 4 + known.replays // 4:
-                    known.reason = f"{changed}, which it captures, changes again and again"
+                return self._replayed(known, known.recording, arguments, named, given)
+            known.recording = None
+            if known.recordings > 4 + known.replays // 4:
+                known.reason = f"{changed}, which it captures, changes again and again"
         if known.reason is None and not _replay.enabled:
             known.reason = "replay is switched off"
         if known.reason is None:
             try:
                 captured = Captured(self._step)
-            except Objection as objection:
+            except UntraceableError as objection:
                 known.reason = str(objection)
-            else:
-                return self._record(known, captured, arguments, named, given)
+        if known.reason is None:
+            return self._record(known, captured, arguments, named, given)
         self.traced = known.reason
+        return self._eager(arguments, named, given)
+
+    def _replayed(
+        self, known: _Known, recording: Recording, arguments: tuple[Any, ...], named: dict[str, Any], given: list[Any]
+    ) -> Any:
+        found = recording.replay(given)
+        if isinstance(found, list):
+            known.replays += 1
+            self.replays += 1
+            self.traced = None
+            return recording.result(found)
+        self.traced = OVERLAP if found is False else "values are outside their range"
         return self._eager(arguments, named, given)
 
     def _eager(self, arguments: tuple[Any, ...], named: dict[str, Any], given: Sequence[Any]) -> Any:
@@ -193,7 +197,7 @@ class Traced:
         return result
 
 
-def _sign(name: int | str, value: Any, signature: list[Any], given: list[Any]) -> str | None:
+def _sign(name: Any, value: Any, signature: list[Any], given: list[Any]) -> str | None:
     """Add an argument to a call's signature, and its array to what is given; or say why it cannot be."""
     if type(name) is str:
         signature.append(name)
