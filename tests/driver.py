@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
 import cases
+import dlcore.device
 import errors
 import numpy as np
 from case import Case, ErrorCase, magnitude
 
 FAMILIES = sorted(module.name for module in pkgutil.iter_modules(cases.__path__))
+
+
+def _device_under_test() -> Any:
+    """The CPU module in use, or the one that DLCORE_TEST_DEVICE names, built in DLCORE_TEST_DEVICE_PATH."""
+    name = os.environ.get("DLCORE_TEST_DEVICE")
+    if not name:
+        return dlcore.device.cpu
+    if path := os.environ.get("DLCORE_TEST_DEVICE_PATH"):
+        dlcore.__path__.append(path)
+    return importlib.import_module(f"dlcore._{name}")
+
+
+DEVICE = _device_under_test()
 
 
 def all_cases() -> Iterator[tuple[str, Case]]:

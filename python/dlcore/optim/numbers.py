@@ -10,6 +10,7 @@ from .adam import NAdam
 from .adaptive import AdaGrad
 from .optimizer import Optimizer
 from .proximal import ProximalL1
+from .schedules import Schedule
 
 _SCHEDULED = ("lr", "momentum", "weight_decay")  # whose range a replay need not look at again
 
@@ -31,14 +32,20 @@ class _Scalars:
         return call
 
 
+def _with_parts(schedule: Any) -> list[Any]:
+    """A schedule, and those that it is made of."""
+    parts = schedule.parts() if isinstance(schedule, Schedule) else []
+    return [schedule, *(inner for part in parts for inner in _with_parts(part))]
+
+
 def _schedules(optimizer: Optimizer) -> dict[str, list[Any]]:
-    """The schedules among the options, by the options' names."""
+    """The schedules among the options and their parts, by the options' names."""
     found: dict[str, list[Any]] = {}
     for name in optimizer._options:
         for given in optimizer._given(name):
             for value in given if isinstance(given, (tuple, list)) else (given,):
                 if callable(value):
-                    found.setdefault(name, []).append(value)
+                    found.setdefault(name, []).extend(_with_parts(value))
     return found
 
 

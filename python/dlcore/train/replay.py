@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 from .. import device as _device
@@ -18,6 +19,7 @@ from ..nn import Module
 from ..ops import Generator
 from ..optim import BatchMinimizer, Optimizer
 from ..optim.numbers import StepNumbers, untraceable
+from ..penalties import Objective
 from ..tensor import Tensor
 from .callbacks import has_batch_hook
 from .run import Run
@@ -55,6 +57,19 @@ def _strange_part(owner: str, values: Iterable[Any]) -> str | None:
     return None
 
 
+def _strange_call(function: Any) -> str | None:
+    """What among the functions that one of dlcore's calls for its caller, which it holds or closes over, is not."""
+    parts: tuple[Any, ...] = ()
+    if isinstance(function, functools.partial):
+        parts = (function.func, *function.args, *function.keywords.values())
+    elif isinstance(function, Objective):
+        parts = (function.loss, *(penalty for _, penalty in function.penalties.values()))
+    elif isinstance(function, FunctionType):
+        parts = tuple(cell.cell_contents for cell in function.__closure__ or ())
+    owner = getattr(function, "__qualname__", type(function).__qualname__)
+    return _strange_part(owner, parts) or next(filter(None, map(_strange_call, parts)), None)
+
+
 def objection(run: Run, objective: Callable[..., Any] | None = None) -> str | None:
     """Why the steps of a run may depend on more than shapes, as far as can be told before one; None: they do not."""
     if not enabled:
@@ -62,6 +77,8 @@ def objection(run: Run, objective: Callable[..., Any] | None = None) -> str | No
     optimizer, model = run.optimizer, run.model
     if objective is not None and not is_own(objective):
         return f"the objective is {stranger(objective)}"
+    if (found := _strange_call(objective)) is not None:
+        return found
     for owner in (model, optimizer, getattr(model, "head", None)):
         if owner is not None and not is_own(owner):
             return stranger(type(owner))
@@ -179,6 +196,7 @@ class Replay:
             raise
         finally:
             self.numbers.advance(plan.done)
+            drawn = len(plan.found) if self._watched else plan.done  # also by a step that ended before its update
             for generator, _, advance in self._generators:
-                generator.step = (generator.step + plan.done * advance) % _LIMIT
+                generator.step = (generator.step + drawn * advance) % _LIMIT
         return plan.found if self._watched else [None] * plan.done

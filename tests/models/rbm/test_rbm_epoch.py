@@ -212,6 +212,18 @@ def test_a_bad_step_names_the_batch_and_brings_back_the_epoch_before():
     np.testing.assert_array_equal(rbm.parameters.storage.numpy(), theta)
 
 
+@pytest.mark.parametrize("model", [{}, {"persistent": True}, {"tempering": 2, "n_chains": 5}])
+def test_a_bad_step_leaves_the_generators_of_a_fit_step_by_step(model, monkeypatch):
+    found = []
+    for replayed in (False, True):
+        monkeypatch.setattr(replay, "enabled", replayed)
+        rbm = RBM(16, 6, visible="gaussian", seed=2, **model)
+        with pytest.raises(FloatingPointError):
+            rbm.fit(np.random.default_rng(0).random((60, 16)), epochs=2, batch_size=6, lr=1e3)
+        found.append(state_of(rbm))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("callbacks", [[], [Batches()]], ids=["native", "step by step"])
 @pytest.mark.parametrize("lr", [1e30, 1e38])
 def test_a_fit_that_fails_can_be_gone_on_from(lr, callbacks):
