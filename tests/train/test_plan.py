@@ -151,7 +151,7 @@ def test_draws_follow_their_generator(plan):
     plan.begin()
     drawn.array.assign(ops.uniform(generator, (8,)).array)
     plan.end()
-    assert plan.draws == [(5, 0)]
+    assert plan.draws == [(5, 0, 0)]
     plan.run(3, shifts=[(5, 7, 2)])
     np.testing.assert_array_equal(drawn.numpy(), ops.uniform(ops.Generator(5, 11), (8,)).numpy())
 

@@ -1,6 +1,7 @@
 """Fits whose steps are replayed end in the bits of those whose steps run one by one; others say why they are not."""
 
 import signal
+import sys
 import threading
 
 import numpy as np
@@ -18,7 +19,7 @@ from dlcore.models import (
 )
 from dlcore.optim import SGD, Adam, ProximalL1
 from dlcore.optim.schedules import Cosine
-from dlcore.train import AverageWeights, Callback, Checkpoint, ReduceLROnPlateau, replay
+from dlcore.train import AverageWeights, Callback, Checkpoint, ReduceLROnPlateau, gradient, replay
 from resuming import Kill, figures, state
 
 RNG = np.random.default_rng(0)
@@ -115,6 +116,32 @@ def test_a_replayed_fit_has_the_bits_of_an_eager_one(name, monkeypatch):
     assert everything(*replayed) == everything(*eager)
 
 
+@pytest.mark.parametrize(
+    ("cases", "epochs", "eager"),
+    [
+        (47, 3, 1),  # a short batch of 7 cases ends each epoch
+        (47, 1, 2),  # it comes but once
+        (8, 6, 1),
+        (9, 6, 1),
+    ],
+)
+def test_steps_that_are_not_replayed(cases, epochs, eager, monkeypatch):
+    """None but the first, and what comes once; full batches and short ones have a recording each."""
+    made = []
+    count = gradient.Steps._count
+
+    def counted(self, run, value, rows):
+        made.append(sys._getframe(1).f_code.co_name)
+        count(self, run, value, rows)
+
+    data = X[:cases], Y[:cases]
+    plain = trained(mlp(dropout=0.2), data, False, monkeypatch=monkeypatch, epochs=epochs)
+    monkeypatch.setattr(gradient.Steps, "_count", counted)
+    replayed = trained(mlp(dropout=0.2), data, True, monkeypatch=monkeypatch, epochs=epochs)
+    assert replayed[1].traced is None and everything(*replayed) == everything(*plain)
+    assert made.count("_eager") == eager and made.count("_record") == (1 if epochs == 1 or cases == 8 else 2)
+
+
 @pytest.mark.parametrize("threads", [2, 4])
 def test_on_several_threads(threads, monkeypatch):
     data = np.tile(X, (20, 40)), np.tile(Y, 20)
@@ -185,7 +212,8 @@ def proximal(parameters):
         ({"optimizer": "l-bfgs"}, "a line search asks for values"),
         ({"optimizer": proximal}, "ProximalL1 thresholds by a number that Python computes"),
         ({"callbacks": [Batches()]}, "Batches.on_batch_end may change what a step does"),
-        ({"batch_size": 20}, "an epoch has fewer than 4 full batches"),
+        ({"batch_size": 20, "epochs": 1}, "fewer than 4 full batches follow"),
+        ({"batch_size": 20, "callbacks": [Between()]}, "fewer than 4 full batches follow"),
         ({"betas": (Cosine(0.9, 10), 0.99)}, "a schedule of betas"),
     ],
 )

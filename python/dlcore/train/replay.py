@@ -37,7 +37,8 @@ def is_own(value: Any) -> bool:
     return str(getattr(named, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
 
 
-def _stranger(value: Any) -> str:
+def stranger(value: Any) -> str:
+    """Names what is not dlcore's."""
     return f"{getattr(value, '__qualname__', type(value).__qualname__)}, which is not dlcore's own"
 
 
@@ -50,7 +51,7 @@ def _strange_part(owner: str, values: Iterable[Any]) -> str | None:
         elif isinstance(value, Mapping):
             found = _strange_part(owner, value.values())
         elif (callable(value) or isinstance(value, Module)) and not is_own(value):
-            found = f"{owner} has {_stranger(value)}"
+            found = f"{owner} has {stranger(value)}"
         if found:
             return found
     return None
@@ -75,19 +76,19 @@ def objection(run: Run, objective: Callable[..., Any] | None = None) -> str | No
         return "replay is switched off"
     optimizer, model = run.optimizer, run.model
     if objective is not None and not is_own(objective):
-        return f"the objective is {_stranger(objective)}"
+        return f"the objective is {stranger(objective)}"
     if (found := _strange_call(objective)) is not None:
         return found
     for owner in (model, optimizer, getattr(model, "head", None)):
         if owner is not None and not is_own(owner):
-            return _stranger(type(owner))
+            return stranger(type(owner))
         if owner is not None and not isinstance(owner, Optimizer):
             found = _strange_part(type(owner).__name__, vars(owner).values())
             if found:
                 return found
     for _, module in model.network.modules():
         if not is_own(module):
-            return _stranger(type(module))
+            return stranger(type(module))
         found = _strange_part(type(module).__name__, vars(module).values())
         if found:
             return found
@@ -159,7 +160,7 @@ class Replay:
             if advance:
                 known[generator.key] = (before[name], advance)
                 self._generators.append((generator, before[name], advance))
-        for key, drawn in plan.draws:
+        for key, drawn, _ in plan.draws:
             begin, advance = known.get(key, (0, 0))
             if (drawn - begin) % _LIMIT >= advance:
                 plan.reason = plan.reason or "a generator that the fit does not know was drawn from"
