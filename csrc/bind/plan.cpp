@@ -179,8 +179,8 @@ double watch(Plan& plan, const std::optional<Array>& loss) {
     Figure figure;
     dispatch_float(loss->dtype(), [&]<typename T>(T) {
       launch(
-          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); }, const_cast<const T*>(loss->data<T>()),
-          figure.place());
+          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); },
+          const_cast<const T*>(loss->data<T>()), figure.place());
     });
   }
   if (plan.figures.empty()) throw std::runtime_error("Plan.watch: there is no figure");

@@ -360,3 +360,53 @@ def test_another_loss_in_the_same_step():
     second = [float(run(x)) for _ in range(4)]
     assert len({*first}) == len({*second}) == 1 and math.isclose(second[0], 2 * first[0], rel_tol=1e-6)
     assert run.recordings == 2 and run.traced is None
+
+
+def test_what_a_step_asks_of_optimizers_and_generators():
+    net, generator = nn.Sequential(nn.Linear(3, 1)).build(), Generator(4)
+    optimizer = optim.SGD(net.parameters, 0.1, groups=[{"params": "*.bias", "lr": 0.5}])
+
+    def stepped(x):
+        loss, g = value_and_grad(lambda v: ops.sum(net(v)), net.parameters)(x)
+        optimizer.step(g)
+        return loss
+
+    def warm(x):
+        return stepped(x) * (1.0 if optimizer.steps < 4 else 2.0)
+
+    def scaled(x):
+        return stepped(x) * optimizer.lr
+
+    def asking(x):
+        return stepped(x) * optimizer.current_lr()
+
+    def of_group(x):
+        return stepped(x) * optimizer.groups[0].options["lr"]
+
+    def counted(x):
+        return x + ops.uniform(generator, (3,)) * float(generator.step)
+
+    def taken(x):
+        return x * float(generator.take())
+
+    reasons = {
+        warm: "it changes optimizer.steps, which it captures",
+        scaled: None,
+        asking: "it asks for current_lr, which steps change",
+        of_group: None,
+        counted: "it changes generator.step, which it captures",
+        taken: "it asks for take, which steps change",
+    }
+    for step, reason in reasons.items():
+        found = []
+        for run in (step, dlcore.traced(step)):
+            net.parameters.assign({name: np.zeros(value.shape) for name, value in net.parameters.items()})
+            optimizer.steps = generator.step = 0
+            values = []
+            for i in range(8):
+                optimizer.lr = 0.1 if i < 6 else 0.2
+                optimizer.groups[0].options["lr"] = 0.5 if i < 4 else 0.25
+                values.append(float(ops.sum(run(ones() if step in (counted, taken) else ops.ones((2, 3))))))
+            found.append(values)
+        assert found[0] == found[1]
+        assert run.traced == reason, step

@@ -12,6 +12,7 @@ from .optimizer import Optimizer
 from .proximal import ProximalL1
 from .schedules import Schedule
 
+_first_change = _device.cpu.first_change
 _SCHEDULED = ("lr", "momentum", "weight_decay")  # whose range a replay need not look at again
 
 
@@ -161,9 +162,13 @@ class JointNumbers:
 
     def next(self) -> tuple[list[float] | None, int, list[Update]]:
         """Numbers, or None where those given last hold with counts that are so much later; and what to count."""
-        if self._is_steady and _device.cpu.first_change(self._watched) < 0:
-            later = self._counted[0][0].steps - self._counted[0][1]
-            if all(owner.steps - steps == later for owner, steps in self._counted):
+        if self._is_steady and _first_change(self._watched) < 0:
+            first, steps_of_first = self._counted[0]
+            later = first.steps - steps_of_first
+            for owner, steps in self._counted:
+                if owner.steps - steps != later:
+                    break
+            else:
                 return None, later, self._updates()
         return self._renewed(), 0, self._updates_found
 

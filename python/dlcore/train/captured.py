@@ -27,9 +27,22 @@ from ..ops import Generator
 from ..optim import Optimizer
 from ..optim.groups import Group
 from ..tensor import Tensor
-from .code import ATOMS, ATTRIBUTES, MAKING, NOT_CALLED, PURE, UNSAFE, codes, functions, is_attribute, slots
+from .code import (
+    ATOMS,
+    ATTRIBUTES,
+    MAKING,
+    NOT_CALLED,
+    PURE,
+    UNSAFE,
+    codes,
+    functions,
+    is_attribute,
+    is_method,
+    slots,
+)
 from .replay import is_own, stranger
 
+_ASKED = {"current_lr", "state_dict", "take"}  # methods of optimizers and generators
 _MOST = 20_000  # values watched
 ABSENT = NotImplemented  # stands for no value in a guard
 # What a replay itself keeps up to date, or asks anew for each step; and what is never set again.
@@ -61,18 +74,21 @@ class Captured:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        names = {"forward"}
+        names, read = {"forward"}, set[str]()
         while True:  # a name that some function reads may lead to a method of an object that was met before
-            self._names = set(names)
+            self._names, self._read = set(names), set(read)  # all attributes that are named; those that are not called
             self.guards: list[tuple[Any, Any, Any]] = []
             self.optimizers: list[Optimizer] = []
             self.generators: list[Generator] = []
             self._where: list[str] = []
             self._seen: dict[int, Any] = {}  # kept, so that no identity comes again
             self._visit(function, getattr(function, "__name__", "the step"), False)
-            if self._names == names:
-                return
-            names = self._names
+            if (self._names, self._read) == (names, read):
+                break
+            names, read = self._names, self._read
+        asked = _ASKED & names
+        if asked and (self.optimizers or self.generators):
+            raise UntraceableError(f"it asks for {min(asked)}, which steps change")
 
     def change(self) -> str | None:
         """The name of a value that is not what it was, or None."""
@@ -138,7 +154,8 @@ class Captured:
         if own and kind.__module__.startswith(f"{__package__}."):
             if hasattr(value, "__wrapped__"):  # a traced step
                 self._visit(value.__wrapped__, where, False)
-            return  # histories, callbacks: no part of a step
+            if hasattr(value, "__wrapped__") or (trusted and where.rpartition(".")[2] not in self._names):
+                return  # a model's history is no part of a step that does not name it
         has_own = any(is_own(base) for base in kind.__mro__[:-1])
         attributes = getattr(value, "__dict__", None)
         if attributes is None and not has_own and not any(slots(kind)):
@@ -149,6 +166,7 @@ class Captured:
         if not has_own and called is not None and not isinstance(called, types.FunctionType):
             raise UntraceableError(f"it calls {stranger(value)}")
         unwatched = next((names for base, names in _UNWATCHED.items() if isinstance(value, base)), frozenset[str]())
+        unwatched -= self._read | (self._names - {"step"})  # what the step itself looks at must be the same
         if has_own and attributes is not None:
             self._watch(attributes, None, len(attributes), where)
         for name, attribute in [*(attributes or {}).items()]:
@@ -163,7 +181,7 @@ class Captured:
                 self._attribute(value, name, attribute, f"{where}.{name}", has_own)
         if isinstance(value, Group):
             for name, given in value.options.items():
-                if name != "lr":
+                if name != "lr" or "options" in self._names:
                     self._watch(value.options, name, given, f"{where}.{name}")
         if not own:
             self._class(kind, set(), attributes)
@@ -221,6 +239,8 @@ class Captured:
                 raise UntraceableError(f"it sets {name}, which it captures")
             if kind in (*ATTRIBUTES, "LOAD_SUPER_ATTR"):
                 self._names.add(name)
+                if not is_method(instruction):
+                    self._read.add(name)
             chain = [after.argval for after in itertools.takewhile(is_attribute, instructions[i + 1 : i + 8])]
             if kind in ("LOAD_GLOBAL", "LOAD_NAME"):
                 self._global(scope, name, chain)

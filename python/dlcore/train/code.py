@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -40,6 +41,12 @@ NOT_CALLED = {
 
 def is_attribute(instruction: dis.Instruction) -> bool:
     return instruction.opname in ATTRIBUTES
+
+
+def is_method(instruction: dis.Instruction) -> bool:
+    """Whether an attribute is taken to be called at once."""
+    with_self = sys.version_info >= (3, 12) and instruction.arg is not None and instruction.arg & 1 == 1
+    return instruction.opname == "LOAD_METHOD" or with_self
 
 
 def functions(value: Any) -> Iterator[Any]:
