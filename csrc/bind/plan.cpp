@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <tuple>
 
 #include "../movement.h"
@@ -67,13 +66,11 @@ void Plan::rewind_here() {
 }
 
 void Plan::save() const {
-  for (const auto& [array, room] : rewound)
-    std::memcpy(room.raw(), array.raw(), static_cast<std::size_t>(array.bytes()));
+  for (const auto& [array, room] : rewound) copy_within(room.raw(), array.raw(), array.bytes());
 }
 
 void Plan::restore() const {
-  for (const auto& [array, room] : rewound)
-    std::memcpy(array.raw(), room.raw(), static_cast<std::size_t>(room.bytes()));
+  for (const auto& [array, room] : rewound) copy_within(array.raw(), room.raw(), array.bytes());
 }
 
 const std::uint64_t* Plan::shift_of(std::uint64_t key, std::uint64_t step) {
@@ -165,8 +162,8 @@ double watch(Plan& plan, const std::optional<Array>& loss) {
     Figure figure;
     dispatch_float(loss->dtype(), [&]<typename T>(T) {
       launch(
-          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); }, const_cast<const T*>(loss->data<T>()),
-          figure.place());
+          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); },
+          const_cast<const T*>(loss->data<T>()), figure.place());
     });
   }
   if (plan.figures.empty()) throw std::runtime_error("Plan.watch: there is no figure");

@@ -262,7 +262,7 @@ def test_a_loss_that_is_not_finite(bad, monkeypatch):
 def test_ctrl_c_is_answered_after_a_step():
     make = lambda: MLP([6, 64, 64, 3], dropout=0.1)  # noqa: E731
     x, y = np.tile(X, (20_000, 1)), np.tile(Y, 20_000)
-    timer = threading.Timer(0.15, signal.raise_signal, (signal.SIGINT,))
+    timer = threading.Timer(0.4, signal.raise_signal, (signal.SIGINT,))
     seen = []
 
     class Started(Watch):

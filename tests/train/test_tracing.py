@@ -483,7 +483,7 @@ def test_no_memory_is_taken_by_replays():
     for _ in range(10):
         step(x, y)
     before = device.memory_stats()
-    for _ in range(5000):
+    for _ in range(2000):
         step(x, y)
     assert device.memory_stats() == before
     del step, learner
