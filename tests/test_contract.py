@@ -33,6 +33,7 @@ WITHOUT_CASE = {
     "num_threads": "test_threads",
     "release_cached_memory": "test_memory",
     "set_allocation_checks": "the fixture `checked`",
+    "set_full_teams": "test_threads",
     "set_matmul_precision": "test_precision",
     "set_num_threads": "test_threads",
     "unwatch_writes": "calculus/test_mutation",

@@ -148,8 +148,22 @@ void fill_inputs(const Plan& plan, Index first, const std::int32_t* order) {
   }
 }
 
+void require_rows(const std::string& op, const Plan& plan, Index steps, Index first,
+                  const std::optional<Array>& order) {
+  if (order) {
+    require_dtype(op.c_str(), "order", *order, DType::int32);
+    require_ndim(op.c_str(), "order", *order, 1);
+  }
+  if (plan.inputs.empty()) return;
+  const Index cases = order ? order->size() : plan.inputs[0].data.shape(0), batch = plan.inputs[0].staged.shape(0);
+  if (first < 0 || first > cases || steps > (cases - first) / batch)
+    value_error(op + ": " + std::to_string(steps) + " steps of " + std::to_string(batch) + " rows from " +
+                std::to_string(first) + " do not lie within " + std::to_string(cases));
+}
+
 void bring(Plan& plan, Index first, const std::optional<Array>& order) {
   require_idle("Plan.bring", plan);
+  require_rows("Plan.bring", plan, 1, first, order);
   fill_inputs(plan, first, order ? order->data<std::int32_t>() : nullptr);
 }
 
@@ -222,16 +236,7 @@ void run(Plan& plan, Index steps, Index first, const std::optional<Array>& order
       (steps == 0 || numbers.size() != plan.fields.size() * static_cast<std::size_t>(steps)))
     value_error("Plan.run: " + std::to_string(numbers.size()) + " numbers, expected " +
                 std::to_string(plan.fields.size()) + " or as many for each of " + std::to_string(steps) + " steps");
-  if (order) {
-    require_dtype("Plan.run", "order", *order, DType::int32);
-    require_ndim("Plan.run", "order", *order, 1);
-  }
-  if (!plan.inputs.empty()) {
-    const Index cases = order ? order->size() : plan.inputs[0].data.shape(0), batch = plan.inputs[0].staged.shape(0);
-    if (first < 0 || first > cases || steps > (cases - first) / batch)
-      value_error("Plan.run: " + std::to_string(steps) + " steps of " + std::to_string(batch) + " rows from " +
-                  std::to_string(first) + " do not lie within " + std::to_string(cases));
-  }
+  require_rows("Plan.run", plan, steps, first, order);
   const Busy busy(plan);
   plan.done = 0;
   plan.found.clear();

@@ -197,6 +197,11 @@ def test_refused_arguments(plan):
     (batch,) = plan.stage([data.array], 2)
     with pytest.raises(ValueError, match=r"Plan.stage: numbers of rows differ: \(6, 2\), \(4, 2\)"):
         plan.stage([ops.ones((4, 2)).array], 2)
+    for first, rows in ((5, None), (-1, None), (5, order.array)):
+        with pytest.raises(ValueError, match=rf"^Plan.bring: 1 steps of 2 rows from {first} do not lie within 6$"):
+            plan.bring(first, rows)
+    with pytest.raises(TypeError, match=r"Plan.bring: order"):
+        plan.bring(0, data.array)
     theta, g = ops.ones((3,)), ops.ones((3,))
     plan.begin()
     Tensor(batch) + 1.0

@@ -259,23 +259,42 @@ def test_a_loss_that_is_not_finite(bad, monkeypatch):
     assert f"at batch {bad + 1} in epoch 1" in errors[0][0]
 
 
-def test_ctrl_c_is_answered_after_a_step():
+@pytest.mark.parametrize("bad", [1, 3])
+def test_a_norm_to_be_clipped_that_is_not_finite(bad, monkeypatch):
+    """At the recorded and a replayed step, of a finite loss."""
+    found = []
+    x, y = X.copy(), np.zeros((47, 3), np.float32)
+    x[8 * bad : 8 * bad + 8], y[8 * bad : 8 * bad + 8] = 1e25, 1e18
+    for replayed in (False, True):
+        monkeypatch.setattr(replay, "enabled", replayed)
+        model = MLP([6, 4, 3], output="identity", dropout=0.3, seed=2)
+        model.parameters.assign({name: np.full(p.shape, float("0" in name)) for name, p in model.parameters.items()})
+        options = {"optimizer": "sgd", "lr": 1e-30, "max_grad_norm": 1.0, "shuffle": False, "batch_size": 8}
+        with pytest.raises(FloatingPointError, match=r"fit: SGD: the norm of the gradient is inf in epoch 1") as caught:
+            model.fit(x, y, epochs=2, progress=False, **options)
+        drawn = {name: generator.step for name, generator in model.generators.items()}
+        found.append((str(caught.value), state(model), drawn))
+    assert found[0] == found[1]
+
+
+def test_ctrl_c_is_answered_after_a_step(monkeypatch):
     make = lambda: MLP([6, 64, 64, 3], dropout=0.1)  # noqa: E731
     x, y = np.tile(X, (20_000, 1)), np.tile(Y, 20_000)
-    timer = threading.Timer(0.4, signal.raise_signal, (signal.SIGINT,))
-    seen = []
+    timer = threading.Timer(0.15, signal.raise_signal, (signal.SIGINT,))
+    seen, steps = [], replay.Replay.steps
 
-    class Started(Watch):
-        def on_train_begin(self, run):
-            seen.append(run)
-            timer.start()
+    def started(self, *given):
+        seen.append(self.run)
+        timer.start()
+        return steps(self, *given)
 
     model = make()
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(x, y, epochs=1, batch_size=8, progress=False, callbacks=[Started()])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(replay.Replay, "steps", started)
+        model.fit(x, y, epochs=1, batch_size=8, progress=False)
     timer.join()
     (run,) = seen
-    assert 10 < run.optimizer.steps == run.optimizer.groups[0].steps == run.batch < run.batches
+    assert 2 <= run.optimizer.steps == run.optimizer.groups[0].steps == run.batch < run.batches
     assert run.traced is None
 
     class Stop(Watch):

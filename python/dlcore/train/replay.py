@@ -187,16 +187,18 @@ class Replay:
         plan, self.refused = self.plan, False
         rows, count = self.numbers.rows(min(count, _CHUNK), count)
         shifts = [(g.key, (g.step - begin) % _LIMIT, advance) for g, begin, advance in self._generators]
+        ended = 0  # steps that ended in their update, after their draws: where a norm to be clipped is not finite
         try:
             plan.run(count, first, None if order is None else order.array, shifts, rows)
         except ValueError:  # a check of values
             self.refused = True
-        except BaseException:
+        except BaseException as error:
             self.run.batch += plan.done
+            ended = int(isinstance(error, FloatingPointError))
             raise
         finally:
             self.numbers.advance(plan.done)
             drawn = len(plan.found) if self._watched else plan.done  # also by a step that ended before its update
             for generator, _, advance in self._generators:
-                generator.step = (generator.step + drawn * advance) % _LIMIT
+                generator.step = (generator.step + (drawn + ended) * advance) % _LIMIT
         return plan.found if self._watched else [None] * plan.done
