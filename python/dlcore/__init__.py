@@ -18,6 +18,7 @@ from .device import (
     set_num_threads,
 )
 from .ops import Generator
+from .placement import devices, get_default_device, on_device, set_default_device
 from .tensor import Tensor, float32, float64, from_dlpack, int32, tensor
 
 if TYPE_CHECKING:
@@ -42,10 +43,12 @@ __all__ = [
     "calculus",
     "data",
     "deform",
+    "devices",
     "directional_derivative",
     "float32",
     "float64",
     "from_dlpack",
+    "get_default_device",
     "get_matmul_precision",
     "get_num_threads",
     "gnvp",
@@ -65,6 +68,7 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "on_device",
     "ops",
     "optim",
     "penalties",
@@ -72,6 +76,7 @@ __all__ = [
     "release_cached_memory",
     "reproduce",
     "robustness",
+    "set_default_device",
     "set_matmul_precision",
     "set_num_threads",
     "show_config",

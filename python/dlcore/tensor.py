@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from . import device as _device
+from . import placement
 
 if TYPE_CHECKING:
     from .tape import Tape
@@ -142,6 +143,7 @@ class Tensor:
         def reshape(self, *shape: Any) -> Tensor: ...
         def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
         def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def to(self, device: str) -> Tensor: ...
 
 
 Operand: TypeAlias = Tensor | Number | np.ndarray[Any, Any] | Sequence[Any]
@@ -176,7 +178,7 @@ def _as_numpy(data: Any, dtype: Any, name: str) -> np.ndarray[Any, Any]:
     return np.asarray(values, dtype=target, order="C")
 
 
-def tensor(data: Any, dtype: Any = None) -> Tensor:
+def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
     """A new tensor with a copy of `data`.
 
     Parameters
@@ -185,26 +187,47 @@ def tensor(data: Any, dtype: Any = None) -> Tensor:
     dtype : float32, float64 or int32, optional
         By default NumPy's float64 arrays keep their type; all else (float32, float16, integers, booleans, Python
         numbers and lists) becomes float32.
+    device : "cpu" or "cuda"; by default that of `data` where it is a tensor, else the current one
 
     Raises
     ------
+    RuntimeError
+        Where there is no such device.
     TypeError
         For complex numbers, objects, strings, None, or types wider than 64 bits.
     ValueError
         For ragged nesting, or values that an asked-for int32 cannot hold.
     """
-    if isinstance(data, Tensor) and dtype is None:
-        return Tensor(data.array.copy())
-    return Tensor(_device.cpu.from_numpy(_as_numpy(data, dtype, "tensor")))
+    if isinstance(data, Tensor):
+        if dtype is None:
+            return Tensor(data.array.copy() if device is None else moved(data.array, device, copy=True))
+        device = device or data.device
+    return Tensor(placement.placed(device).from_numpy(_as_numpy(data, dtype, "tensor")))
+
+
+def moved(array: Any, device: str, copy: bool = False) -> Any:
+    """An array's elements on a device: the array itself where it is there already, unless a copy is asked for."""
+    target = placement.find(device)
+    if target is array.device:
+        return array.copy() if copy else array
+    return target.from_numpy(np.from_dlpack(Tensor(array)) if array.device is _device.cpu else array.numpy())
 
 
 def as_tensor(data: Any, like: Tensor | None = None, name: str = "tensor") -> Tensor:
-    """`data` itself when it is a Tensor; else a copy, in the dtype of `like` unless it is an array of floats."""
+    """`data` itself when it is a Tensor; else a copy on the device of `like` (by default the current one), in its dtype
+    unless it is an array of floats."""
     if isinstance(data, Tensor):
         return data
     keeps_type = isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind == "f"
     dtype = like.dtype if like is not None and not keeps_type and like.dtype != int32 else None
-    return Tensor(_device.cpu.from_numpy(_as_numpy(data, dtype, name)))
+    device = placement.placed(None) if like is None else like.array.device
+    return Tensor(device.from_numpy(_as_numpy(data, dtype, name)))
+
+
+def tensor_at(data: Any, like: Tensor, name: str = "tensor") -> Tensor:
+    """`as_tensor`, and where `data` is a tensor on another device than `like`, a copy of it there."""
+    found = as_tensor(data, like, name)
+    return found if found.array.device is like.array.device else Tensor(moved(found.array, like.device))
 
 
 def from_dlpack(source: Any) -> Tensor:

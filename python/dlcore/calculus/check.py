@@ -48,14 +48,15 @@ class _Problem:
         try:
             for variable, x in changed:
                 if variable.home is None:
-                    args[variable.position] = tensor(x)
+                    given = args[variable.position]
+                    args[variable.position] = tensor(x, device=given.device if isinstance(given, Tensor) else None)
                 else:
-                    variable.home.array.assign(tensor(x).array)
+                    variable.home.array.assign(tensor(x, device=variable.home.device).array)
             y = require_float(self.f(*args), self.who)
         finally:
             for variable, _ in changed:
                 if variable.home is not None:
-                    variable.home.array.assign(tensor(variable.value).array)
+                    variable.home.array.assign(tensor(variable.value, device=variable.home.device).array)
         if y.dtype != float64:
             raise TypeError(f"{self.who}: the function returned dtype {y.dtype}, expected float64")
         return y.numpy()

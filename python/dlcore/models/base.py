@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import ops, train
+from .. import ops, placement, train
 from ..nn import Module, Parameters, Sequential
 from ..nn.checks import float_type
 from ..ops import Generator
 from ..ops.creation import is_integer, is_number
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, moved, tensor_at
 
 if TYPE_CHECKING:
     from .online import Online
@@ -55,6 +58,7 @@ class Model:
         self.config: dict[str, Any] = json.loads(json.dumps(dict(config) | {"dtype": dtype}, default=_plain))
         root = Generator(self.config["seed"])
         self._network = network.eval()
+        network._device = network._device or placement.current()
         self._is_built = False
         self.input_shape = input_shape
         self.history = train.History()
@@ -66,6 +70,36 @@ class Model:
     def dtype(self) -> str:
         """The type the model computes in, "float32" or "float64"."""
         return str(self.config["dtype"])
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _run_on_own_device(cls)
+
+    @property
+    def device(self) -> str:
+        """Where the parameters are, and where the methods compute: "cpu" or "cuda"."""
+        return self._network.device
+
+    def to(self: Self, device: str) -> Self:
+        """Move the model to a device, "cpu" or "cuda": its parameters, buffers, chains and optimizers, in place.
+
+        The methods then compute there, on data from anywhere: what they are given is copied to the device, and what
+        they return are NumPy arrays as before. Generators are integers and draw the same numbers on every device; files
+        and pickles hold no device.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            For an unknown device, and for one that cannot be used here.
+        """
+        self._network.to(device)
+        for x in self.own_tensors():
+            x.array = moved(x.array, device)
+        return self
+
+    def own_tensors(self) -> Iterator[Tensor]:
+        """What the model keeps between calls beside parameters and buffers, such as chains."""
+        return iter(())
 
     @property
     def network(self) -> Module:
@@ -139,7 +173,7 @@ class Model:
         TypeError, ValueError
             For what is not an array of real numbers, or another shape.
         """
-        cases = ops.cast(as_tensor(x, self.parameters.storage, f"{who}: x"), self.dtype)
+        cases = ops.cast(tensor_at(x, self.parameters.storage, f"{who}: x"), self.dtype)
         if cases.ndim >= 1 and cases.shape[1:] == self.input_shape:
             return cases
         features = math.prod(self.input_shape)
@@ -165,6 +199,12 @@ class Model:
     def clone(self: Self) -> Self:
         """An independent copy with equal parameters and predictions."""
         return copy.deepcopy(self)
+
+    def __deepcopy__(self: Self, memo: dict[int, Any]) -> Self:
+        made = memo[id(self)] = type(self).__new__(type(self))
+        with placement.on_device(self.device):
+            made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -207,6 +247,30 @@ class Model:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
         return f"{type(self).__name__}({arguments})"
+
+
+def _run_on_own_device(cls: type) -> None:
+    """Have the public methods of a class of models and of its mixins make their tensors on the model's device."""
+    for name in dir(cls):
+        found = inspect.getattr_static(cls, name)
+        if isinstance(found, FunctionType) and not name.startswith("_") and not hasattr(found, "on_own_device"):
+            setattr(cls, name, _on_own_device(found))
+
+
+def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def on_device(self: Model, *args: Any, **options: Any) -> Any:
+        device = self.device
+        if placement.current() == device:
+            return method(self, *args, **options)
+        with placement.on_device(device):
+            return method(self, *args, **options)
+
+    on_device.on_own_device = True  # type: ignore[attr-defined]
+    return on_device
+
+
+_run_on_own_device(Model)
 
 
 def format_table(title: str, rows: list[tuple[str, str, str]]) -> str:
