@@ -12,6 +12,8 @@
 #include <new>
 #include <utility>
 
+#include "device.h"
+
 namespace dlcore::DLCORE_DEVICE {
 
 namespace {
@@ -265,5 +267,12 @@ void fail_allocation_after(Index n) {
   const std::lock_guard lock(c.mutex);
   c.fail_after = n;
 }
+
+std::string device_problem() { return ""; }
+Place device_place() { return {1, 0}; }
+std::uintptr_t stream_handle() { return 0; }
+void issue_before(std::uintptr_t) {}
+void issue_after(std::uintptr_t) {}
+void wait_for_device() noexcept {}
 
 }  // namespace dlcore::DLCORE_DEVICE
