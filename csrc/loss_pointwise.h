@@ -22,22 +22,6 @@ template <typename T> DLCORE_INLINE Vec<T> weigh(Vec<T> weight, Vec<T> x) {
   return weight == Vec<T>{} ? weight : weight * x;
 }
 
-// f in double: where an exponential magnifies the rounding of its argument, single precision keeps six digits only so.
-template <typename T, typename F> DLCORE_INLINE Vec<T> in_double(const F& f, Vec<T> a, Vec<T> b) {
-  if constexpr (sizeof(T) == 8) {
-    return f(a, b);
-  } else {
-    typedef double Wide __attribute__((vector_size(2 * vector_bytes)));
-    struct Halves {
-      Vec<double> low, high;
-    };
-    const Halves from_a = bit_cast_vec<Halves>(__builtin_convertvector(a, Wide));
-    const Halves from_b = bit_cast_vec<Halves>(__builtin_convertvector(b, Wide));
-    const Halves y = {f(from_a.low, from_b.low), f(from_a.high, from_b.high)};
-    return __builtin_convertvector(bit_cast_vec<Wide>(y), Vec<T>);
-  }
-}
-
 template <PointwiseLoss kind, typename T> struct Loss;
 
 // p (f - y)^2

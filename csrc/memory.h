@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <limits>
 #include <new>
+#include <vector>
 
 #include "types.h"
 
@@ -22,7 +23,7 @@ struct alignas(memory_alignment) Storage {
   void* data = nullptr;
   std::size_t bytes = 0;      // of the block
   std::size_t requested = 0;  // of them asked for
-  int size_class = -1;        // -1: foreign memory
+  int size_class = -1;        // -1: foreign memory; -2: not kept for reuse
   bool guarded = false;
   void* context = nullptr;
   void (*release_foreign)(void* context) = nullptr;
@@ -70,6 +71,19 @@ Index guard_violations();
 // Testing: the n-th allocation from now throws OutOfMemory, once; negative: never.
 void fail_allocation_after(Index n);
 
+// The borders of a device's memory; on a CPU all three are the same. A copy to the host waits for what was issued
+// before; copy_within may be given ranges that overlap.
+void copy_from_host(void* to, const void* host, Index bytes);
+void copy_to_host(void* host, const void* from, Index bytes);
+void copy_within(void* to, const void* from, Index bytes);
+template <typename T> T value_at(const T* x, Index i = 0) {
+  T value;
+  copy_to_host(&value, x + i, sizeof value);
+  return value;
+}
+
+bool is_host_memory();  // whether the host may follow a pointer to an array
+
 // Scratch of `count` elements, from the same cache.
 template <typename T> class Buffer {
  public:
@@ -98,6 +112,24 @@ template <typename T> class Buffer {
   }
 
   Storage* storage_ = nullptr;
+};
+
+// The elements of an array for the host to read: where they stand on a CPU, a copy of a device's.
+template <typename T> class HostView {
+ public:
+  HostView(const T* x, Index n) : data_(x) {
+    if (is_host_memory()) return;
+    copy_ = std::vector<T>(static_cast<std::size_t>(n));
+    copy_to_host(copy_.data(), x, n * static_cast<Index>(sizeof(T)));
+    data_ = copy_.data();
+  }
+  HostView(const HostView&) = delete;
+  HostView& operator=(const HostView&) = delete;
+  const T& operator[](Index i) const { return data_[i]; }
+
+ private:
+  const T* data_;
+  std::vector<T> copy_;
 };
 
 }  // namespace dlcore::DLCORE_DEVICE

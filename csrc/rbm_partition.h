@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numbers>
 
 #include "memory.h"
 #include "parallel.h"
+#include "rbm_counting.h"
 #include "rbm_units.h"
 #include "vecmath.h"
 
@@ -39,23 +39,6 @@ template <typename Field> DLCORE_INLINE double sum_of_softplus(Index n, const Fi
   }
   return total;
 }
-
-// log sum e^x of numbers that come one after the other.
-struct LogSum {
-  double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-  // `times` e^x; an infinite x equals the largest, so that no difference of infinities is taken.
-  void add(double x, double times = 1) {
-    if (x == largest) {
-      sum += times;
-    } else if (x > largest) {
-      sum = sum * std::exp(largest - x) + times;
-      largest = x;
-    } else {
-      sum += times * std::exp(x - largest);
-    }
-  }
-  double value() const { return largest + std::log(sum); }
-};
 
 // Of a layer of several kinds of units: the columns its units have here, Bernoulli ones first and padded to whole
 // vectors, and what is summed out over them.
@@ -201,29 +184,6 @@ struct States {
     return result;
   }
 };
-
-// States of both layers, or uncountable.
-struct LayerStates {
-  Index visible, hidden;
-};
-inline constexpr Index uncountable = Index{1} << 62;
-
-inline LayerStates count_states(Index n_visible, Index n_hidden, const Segment* segments, Index n_segments,
-                                Unit hidden) {
-  const auto times = [](Index states, Index options) {
-    return states > uncountable / std::max<Index>(options, 1) ? uncountable : states * options;
-  };
-  const auto binary = [](Index units) { return units < 62 ? Index{1} << units : uncountable; };
-  LayerStates result{segments ? 1 : binary(n_visible), hidden == Unit::bernoulli ? binary(n_hidden) : uncountable};
-  for (Index s = 0; s < n_segments; ++s) {
-    const Index units = segments[s].end - segments[s].begin;
-    if (segments[s].kind == Unit::gaussian && units) result.visible = uncountable;
-    else if (segments[s].kind == Unit::bernoulli) result.visible = times(result.visible, binary(units));
-    else
-      for (Index i = 0; i < units; i += segments[s].group) result.visible = times(result.visible, segments[s].group);
-  }
-  return result;
-}
 
 }  // namespace
 

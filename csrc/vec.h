@@ -2,6 +2,10 @@
 // Only arithmetic operators, comparisons and ?: are used on them, so the width is a compile-time constant.
 #pragma once
 
+#ifdef DLCORE_LANES  // a device whose code handles one element at a time: the same names for "vectors" of one
+#include DLCORE_LANES
+#else
+
 #include <cstring>
 
 #include "types.h"
@@ -111,3 +115,5 @@ DLCORE_INLINE void map_vectors(Index n, T* y, const F& f, const Inputs*... x) {
 }
 
 }  // namespace dlcore::DLCORE_DEVICE
+
+#endif

@@ -8,6 +8,8 @@
 
 #include "vec.h"
 
+#ifndef DLCORE_LANES
+
 namespace dlcore::DLCORE_DEVICE {
 namespace detail {
 
@@ -284,4 +286,22 @@ template <typename T> DLCORE_INLINE Vec<T> vsoftplus(Vec<T> x) {
   return (x > Vec<T>{} ? x : Vec<T>{}) + detail::log_of_sum<T>(u, e - (u - 1));
 }
 
+// f in double: where an exponential magnifies the rounding of its argument, single precision keeps six digits only so.
+template <typename T, typename F> DLCORE_INLINE Vec<T> in_double(const F& f, Vec<T> a, Vec<T> b) {
+  if constexpr (sizeof(T) == 8) {
+    return f(a, b);
+  } else {
+    typedef double Wide __attribute__((vector_size(2 * vector_bytes)));
+    struct Halves {
+      Vec<double> low, high;
+    };
+    const Halves from_a = bit_cast_vec<Halves>(__builtin_convertvector(a, Wide));
+    const Halves from_b = bit_cast_vec<Halves>(__builtin_convertvector(b, Wide));
+    const Halves y = {f(from_a.low, from_b.low), f(from_a.high, from_b.high)};
+    return __builtin_convertvector(bit_cast_vec<Wide>(y), Vec<T>);
+  }
+}
+
 }  // namespace dlcore::DLCORE_DEVICE
+
+#endif

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-import dlcore.device
+import driver
 import numpy as np
 import pytest
 
@@ -22,7 +22,7 @@ def interruptible() -> Iterator[None]:
 @pytest.fixture
 def device() -> Any:
     """The device module under test, with the thread count restored afterwards."""
-    module = dlcore.device.cpu
+    module = driver.DEVICE
     threads = module.num_threads()
     yield module
     module.set_num_threads(threads)

@@ -2,7 +2,6 @@
 #include <pybind11/numpy.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "bind.h"
 
@@ -15,11 +14,6 @@ py::dtype numpy_dtype(DType dtype) {
     case DType::float64: return py::dtype::of<double>();
     default: return py::dtype::of<std::int32_t>();
   }
-}
-
-// Between NumPy and an array: a part of no plan.
-void copy_bytes(void* to, const void* from, Index bytes) {
-  if (bytes > 0) without_gil(bytes / 8, [&] { std::memcpy(to, from, static_cast<std::size_t>(bytes)); });
 }
 
 Array from_numpy(const py::array& source) {
@@ -36,7 +30,8 @@ Array from_numpy(const py::array& source) {
   for (py::ssize_t i = 0; i < source.ndim(); ++i) shape.append(source.shape(i));
   const OutsideArena constant;  // a replay reads what was copied now
   Array result = new_array("from_numpy", shape, dtype);
-  copy_bytes(result.raw(), source.data(), result.bytes());
+  const void* from = source.data();
+  without_gil(result.bytes() / 8, [=] { copy_from_host(result.raw(), from, result.bytes()); });
   return result;
 }
 
@@ -44,7 +39,8 @@ py::array to_numpy(const Array& a) {
   cannot_replay("numpy() reads values");
   std::vector<py::ssize_t> shape(a.shape().dims, a.shape().dims + a.ndim());
   py::array result(numpy_dtype(a.dtype()), shape);
-  copy_bytes(result.mutable_data(), a.raw(), a.bytes());
+  void* to = result.mutable_data();
+  without_gil(a.bytes() / 8, [=] { copy_to_host(to, a.raw(), a.bytes()); });
   return result;
 }
 
@@ -52,9 +48,9 @@ py::object item(const Array& a) {
   cannot_replay("item() reads a value");
   if (a.size() != 1) value_error("item: the array has shape " + text(a.shape()) + ", expected one element");
   switch (a.dtype()) {
-    case DType::float32: return py::float_(*a.data<float>());
-    case DType::float64: return py::float_(*a.data<double>());
-    default: return py::int_(*a.data<std::int32_t>());
+    case DType::float32: return py::float_(value_at(a.data<float>()));
+    case DType::float64: return py::float_(value_at(a.data<double>()));
+    default: return py::int_(value_at(a.data<std::int32_t>()));
   }
 }
 
@@ -167,10 +163,7 @@ bool is_overwritten(const Array& a, Index entry) {
 }  // namespace
 
 void copy_array(const Array& from, const Array& to) {
-  if (to.bytes() > 0)
-    launch(
-        to.size(), [](auto... arguments) { std::memmove(arguments...); }, to.raw(), const_cast<const void*>(from.raw()),
-        static_cast<std::size_t>(to.bytes()));
+  launch(to.size(), [](auto... a) { copy_within(a...); }, to.raw(), const_cast<const void*>(from.raw()), to.bytes());
 }
 
 void note_write(const Array& a) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "bind.h"
 
@@ -202,8 +201,8 @@ Array bind_cast(const Array& x, const std::string& dtype_name) {
       cannot_replay("cast to int32 looks at values");
       const Index bad = first_outside_int32(x.size(), x.data<T>());
       if (bad >= 0)
-        value_error("cast: " + std::string(py::str(py::float_(static_cast<double>(x.data<T>()[bad])))) + " at index " +
-                    std::to_string(bad) + " does not fit in int32");
+        value_error("cast: " + std::string(py::str(py::float_(static_cast<double>(value_at(x.data<T>(), bad))))) +
+                    " at index " + std::to_string(bad) + " does not fit in int32");
     });
   Array y = new_array("cast", x.shape(), dtype);
   if (from == dtype) {

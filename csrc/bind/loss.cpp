@@ -1,4 +1,5 @@
 #include "../loss.h"
+#include "../movement.h"
 
 #include "bind.h"
 
@@ -22,10 +23,10 @@ void require_targets(const char* op, const Array& logits, const Array& targets) 
   launch(
       rows,
       [](const char* who, Index n, Index classes, const std::int32_t* target) {
-        for (Index i = 0; i < n; ++i)
-          if (target[i] < 0 || target[i] >= classes)
-            value_error(std::string(who) + ": target " + std::to_string(target[i]) + " at index " + std::to_string(i) +
-                        " is outside [0, " + std::to_string(classes) + ")");
+        const BadIndex bad = first_out_of_range(n, target, classes);
+        if (bad.position < n)
+          value_error(std::string(who) + ": target " + std::to_string(bad.value) + " at index " +
+                      std::to_string(bad.position) + " is outside [0, " + std::to_string(classes) + ")");
       },
       op, rows, columns, targets.data<std::int32_t>());
 }

@@ -242,12 +242,13 @@ Array bind_assign_rows(const Array& x, const Array& indices, const Array& rows) 
 void require_csr_rows(const Array& data, const Array& indices, const Array& indptr, Index columns, const Array& rows) {
   launch(
       rows.size(),
-      [](Index n, const std::int32_t* row, const std::int32_t* starts, const std::int32_t* places, Index stored,
-         Index width) {
+      [](Index n, const std::int32_t* row, Index steps, const std::int32_t* indptr_of, const std::int32_t* places,
+         Index stored, Index width) {
+        const HostView<std::int32_t> asked(row, n), starts(indptr_of, steps);
         for (Index i = 0; i < n; ++i) {
-          const Index first = starts[row[i]], last = starts[row[i] + 1];
+          const Index first = starts[asked[i]], last = starts[asked[i] + 1];
           if (first < 0 || last < first || last > stored)
-            value_error("gather_csr: row " + std::to_string(row[i]) + " is from " + std::to_string(first) + " to " +
+            value_error("gather_csr: row " + std::to_string(asked[i]) + " is from " + std::to_string(first) + " to " +
                         std::to_string(last) + " of " + std::to_string(stored) + " entries");
           const BadIndex bad = first_out_of_range(last - first, places + first, width);
           if (bad.position < last - first)
@@ -255,8 +256,8 @@ void require_csr_rows(const Array& data, const Array& indices, const Array& indp
                         std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(width));
         }
       },
-      rows.size(), rows.data<std::int32_t>(), indptr.data<std::int32_t>(), indices.data<std::int32_t>(), data.size(),
-      columns);
+      rows.size(), rows.data<std::int32_t>(), indptr.size(), indptr.data<std::int32_t>(), indices.data<std::int32_t>(),
+      data.size(), columns);
 }
 
 Array bind_gather_csr(const Array& data, const Array& indices, const Array& indptr, Index columns, const Array& rows) {

@@ -131,7 +131,7 @@ double watch(Plan& plan, const std::optional<Array>& loss) {
     Figure figure;
     dispatch_float(loss->dtype(), [&]<typename T>(T) {
       launch(
-          1, [](const T* from, double* to) { *to = static_cast<double>(*from); }, const_cast<const T*>(loss->data<T>()),
+          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); }, const_cast<const T*>(loss->data<T>()),
           figure.place());
     });
   }

@@ -47,7 +47,7 @@ void require_unit_interval(const char* op, const char* argument, const Array& a)
         [](const char* who, const char* what, Shape shape, const T* x) {
           const Index n = shape.size(), i = first_outside_unit_interval(n, x);
           if (i < n)
-            value_error(std::string(who) + ": " + what + " is " + text(static_cast<double>(x[i])) + " at " +
+            value_error(std::string(who) + ": " + what + " is " + text(static_cast<double>(value_at(x, i))) + " at " +
                         text(position(shape, i)) + ", expected numbers in [0, 1]");
         },
         op, argument, a.shape(), const_cast<const T*>(a.data<T>()));

@@ -112,7 +112,7 @@ void require_values(const char* op, const char* argument, const Array& layer, co
           Unit kind = Unit::bernoulli;
           for (Index s = 0; s < n_kinds; ++s)
             if (i % units >= kinds[s].begin) kind = kinds[s].kind;
-          value_error(std::string(who) + ": " + what + " is " + text(static_cast<double>(x[i])) + " at " +
+          value_error(std::string(who) + ": " + what + " is " + text(static_cast<double>(value_at(x, i))) + " at " +
                       text(Shape{i / units, i % units}) + ", expected " +
                       (kind == Unit::gaussian ? "finite numbers" : "numbers in [0, 1]"));
         },

@@ -65,8 +65,11 @@ template <typename T> void require_given(const char* op, const Array& given, con
   const Array numbers = new_array(op, given.shape(), given.dtype());
   launch(
       given.size() / 4,
-      [](Index n, const T* x, T* to) {
-        for (Index i = 0; i < n; ++i) to[i] = std::isnan(x[i]) ? T(0) : x[i];
+      [](Index n, const T* given_numbers, T* to) {
+        const HostView<T> x(given_numbers, n);
+        std::vector<T> without_gaps(static_cast<std::size_t>(n));
+        for (Index i = 0; i < n; ++i) without_gaps[i] = std::isnan(x[i]) ? T(0) : x[i];
+        copy_from_host(to, without_gaps.data(), n * static_cast<Index>(sizeof(T)));
       },
       given.size(), static_cast<const T*>(given.data<T>()), numbers.data<T>());
   require_values(op, "given", numbers, p.segments);
@@ -74,10 +77,11 @@ template <typename T> void require_given(const char* op, const Array& given, con
     if (segment.kind == Unit::softmax)
       launch(
           given.size() / 4,
-          [](const char* who, Index n, Index visible, Segment units, const T* x) {
+          [](const char* who, Index n, Index visible, Segment units, const T* given_numbers) {
+            const HostView<T> x(given_numbers, n * visible);
             for (Index row = 0; row < n; ++row)
               for (Index first = units.begin; first < units.end; first += units.group) {
-                const T* const group = x + row * visible + first;
+                const T* const group = &x[row * visible + first];
                 const Index held =
                     units.group - std::count_if(group, group + units.group, [](T e) { return std::isnan(e); });
                 if (held != 0 && held != units.group)

@@ -178,15 +178,18 @@ bool bind_all_finite(const Array& x) {
 template <typename T> bool within(Index n, const T* x, double low, double high) {
   if (n == 0) return true;
   if constexpr (std::is_integral_v<T>) {
+    const HostView<T> values(x, n);
     bool all = true;
-    for (Index i = 0; i < n; ++i) all &= x[i] >= low && x[i] <= high;
+    for (Index i = 0; i < n; ++i) all &= values[i] >= low && values[i] <= high;
     return all;
   } else {
-    T least, most;
-    std::int32_t place;
-    extreme(false, 1, n, 1, x, &least, &place);
-    extreme(true, 1, n, 1, x, &most, &place);
-    return least >= static_cast<T>(low) && most <= static_cast<T>(high);
+    const Buffer<T> found(1);
+    const Buffer<std::int32_t> place(1);
+    const auto bound = [&](bool largest) {
+      extreme(largest, 1, n, 1, x, found.data(), place.data());
+      return value_at(found.data());
+    };
+    return bound(false) >= static_cast<T>(low) && bound(true) <= static_cast<T>(high);
   }
 }
 

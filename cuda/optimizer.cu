@@ -1,0 +1,375 @@
+#include "../csrc/optimizer.h"
+
+#include "../csrc/memory.h"
+#include "lanes.cuh"
+#include "team.cuh"
+
+namespace dlcore::DLCORE_DEVICE {
+namespace {
+
+// --- One pass over theta and the state: f(v) for the elements v of all arrays at one place, of which v[0], the
+// gradient, is not written. ---
+
+template <typename T, int count> struct Arrays {
+  T* at[count];
+};
+
+template <typename T, int count, typename F> __global__ void update_kernel(Index n, F f, Arrays<T, count> arrays) {
+  for (Index i = global_thread(); i < n; i += global_threads()) {
+    T v[count];
+#pragma unroll
+    for (int k = 0; k < count; ++k) v[k] = arrays.at[k][i];
+    f(v);
+#pragma unroll
+    for (int k = 1; k < count; ++k) arrays.at[k][i] = v[k];
+  }
+}
+
+// The same, 16 bytes at a time.
+template <typename T, int count, typename F>
+__global__ void update_packs_kernel(Index n, F f, Arrays<T, count> arrays) {
+  constexpr int width = Pack<T>::count;
+  const Index packs = n / width, first = global_thread();
+  for (Index i = first; i < packs; i += global_threads()) {
+    Pack<T> pack[count];
+#pragma unroll
+    for (int k = 0; k < count; ++k) pack[k] = reinterpret_cast<const Pack<T>*>(arrays.at[k])[i];
+#pragma unroll
+    for (int j = 0; j < width; ++j) {
+      T v[count];
+#pragma unroll
+      for (int k = 0; k < count; ++k) v[k] = pack[k].item[j];
+      f(v);
+#pragma unroll
+      for (int k = 1; k < count; ++k) pack[k].item[j] = v[k];
+    }
+#pragma unroll
+    for (int k = 1; k < count; ++k) reinterpret_cast<Pack<T>*>(arrays.at[k])[i] = pack[k];
+  }
+  if (first < n - packs * width) {
+    T v[count];
+    for (int k = 0; k < count; ++k) v[k] = arrays.at[k][packs * width + first];
+    f(v);
+    for (int k = 1; k < count; ++k) arrays.at[k][packs * width + first] = v[k];
+  }
+}
+
+template <typename T, typename F, typename... State>
+void update(const char* name, Index n, const F& f, const T* grad, State*... state) {
+  constexpr int count = 1 + static_cast<int>(sizeof...(State));
+  const Arrays<T, count> arrays{{const_cast<T*>(grad), state...}};
+  if ((is_aligned(grad) && ... && is_aligned(state)))
+    return launch(name, update_packs_kernel<T, count, F>, grid_over(n, Pack<T>::count), n, f, arrays);
+  launch(name, update_kernel<T, count, F>, grid_over(n), n, f, arrays);
+}
+
+template <typename T> __device__ T sign_of(T x) {
+  return x > T(0) ? T(1) : x < T(0) ? T(-1) : x;  // zeros and NaN stay
+}
+
+// g = scale grad + decay theta. A decay of 0 does not touch theta: 0 times infinity would be NaN.
+template <typename T> struct Gradient {
+  T scale, decay;
+  Gradient(double scale_, double decay_) : scale(static_cast<T>(scale_)), decay(static_cast<T>(decay_)) {}
+  __device__ T operator()(T grad, T theta) const {
+    const T g = scale * grad;
+    return decay == T(0) ? g : g + decay * theta;
+  }
+};
+
+// --- The rules; v is grad, theta, and the state in the order of the call ---
+
+template <typename T> struct PlainSgd {
+  Gradient<T> gradient;
+  T lr;
+  __device__ void operator()(T (&v)[2]) const { v[1] -= lr * gradient(v[0], v[1]); }
+};
+
+template <typename T> struct Sgd {
+  Gradient<T> gradient;
+  T lr, momentum, take;
+  bool first_step, nesterov;
+  __device__ void operator()(T (&v)[3]) const {
+    const T g = gradient(v[0], v[1]);
+    v[2] = first_step ? g : momentum * v[2] + take * g;
+    v[1] -= lr * (nesterov ? g + momentum * v[2] : v[2]);
+  }
+};
+
+template <typename T> struct Adagrad {
+  Gradient<T> gradient;
+  T lr, eps;
+  __device__ void operator()(T (&v)[3]) const {
+    const T g = gradient(v[0], v[1]);
+    v[2] += g * g;
+    v[1] -= lr * (g / (std::sqrt(v[2]) + eps));
+  }
+};
+
+// With or without a momentum buffer and an average of gradients, in this order.
+template <typename T, bool has_momentum, bool centred> struct Rmsprop {
+  static constexpr int count = 3 + has_momentum + centred;
+  Gradient<T> gradient;
+  T lr, eps, keep, take, momentum;
+  __device__ void operator()(T (&v)[count]) const {
+    const T g = gradient(v[0], v[1]);
+    T variance = keep * v[2] + take * (g * g);
+    v[2] = variance;
+    if constexpr (centred) {
+      T& average = v[count - 1];
+      average = keep * average + take * g;
+      variance -= average * average;
+      variance = variance < T(0) ? T(0) : variance;
+    }
+    T d = g / (std::sqrt(variance) + eps);
+    if constexpr (has_momentum) {
+      d = momentum * v[3] + d;
+      v[3] = d;
+    }
+    v[1] -= lr * d;
+  }
+};
+
+template <typename T> struct Adadelta {
+  Gradient<T> gradient;
+  T lr, eps, keep, take;
+  __device__ void operator()(T (&v)[4]) const {
+    const T g = gradient(v[0], v[1]);
+    v[2] = keep * v[2] + take * (g * g);
+    const T d = std::sqrt((v[3] + eps) / (v[2] + eps)) * g;
+    v[3] = keep * v[3] + take * (d * d);
+    v[1] -= lr * d;
+  }
+};
+
+// The coefficients that Adam and its kin share, rounded once.
+template <typename T> struct Moments {
+  Gradient<T> gradient;
+  T keep1, take1, keep2, take2, inverse_correction, eps, shrink;
+
+  explicit Moments(const AdamOptions& o)
+      : gradient(o.grad_scale, o.decoupled ? 0 : o.weight_decay),
+        keep1(static_cast<T>(o.beta1)),
+        take1(static_cast<T>(1 - o.beta1)),
+        keep2(static_cast<T>(o.beta2)),
+        take2(static_cast<T>(1 - o.beta2)),
+        inverse_correction(static_cast<T>(1 / std::sqrt(1 - std::pow(o.beta2, static_cast<double>(o.step))))),
+        eps(static_cast<T>(o.eps)),
+        shrink(static_cast<T>(o.decoupled ? 1 - o.lr * o.weight_decay : 1)) {}
+
+  __device__ T denominator(T second) const { return std::sqrt(second) * inverse_correction + eps; }
+};
+
+template <typename T, bool keeps_maximum> struct Adam {
+  Moments<T> of;
+  T step_size;
+  __device__ void operator()(T (&v)[4 + keeps_maximum]) const {
+    const T g = of.gradient(v[0], v[1]);
+    v[2] = of.keep1 * v[2] + of.take1 * g;
+    T second = of.keep2 * v[3] + of.take2 * (g * g);
+    v[3] = second;
+    if constexpr (keeps_maximum) {
+      second = v[4] > second ? v[4] : second;
+      v[4] = second;
+    }
+    v[1] = of.shrink * v[1] - step_size * (v[2] / of.denominator(second));
+  }
+};
+
+template <typename T> struct Nadam {
+  Moments<T> of;
+  T rate, moment_rate;
+  __device__ void operator()(T (&v)[4]) const {
+    const T g = of.gradient(v[0], v[1]);
+    v[2] = of.keep1 * v[2] + of.take1 * g;
+    v[3] = of.keep2 * v[3] + of.take2 * (g * g);
+    v[1] = of.shrink * v[1] - (rate * g + moment_rate * v[2]) / of.denominator(v[3]);
+  }
+};
+
+template <typename T> struct Rprop {
+  T shrink, grow, least, most, scale;
+  __device__ void operator()(T (&v)[4]) const {
+    const T g = scale * v[0];
+    const T agreement = sign_of(g) * sign_of(v[2]);  // the product of the gradients could underflow
+    T size = v[3] * (agreement > T(0) ? grow : agreement < T(0) ? shrink : T(1));
+    size = size < least ? least : size > most ? most : size;
+    v[2] = agreement < T(0) ? T(0) : g;
+    v[3] = size;
+    v[1] -= sign_of(v[2]) * size;
+  }
+};
+
+template <typename T> struct Lion {
+  T lr, shrink, keep1, take1, keep2, take2, scale;
+  __device__ void operator()(T (&v)[3]) const {
+    const T g = scale * v[0], m = v[2];
+    v[2] = keep2 * m + take2 * g;
+    v[1] = shrink * v[1] - lr * sign_of(keep1 * m + take1 * g);
+  }
+};
+
+template <typename T> struct AverageWeights {
+  T take;
+  __device__ void operator()(T (&v)[2]) const { v[1] += take * (v[0] - v[1]); }
+};
+
+// --- The norm: squares added in double, over chunks of a fixed length ---
+
+constexpr Index norm_chunk = 64 * team_block;
+
+template <typename T> __global__ void squares_kernel(Index chunks, Index n, const T* x, double scale, double* partial) {
+  using Row = RowTeam<team_block>;
+  for (Index chunk = blockIdx.x; chunk < chunks; chunk += gridDim.x) {
+    const Index first = chunk * norm_chunk, end = first + norm_chunk < n ? first + norm_chunk : n;
+    double sum = 0;
+    for (Index i = first + Row::rank(); i < end; i += team_block) {
+      const double value = scale * static_cast<double>(x[i]);
+      sum += value * value;
+    }
+    sum = Row::sum(sum);
+    if (Row::rank() == 0) partial[chunk] = sum;
+  }
+}
+
+__global__ void add_partial_kernel(Index n, double* partial) {
+  using Row = RowTeam<team_block>;
+  double sum = 0;
+  for (Index i = Row::rank(); i < n; i += team_block) sum += partial[i];
+  sum = Row::sum(sum);
+  if (Row::rank() == 0) partial[0] = sum;
+}
+
+template <typename T> double sum_of_squares(Index n, const T* x, double scale) {
+  const Index chunks = ceil_div(n, norm_chunk);
+  const Buffer<double> partial(chunks);
+  launch("norm", squares_kernel<T>, grid_of_blocks(chunks, team_block), chunks, n, x, scale, partial.data());
+  launch("norm", add_partial_kernel, grid_of_blocks(1, team_block), chunks, partial.data());
+  return value_at(partial.data());
+}
+
+// The largest |x|, NaN where there is one.
+__global__ void largest_size_kernel(Index n, const double* x, double* result) {
+  using Row = RowTeam<team_block>;
+  double most = 0;
+  int has_nan = 0;
+  for (Index i = Row::rank(); i < n; i += team_block) {
+    const double size = std::fabs(x[i]);
+    has_nan |= size != size;
+    most = Larger{}(most, size);
+  }
+  most = Row::largest(most);
+  has_nan = Row::largest(has_nan);
+  if (Row::rank() == 0) *result = has_nan ? quiet_nan<double>() : most;
+}
+
+}  // namespace
+
+template <typename T> double norm(Index n, const T* x) {
+  if (n == 0) return 0;
+  const double squares = sum_of_squares(n, x, 1);
+  if constexpr (sizeof(T) == 4) {
+    return std::sqrt(squares);  // float32's squares and their sums lie well within double
+  } else {
+    if (squares > 1e-200 && squares < std::numeric_limits<double>::infinity()) return std::sqrt(squares);
+    const Buffer<double> result(1);  // a rare case: one block is enough
+    launch("norm", largest_size_kernel, grid_of_blocks(1, team_block), n, x, result.data());
+    const double most = value_at(result.data());
+    if (most == 0 || std::isinf(most) || std::isnan(most)) return most;
+    const int exponent = std::ilogb(most);
+    const double unit = std::ldexp(1.0, exponent < -1020 ? -1020 : exponent > 1020 ? 1020 : exponent);
+    return std::sqrt(sum_of_squares(n, x, 1 / unit)) * unit;  // the reciprocal is exact
+  }
+}
+
+template <typename T> void sgd(Index n, const SgdOptions& o, const T* grad, T* theta, T* velocity) {
+  const Gradient<T> gradient(o.grad_scale, o.weight_decay);
+  const T lr = static_cast<T>(o.lr);
+  if (!velocity) return update("sgd", n, PlainSgd<T>{gradient, lr}, grad, theta);
+  const T take = o.first_step ? T(1) : static_cast<T>(1 - o.dampening);
+  update("sgd", n, Sgd<T>{gradient, lr, static_cast<T>(o.momentum), take, o.first_step, o.nesterov}, grad, theta,
+         velocity);
+}
+
+template <typename T> void adagrad(Index n, const AdagradOptions& o, const T* grad, T* theta, T* sum_of_squares_) {
+  const Adagrad<T> f{{o.grad_scale, o.weight_decay}, static_cast<T>(o.lr), static_cast<T>(o.eps)};
+  update("adagrad", n, f, grad, theta, sum_of_squares_);
+}
+
+template <typename T>
+void rmsprop(Index n, const RmspropOptions& o, const T* grad, T* theta, T* square_average, T* momentum_buffer,
+             T* gradient_average) {
+  const auto run = [&]<bool has_momentum, bool centred>(auto... state) {
+    const Rmsprop<T, has_momentum, centred> f{{o.grad_scale, o.weight_decay}, static_cast<T>(o.lr),
+                                              static_cast<T>(o.eps),          static_cast<T>(o.alpha),
+                                              static_cast<T>(1 - o.alpha),    static_cast<T>(o.momentum)};
+    update("rmsprop", n, f, grad, theta, square_average, state...);
+  };
+  if (momentum_buffer && gradient_average) run.template operator()<true, true>(momentum_buffer, gradient_average);
+  else if (momentum_buffer) run.template operator()<true, false>(momentum_buffer);
+  else if (gradient_average) run.template operator()<false, true>(gradient_average);
+  else run.template operator()<false, false>();
+}
+
+template <typename T>
+void adadelta(Index n, const AdadeltaOptions& o, const T* grad, T* theta, T* square_average, T* delta_average) {
+  const Adadelta<T> f{{o.grad_scale, o.weight_decay},
+                      static_cast<T>(o.lr),
+                      static_cast<T>(o.eps),
+                      static_cast<T>(o.rho),
+                      static_cast<T>(1 - o.rho)};
+  update("adadelta", n, f, grad, theta, square_average, delta_average);
+}
+
+template <typename T>
+void adam(Index n, const AdamOptions& o, const T* grad, T* theta, T* first_moment, T* second_moment,
+          T* max_second_moment) {
+  const T step_size = static_cast<T>(o.lr / (1 - std::pow(o.beta1, static_cast<double>(o.step))));
+  const Moments<T> of(o);
+  if (max_second_moment)
+    update("adam", n, Adam<T, true>{of, step_size}, grad, theta, first_moment, second_moment, max_second_moment);
+  else update("adam", n, Adam<T, false>{of, step_size}, grad, theta, first_moment, second_moment);
+}
+
+template <typename T>
+void nadam(Index n, const NadamOptions& o, const T* grad, T* theta, T* first_moment, T* second_moment) {
+  const T rate = static_cast<T>(o.adam.lr * (1 - o.mu) / (1 - o.mu_product));
+  const T moment_rate = static_cast<T>(o.adam.lr * o.mu_next / (1 - o.mu_product * o.mu_next));
+  update("nadam", n, Nadam<T>{Moments<T>(o.adam), rate, moment_rate}, grad, theta, first_moment, second_moment);
+}
+
+template <typename T>
+void rprop(Index n, const RpropOptions& o, const T* grad, T* theta, T* previous_gradient, T* step_sizes) {
+  const Rprop<T> f{static_cast<T>(o.eta_minus), static_cast<T>(o.eta_plus), static_cast<T>(o.step_min),
+                   static_cast<T>(o.step_max), static_cast<T>(o.grad_scale)};
+  update("rprop", n, f, grad, theta, previous_gradient, step_sizes);
+}
+
+template <typename T> void lion(Index n, const LionOptions& o, const T* grad, T* theta, T* first_moment) {
+  const Lion<T> f{static_cast<T>(o.lr),        static_cast<T>(1 - o.lr * o.weight_decay),
+                  static_cast<T>(o.beta1),     static_cast<T>(1 - o.beta1),
+                  static_cast<T>(o.beta2),     static_cast<T>(1 - o.beta2),
+                  static_cast<T>(o.grad_scale)};
+  update("lion", n, f, grad, theta, first_moment);
+}
+
+template <typename T> void average_weights(Index n, double decay, const T* theta, T* average) {
+  update("average_weights", n, AverageWeights<T>{static_cast<T>(1 - decay)}, theta, average);
+}
+
+#define DLCORE_INSTANTIATE(T)                                                    \
+  template void sgd(Index, const SgdOptions&, const T*, T*, T*);                 \
+  template void adagrad(Index, const AdagradOptions&, const T*, T*, T*);         \
+  template void rmsprop(Index, const RmspropOptions&, const T*, T*, T*, T*, T*); \
+  template void adadelta(Index, const AdadeltaOptions&, const T*, T*, T*, T*);   \
+  template void adam(Index, const AdamOptions&, const T*, T*, T*, T*, T*);       \
+  template void nadam(Index, const NadamOptions&, const T*, T*, T*, T*);         \
+  template void rprop(Index, const RpropOptions&, const T*, T*, T*, T*);         \
+  template void lion(Index, const LionOptions&, const T*, T*, T*);               \
+  template void average_weights(Index, double, const T*, T*);                    \
+  template double norm(Index, const T*);
+DLCORE_INSTANTIATE(float)
+DLCORE_INSTANTIATE(double)
+#undef DLCORE_INSTANTIATE
+
+}  // namespace dlcore::DLCORE_DEVICE

@@ -1,0 +1,155 @@
+// Streams, errors, and what Python asks of a device module's runtime.
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <string>
+
+#include "../csrc/device.h"
+#include "../csrc/memory.h"
+#include "../csrc/parallel.h"
+#include "launch.cuh"
+
+namespace dlcore::DLCORE_DEVICE {
+namespace {
+
+std::atomic<int> thread_count{1};
+
+#ifdef __CUDACC__
+bool synchronizes_each_launch() {
+  static const char* setting = std::getenv("DLCORE_CUDA_SYNC");
+  return setting && setting[0] == '1';
+}
+
+std::atomic<const char*> last_kernel{nullptr};
+std::atomic<Index> launch_count{0};
+std::mutex turn_mutex;
+cudaStream_t last_stream = nullptr;  // under turn_mutex
+
+// A thread's stream, and the event by which others wait for it. Both stay when the thread ends: another thread's
+// stream may still wait for them, and threads that use a device are few.
+struct ThreadStream {
+  cudaStream_t stream = nullptr;
+  ThreadStream() { check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate"); }
+};
+cudaStream_t this_stream() {
+  thread_local ThreadStream own;
+  return own.stream;
+}
+
+void wait_for(cudaStream_t stream, cudaStream_t before) {
+  cudaEvent_t event;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+  cudaError_t error = cudaEventRecord(event, before);
+  if (error == cudaSuccess) error = cudaStreamWaitEvent(stream, event, 0);
+  cudaEventDestroy(event);  // once it has happened
+  check(error, "cudaStreamWaitEvent");
+}
+#endif
+
+}  // namespace
+
+void throw_error(cudaError_t error, const char* what) {
+  if (error == cudaErrorMemoryAllocation) throw OutOfMemory(0);
+  throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")");
+}
+
+#ifdef __CUDACC__
+
+Turn::Turn() : stream_(this_stream()) {
+  turn_mutex.lock();
+  if (last_stream == stream_) return;
+  if (last_stream) try {
+      wait_for(stream_, last_stream);
+    } catch (...) {
+      turn_mutex.unlock();
+      throw;
+    }
+  last_stream = stream_;
+}
+Turn::~Turn() { turn_mutex.unlock(); }
+
+void synchronize() {
+  cudaStream_t stream;
+  {
+    const Turn turn;
+    stream = turn.stream();
+  }
+  const char* kernel = last_kernel;
+  check(cudaStreamSynchronize(stream), kernel ? kernel : "cudaStreamSynchronize");
+}
+
+void check_launch(const char* name, cudaStream_t stream) {
+  check(cudaGetLastError(), name);
+  last_kernel = name;
+  if (synchronizes_each_launch()) check(cudaStreamSynchronize(stream), name);
+}
+
+int multiprocessors() {
+  static const int n = [] {
+    int device = 0, count = 0;
+    check(cudaGetDevice(&device), "cudaGetDevice");
+    check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
+    return count;
+  }();
+  return n;
+}
+
+void count_launch() { ++launch_count; }
+Index teams_started() { return launch_count; }
+int num_threads() { return thread_count; }
+void set_num_threads(int n) { thread_count = n; }
+
+std::string device_problem() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess) return std::string(cudaGetErrorString(error)) + " (" + cudaGetErrorName(error) + ")";
+  return count > 0 ? "" : "the driver finds no device";
+}
+
+Place device_place() {
+  int device = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  return {2, device};
+}
+
+std::uintptr_t stream_handle() {
+  const Turn turn;
+  return reinterpret_cast<std::uintptr_t>(turn.stream());
+}
+
+void issue_before(std::uintptr_t stream) {
+  const Turn turn;
+  wait_for(reinterpret_cast<cudaStream_t>(stream), turn.stream());
+}
+
+void issue_after(std::uintptr_t stream) {
+  const Turn turn;
+  wait_for(turn.stream(), reinterpret_cast<cudaStream_t>(stream));
+}
+
+void wait_for_device() noexcept { cudaDeviceSynchronize(); }  // an error of a kernel comes up again
+
+#else
+
+Turn::Turn() : stream_(nullptr) {}
+Turn::~Turn() = default;
+std::string device_problem() { return ""; }
+Place device_place() { return {2, 0}; }
+std::uintptr_t stream_handle() { return 1; }  // work is done when its call returns: any stream will do
+void issue_before(std::uintptr_t) {}
+void issue_after(std::uintptr_t) {}
+void wait_for_device() noexcept {}
+void synchronize() {}
+void check_launch(const char*, cudaStream_t) {}
+int multiprocessors() { return 1; }  // a small grid, so that its strides are taken
+void count_launch() {}
+Index teams_started() { return emulate::launches(); }
+int num_threads() { return thread_count; }
+void set_num_threads(int n) {
+  thread_count = n;
+  emulate::set_order(n);
+}
+
+#endif
+
+}  // namespace dlcore::DLCORE_DEVICE
