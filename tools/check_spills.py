@@ -65,7 +65,9 @@ def main(path: str) -> int:
     architectures = ", ".join(sorted({kernel.architecture for kernel in found}))
     print(f"{len(found)} kernels for {architectures}, {len(hot)} of them hot; {len(spilling)} spill registers")
     for kernel, name in zip(spilling, readable([kernel.name for kernel in spilling]), strict=True):
-        print(f"{'FAIL' if kernel in hot else 'cold'}  {kernel.spilled} bytes, {kernel.registers} registers: {name[:160]}")
+        print(
+            f"{'FAIL' if kernel in hot else 'cold'}  {kernel.spilled} bytes, {kernel.registers} registers: {name[:160]}"
+        )
     if not hot:
         print("check_spills: no hot kernel is among them")
     return int(not hot or any(kernel in hot for kernel in spilling))

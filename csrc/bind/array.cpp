@@ -194,6 +194,7 @@ void bind_array(py::module_& m) {
       py::arg("shape"), py::arg("dtype"));
   if (PyModule_AddFunctions(m.ptr(), watch_methods) != 0) throw py::error_already_set();
   m.def("is_overwritten", &is_overwritten, py::arg("array"), py::arg("entry"));
+  bind_interop(m);
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

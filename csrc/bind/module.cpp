@@ -64,7 +64,6 @@ PYBIND11_MODULE(DLCORE_MODULE, m) {
   if (!request_tiles()) throw py::import_error("the system refuses this process the tiles of AMX");
 #endif
   bind_array(m);
-  bind_interop(m);
   bind_plan(m);
   bind_runtime(m);
   bind_elementwise(m);

@@ -17,9 +17,10 @@ from .device import (
     set_matmul_precision,
     set_num_threads,
 )
+from .interop import from_dlpack
 from .ops import Generator
 from .placement import devices, get_default_device, on_device, set_default_device
-from .tensor import Tensor, float32, float64, from_dlpack, int32, tensor
+from .tensor import Tensor, float32, float64, int32, tensor
 
 if TYPE_CHECKING:
     from . import calculus, data, deform, losses, models, optim, penalties, plot, reproduce, train

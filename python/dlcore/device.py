@@ -188,8 +188,7 @@ def describe() -> dict[str, Any]:
     """What was chosen, what is available, and why the others are not."""
     return {
         "isa": isa,
-        "modules": {name: reason or "available" for name, reason in _reasons.items()}
-        | {"cuda": "not in this build: no kernel has run on a GPU yet"},
+        "modules": {name: reason or "available" for name, reason in _reasons.items()},
         "threads": get_num_threads(),
         "memory": memory_stats(),
     }

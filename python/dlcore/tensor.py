@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
 int32 = np.dtype(np.int32)
-_DTYPES: dict[str, np.dtype[Any]] = {"float32": float32, "float64": float64, "int32": int32}
+DTYPES: dict[str, np.dtype[Any]] = {"float32": float32, "float64": float64, "int32": int32}
+
+CPU, CUDA = (1, 0), 2  # a place and a kind of device, as DLPack numbers them
 
 Number: TypeAlias = int | float
 
@@ -25,7 +27,7 @@ Number: TypeAlias = int | float
 class Tensor:
     """A contiguous array on a device, and its place on a tape while one records.
 
-    Make one with :func:`tensor` (copies) or :func:`from_dlpack` (shares). Operators follow NumPy's broadcasting;
+    Make one with :func:`tensor` (copies) or `dlcore.from_dlpack` (shares). Operators follow NumPy's broadcasting;
     float32 and float64 do not mix. Comparisons are elementwise and give 1 or 0 in the operands' dtype, constants to
     every derivative; where a tensor is a dictionary's key its identity counts.
     """
@@ -58,7 +60,7 @@ class Tensor:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return _DTYPES[self.array.dtype]
+        return DTYPES[self.array.dtype]
 
     @property
     def device(self) -> str:
@@ -102,12 +104,34 @@ class Tensor:
     def __dlpack__(
         self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
     ) -> Any:
-        if dl_device is not None and tuple(dl_device) != (1, 0):
-            raise BufferError(f"__dlpack__: device {dl_device} is asked for, the data is on (1, 0), the CPU")
-        return (Tensor(self.array.copy()) if copy else self).array.dlpack()
+        shared, here = self, self.__dlpack_device__()
+        if dl_device is not None and tuple(dl_device) != here:
+            if tuple(dl_device) != CPU or copy is False:
+                raise BufferError(f"__dlpack__: device {dl_device} is asked for, the data is on {here}")
+            shared, here = Tensor(moved(self.array, "cpu")), CPU
+        elif copy:
+            shared = Tensor(self.array.copy())
+        if here == CPU:
+            return shared.array.dlpack()
+        # Without a word on its stream a consumer works on CUDA's default stream, 1; -1 says that it waits by itself.
+        return shared.array.dlpack(None if stream == -1 else 1 if stream is None else stream)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
+        return self.array.device.device_place()  # type: ignore[no-any-return]
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        array = self.array
+        if self.__dlpack_device__()[0] != CUDA:
+            raise AttributeError(f"__cuda_array_interface__: the tensor is on {self.device}")
+        return {
+            "shape": array.shape,
+            "typestr": self.dtype.str,
+            "data": (array.address(), False),
+            "strides": None,
+            "stream": array.device.stream_handle(),
+            "version": 3,
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (tensor, (self.numpy(), self.array.dtype))
@@ -168,9 +192,9 @@ def _as_numpy(data: Any, dtype: Any, name: str) -> np.ndarray[Any, Any]:
             raise TypeError(f"{name}: dtype is {values.dtype}, expected at most 64 bits")
     else:
         asked = np.dtype(dtype)
-        if asked.name not in _DTYPES:
+        if asked.name not in DTYPES:
             raise TypeError(f"{name}: dtype {asked} is asked for, expected float32, float64 or int32")
-        target = _DTYPES[asked.name]  # in native byte order
+        target = DTYPES[asked.name]  # in native byte order
     if target == int32 and values.size and values.dtype != int32:
         lowest, highest = values.min(), values.max()
         if not (lowest >= -(2**31) and highest < 2**31) or (kind == "f" and (values != np.floor(values)).any()):
@@ -228,10 +252,3 @@ def tensor_at(data: Any, like: Tensor, name: str = "tensor") -> Tensor:
     """`as_tensor`, and where `data` is a tensor on another device than `like`, a copy of it there."""
     found = as_tensor(data, like, name)
     return found if found.array.device is like.array.device else Tensor(moved(found.array, like.device))
-
-
-def from_dlpack(source: Any) -> Tensor:
-    """A tensor that shares the memory of any CPU array with ``__dlpack__`` (contiguous, float32, float64 or int32)."""
-    if not hasattr(source, "__dlpack__"):
-        raise TypeError(f"from_dlpack: {type(source).__name__} has no __dlpack__ method")
-    return Tensor(_device.cpu.from_dlpack(source.__dlpack__()))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import copy
-import functools
-import inspect
 import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -21,6 +18,8 @@ from ..nn.checks import float_type
 from ..ops import Generator
 from ..ops.creation import is_integer, is_number
 from ..tensor import Tensor, moved, tensor_at
+from .own_device import run_on_own_device
+from .tables import format_table, shape_text
 
 if TYPE_CHECKING:
     from .online import Online
@@ -73,7 +72,7 @@ class Model:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        _run_on_own_device(cls)
+        run_on_own_device(cls)
 
     @property
     def device(self) -> str:
@@ -236,12 +235,12 @@ class Model:
     def summary(self) -> str:
         """A table: each layer, the shape of its output, its number of parameters."""
         x = ops.zeros((1, *self.input_shape), self.dtype)
-        rows = [("input", _shape_text(self.input_shape), "")]
+        rows = [("input", shape_text(self.input_shape), "")]
         for stage in self.stages():
             with self.predicting():
                 x = stage(x)
             count = stage.parameters.size  # a shared layer's stand where it comes first
-            rows.append((stage.describe(), _shape_text(x.shape[1:]), f"{count:,}" if count else ""))
+            rows.append((stage.describe(), shape_text(x.shape[1:]), f"{count:,}" if count else ""))
         return format_table(f"{type(self).__name__}: {self.parameters.size:,} parameters, {self.dtype}", rows)
 
     def __repr__(self) -> str:
@@ -249,40 +248,7 @@ class Model:
         return f"{type(self).__name__}({arguments})"
 
 
-def _run_on_own_device(cls: type) -> None:
-    """Have the public methods of a class of models and of its mixins make their tensors on the model's device."""
-    for name in dir(cls):
-        found = inspect.getattr_static(cls, name)
-        if isinstance(found, FunctionType) and not name.startswith("_") and not hasattr(found, "on_own_device"):
-            setattr(cls, name, _on_own_device(found))
-
-
-def _on_own_device(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def on_device(self: Model, *args: Any, **options: Any) -> Any:
-        device = self.device
-        if placement.current() == device:
-            return method(self, *args, **options)
-        with placement.on_device(device):
-            return method(self, *args, **options)
-
-    on_device.on_own_device = True  # type: ignore[attr-defined]
-    return on_device
-
-
-_run_on_own_device(Model)
-
-
-def format_table(title: str, rows: list[tuple[str, str, str]]) -> str:
-    """A summary's text from (layer, output shape, parameters)."""
-    head = ("layer", "output shape", "parameters")
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(3)]
-    lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}".rstrip() for row in [head, *rows]]
-    return "\n".join([title, lines[0], "─" * (sum(widths) + 4), *lines[1:]])
-
-
-def _shape_text(shape: tuple[int, ...]) -> str:
-    return f"(n, {', '.join(map(str, shape))})"
+run_on_own_device(Model)
 
 
 def _plain(value: Any) -> Any:

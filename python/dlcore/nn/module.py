@@ -12,6 +12,7 @@ from ..ops import Generator
 from ..tensor import Tensor, as_tensor, moved, tensor, tensor_at
 from .checks import float_type
 from .initializers import Initializer
+from .moving import Movable
 from .parameters import Parameters
 
 Self = TypeVar("Self", bound="Module")
@@ -35,7 +36,7 @@ class BufferDeclaration(NamedTuple):
     value: Any
 
 
-class Module:
+class Module(Movable):
     """Base of layers and of their compositions.
 
     A subclass declares parameters in ``__init__`` with :meth:`declare` and computes in :meth:`forward`. The parameters
@@ -49,7 +50,6 @@ class Module:
     """
 
     training: bool = True
-    _device: str | None = None  # that was asked for
 
     def __init__(self) -> None:
         self._format = FORMAT
@@ -204,40 +204,6 @@ class Module:
                 module._home[0].superseded = True
             module._home, module._parameters = (parameters, path), None
         self._parameters = parameters
-
-    @property
-    def device(self) -> str:
-        """Where the parameters and buffers are, or will be once they are laid out."""
-        if self._home is None or self._home[0].superseded:
-            return self._device or placement.current()
-        return self._home[0].device
-
-    def to(self: Self, device: str) -> Self:
-        """Move the parameters and buffers to a device, "cpu" or "cuda"; their tensors stay the same objects.
-
-        An optimizer made for the parameters goes on with them: its state follows at its next step.
-
-        Raises
-        ------
-        ValueError, RuntimeError
-            For an unknown device, one that cannot be used here, and a part of a larger module, which does not move
-            alone.
-        """
-        placement.find(device)
-        if self._home is not None and self._home[1] and not self._home[0].superseded:
-            who = type(self).__name__
-            raise ValueError(f"{who}: to moves a whole network, this module is {self._home[1]!r} of one")
-        self._device = device
-        if self._home is None or self._home[0].superseded:
-            tensors = [module.__dict__.get(name) for _, module, name in self._owners() + self._buffer_owners()]
-            for x in tensors:
-                if x is not None:
-                    x.array = moved(x.array, device)
-            return self
-        self._home[0].to(device)
-        for x in self.buffers.values():
-            x.array = moved(x.array, device)
-        return self
 
     def seed_noise(self, generator: Generator) -> None:
         """Give a module that draws random numbers its generator."""
