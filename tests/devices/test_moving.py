@@ -103,7 +103,7 @@ def test_copies_stay_and_pickles_and_files_hold_no_device(other: str, tmp_path: 
         assert same.predict_proba(X).tolist() == expected.tolist()
     path = tmp_path / "model"
     model.save(path)
-    for moved in (pickle.loads(pickle.dumps(model)), dlcore.load(path)):  # noqa: S301 - made here
+    for moved in (pickle.loads(pickle.dumps(model)), dlcore.load(path)):
         assert moved.device == "cpu"
         np.testing.assert_allclose(moved.predict_proba(X), expected, rtol=1e-5)
         assert moved.to(other).predict_proba(X).tolist() == expected.tolist()
