@@ -104,9 +104,11 @@ def test_arguments_are_read_from_signatures() -> None:
     assert arguments("f() -> int") == []
 
 
-@pytest.mark.parametrize("isa", usable())
-def test_modules_agree(isa: str) -> None:
-    module = load(isa)
+MODULES = {module.__name__: module for module in (*map(load, usable()), driver.DEVICE)}
+
+
+@pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
+def test_modules_agree(module: ModuleType) -> None:
     assert functions(module) == FUNCTIONS
     for kind in ("Array", "Plan"):
         assert methods(module, kind) == methods(CPU, kind)

@@ -1,7 +1,7 @@
 """Check what ``ptxas`` said of the CUDA kernels in a build's log: ``python tools/check_spills.py LOG``.
 
-The log is that of a build with ``DLCORE_CUDA_REPORT=ON``. Fails where a hot kernel (the products, which convolutions and
-RBMs share, and the optimizers) spills registers to memory; says so where the build found no nvcc.
+The log is that of a build with ``DLCORE_CUDA_REPORT=ON``. Fails where a hot kernel (products, which convolutions and
+RBMs share, element-wise ones and optimizers) spills registers to memory; says so where the build found no nvcc.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-HOT = re.compile(r"gemm_kernel|gemm_split_kernel|optimizer|step_kernel|map_packs_kernel|map_kernel")
+HOT = re.compile(r"\d(gemm_kernel|gemm_split_kernel|update_kernel|update_packs_kernel|map_kernel|map_packs_kernel)I")
 ENTRY = re.compile(r"Compiling entry function '(\w+)' for '(\w+)'")
 FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 REGISTERS = re.compile(r"Used (\d+) registers")
@@ -65,9 +65,8 @@ def main(path: str) -> int:
     architectures = ", ".join(sorted({kernel.architecture for kernel in found}))
     print(f"{len(found)} kernels for {architectures}, {len(hot)} of them hot; {len(spilling)} spill registers")
     for kernel, name in zip(spilling, readable([kernel.name for kernel in spilling]), strict=True):
-        print(
-            f"{'FAIL' if kernel in hot else 'cold'}  {kernel.spilled} bytes, {kernel.registers} registers: {name[:160]}"
-        )
+        what = "FAIL" if kernel in hot else "cold"
+        print(f"{what}  {kernel.spilled} bytes, {kernel.registers} registers: {name[:160]}")
     if not hot:
         print("check_spills: no hot kernel is among them")
     return int(not hot or any(kernel in hot for kernel in spilling))
