@@ -143,11 +143,13 @@ def test_in_place_writes_are_noted_on_every_device(other: str) -> None:
 
 
 def test_draws_are_the_same_on_every_device(other: str) -> None:
-    module = placement.find(other)
-    assert module.uniform(3, 5, (1001,), -1.0, 2.0, "float32").numpy().tolist() == (
-        dlcore.device.cpu.uniform(3, 5, (1001,), -1.0, 2.0, "float32").numpy().tolist()
-    )
-    assert module.permutation(3, 5, 100).numpy().tolist() == dlcore.device.cpu.permutation(3, 5, 100).numpy().tolist()
+    for dtype in ("float32", "float64"):
+        here, there = (ops.uniform(Generator(3), (1001,), dtype=dtype, device=name) for name in ("cpu", other))
+        assert there.numpy().tolist() == here.numpy().tolist()
+        here, there = (ops.uniform(Generator(3), (99,), -1.0, 2.0, dtype, name) for name in ("cpu", other))
+        np.testing.assert_allclose(there.numpy(), here.numpy(), rtol=0, atol=4 * np.finfo(dtype).eps)
+    orders = [ops.permutation(Generator(3), 100, name).numpy().tolist() for name in ("cpu", other)]
+    assert orders[0] == orders[1]
     here = ops.normal(Generator(3), (501,), dtype="float64")
     there = ops.normal(Generator(3), (501,), dtype="float64", device=other)
     np.testing.assert_allclose(there.numpy(), here.numpy(), rtol=1e-12, atol=1e-14)

@@ -42,7 +42,7 @@ def mlp_with_all(device: str) -> Any:
 def cnn(device: str) -> Any:
     layers = (CNN.conv(3, 3, activation="identity"), CNN.batch_norm(), CNN.pool(2), CNN.dense(4))
     model = CNN((1, 8, 8), 3, layers, seed=1)
-    return _fitted(model.to(device), IMAGES, Y[:16], epochs=1, batch_size=4)
+    return _fitted(model.to(device), IMAGES, Y[:16], epochs=1, batch_size=4, optimizer="sgd", lr=0.1)
 
 
 def autoencoder(device: str) -> Any:

@@ -75,7 +75,7 @@ def uniform(
     dtype: Any = "float32",
     device: str | None = None,
 ) -> Tensor:
-    """Uniform samples in [low, high), the same bits on every device."""
+    """Uniform samples in [low, high): the same bits on every device in [0, 1), elsewhere the same but for rounding."""
     y = Tensor(placement.placed(device).uniform(generator.key, generator.step, shape, low, high, np.dtype(dtype).name))
     generator.take()  # after the draw: one that fails leaves the generator as it was
     return y
