@@ -229,12 +229,17 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
     return Tensor(placement.placed(device).from_numpy(_as_numpy(data, dtype, "tensor")))
 
 
+def host_view(array: Any) -> np.ndarray[Any, Any]:
+    """A NumPy array to look at: over the memory of an array on the CPU, a copy of another device's."""
+    return np.from_dlpack(Tensor(array)) if array.device is _device.cpu else array.numpy()  # type: ignore[no-any-return]
+
+
 def moved(array: Any, device: str, copy: bool = False) -> Any:
     """An array's elements on a device: the array itself where it is there already, unless a copy is asked for."""
     target = placement.find(device)
     if target is array.device:
         return array.copy() if copy else array
-    return target.from_numpy(np.from_dlpack(Tensor(array)) if array.device is _device.cpu else array.numpy())
+    return target.from_numpy(host_view(array))
 
 
 def as_tensor(data: Any, like: Tensor | None = None, name: str = "tensor") -> Tensor:
