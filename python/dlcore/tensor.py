@@ -231,7 +231,7 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
 
 def host_view(array: Any) -> np.ndarray[Any, Any]:
     """A NumPy array to look at: over the memory of an array on the CPU, a copy of another device's."""
-    return np.from_dlpack(Tensor(array)) if array.device is _device.cpu else array.numpy()  # type: ignore[no-any-return]
+    return np.from_dlpack(Tensor(array)) if array.device is _device.cpu else array.numpy()
 
 
 def moved(array: Any, device: str, copy: bool = False) -> Any:
