@@ -12,14 +12,19 @@ from .autodiff import Tape, grad, is_recording, kinks, no_grad, stop_gradient, v
 from .device import (
     get_matmul_precision,
     get_num_threads,
-    memory_stats,
-    release_cached_memory,
     set_matmul_precision,
     set_num_threads,
 )
 from .interop import from_dlpack
 from .ops import Generator
-from .placement import devices, get_default_device, on_device, set_default_device
+from .placement import (
+    devices,
+    get_default_device,
+    memory_stats,
+    on_device,
+    release_cached_memory,
+    set_default_device,
+)
 from .tensor import Tensor, float32, float64, int32, tensor
 
 if TYPE_CHECKING:

@@ -89,6 +89,17 @@ def placed(device: str | None) -> Any:
     return find(device) if device is not None else _state.module or _default
 
 
+def memory_stats(device: str | None = None) -> dict[str, int]:
+    """Bytes in use, bytes cached for reuse, and the number of requests made to the system so far, of a device, by
+    default the current one."""
+    return dict(placed(device).memory_stats())
+
+
+def release_cached_memory(device: str | None = None) -> None:
+    """Give the memory kept for reuse by a device, by default the current one, back to the system."""
+    placed(device).release_cached_memory()
+
+
 def get_default_device() -> str:
     """The device on which tensors are made that come from no other tensor; "cpu" at first."""
     return _default.Array.device_name  # type: ignore[no-any-return]
