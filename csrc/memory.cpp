@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "device.h"
-#include "graph.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -74,6 +73,5 @@ std::uintptr_t stream_handle() { return 0; }
 void issue_before(std::uintptr_t) {}
 void issue_after(std::uintptr_t) {}
 void wait_for_device() noexcept {}
-std::unique_ptr<Graph> make_graph(const Launch*, std::size_t, Arena*) { return nullptr; }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -1,5 +1,5 @@
 # The modules made of cuda/*.cu: `_cuda` by nvcc, and `_cuda_host`, their emulation, by the C++ compiler.
-set(cuda_sources cuda/stream.cu cuda/memory.cu cuda/graph.cu)
+set(cuda_sources cuda/stream.cu cuda/memory.cu)
 foreach(family IN LISTS families)
   list(APPEND cuda_sources cuda/${family}.cu)
 endforeach()

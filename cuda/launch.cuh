@@ -4,9 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <stdexcept>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -68,63 +66,26 @@ struct Grid {
   std::size_t shared_bytes = 0;  // dynamic
 };
 
-// Takes a thread's kernels and copies within the device, which then do not run: graph.cu makes a graph of them.
-class Recorder {
- public:
-#ifdef __CUDACC__
-  virtual void kernel(const char* name, const Grid& grid, const void* function, void** arguments) = 0;
-#else
-  virtual void kernel(std::function<void()> run) = 0;
-#endif
-  virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
-
- protected:
-  ~Recorder() = default;
-};
-inline thread_local Recorder* recorder = nullptr;
-
-// What a graph cannot do: wait for values, or take them from the host's memory.
-struct NeedsHost : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-inline void require_no_recorder(const char* what) {
-  if (recorder) throw NeedsHost(what);
-}
-
 // Runs kernel(arguments...) on this thread's stream. Nothing is launched where the grid is empty, so that kernels need
 // no care for sizes of 0. `name` is what errors are reported with.
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
+  const Turn turn;
 #ifdef __CUDACC__
   constexpr std::size_t shared_by_default = 48 << 10;
   if (grid.shared_bytes > shared_by_default)
     check(
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
         name);
-  if (recorder) {
-    std::tuple<Parameters...> values(static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-    std::apply(
-        [&](auto&... each) {
-          void* pointers[] = {static_cast<void*>(&each)..., nullptr};
-          recorder->kernel(name, grid, reinterpret_cast<const void*>(kernel), pointers);
-        },
-        values);
-    return;
-  }
-  const Turn turn;
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, turn.stream()>>>(
       static_cast<Parameters>(std::forward<Arguments>(arguments))...);
   check_launch(name, turn.stream());
   count_launch();
 #else
-  const auto run = [name, kernel, grid](const Parameters&... values) {
-    const auto call = [&] { kernel(values...); };
-    emulate::run(name, grid.blocks, grid.threads, grid.shared_bytes, &call,
-                 [](const void* context) { (*static_cast<decltype(&call)>(context))(); });
-  };
-  if (recorder) recorder->kernel([run, ... values = static_cast<Parameters>(arguments)] { run(values...); });
-  else run(static_cast<Parameters>(arguments)...);
+  const auto call = [&] { kernel(static_cast<Parameters>(arguments)...); };
+  emulate::run(name, grid.blocks, grid.threads, grid.shared_bytes, &call,
+               [](const void* context) { (*static_cast<decltype(&call)>(context))(); });
 #endif
 }
 

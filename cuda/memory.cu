@@ -50,7 +50,6 @@ bool free_block(Storage* storage) {
 
 void set_bytes(void* to, int value, std::size_t bytes) {
   if (bytes == 0) return;
-  require_no_recorder("bytes are set");
   const Turn turn;
   check(cudaMemsetAsync(to, value, bytes, turn.stream()), "cudaMemset");
 }
@@ -71,8 +70,6 @@ bool guard_intact(const Storage* storage) {
 
 void copy(void* to, const void* from, Index bytes, cudaMemcpyKind kind) {
   if (bytes <= 0) return;
-  if (recorder && kind == cudaMemcpyDeviceToDevice) return recorder->copy(to, from, static_cast<std::size_t>(bytes));
-  require_no_recorder("the host's memory is read or written");
   const Turn turn;
   check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, turn.stream()), "cudaMemcpy");
 }

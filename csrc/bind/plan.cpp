@@ -13,12 +13,8 @@
 
 namespace dlcore::DLCORE_DEVICE {
 
-Plan::Plan() : arena(new_arena()), workspaces(new_arena()) {}
-Plan::~Plan() {
-  stretches.clear();
-  release_arena(workspaces);
-  release_arena(arena);
-}
+Plan::Plan() : arena(new_arena()) {}
+Plan::~Plan() { release_arena(arena); }
 
 void* Plan::bytes(std::size_t count) {
   constexpr std::size_t chunk = 16384, alignment = 16;
@@ -135,8 +131,8 @@ double watch(Plan& plan, const std::optional<Array>& loss) {
     Figure figure;
     dispatch_float(loss->dtype(), [&]<typename T>(T) {
       launch(
-          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); },
-          const_cast<const T*>(loss->data<T>()), figure.place());
+          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); }, const_cast<const T*>(loss->data<T>()),
+          figure.place());
     });
   }
   if (plan.figures.empty()) throw std::runtime_error("Plan.watch: there is no figure");
@@ -153,36 +149,6 @@ void write_numbers(const Plan& plan, const double* row, Index later) {
       case Plan::Kind::count: *static_cast<Index*>(field.place) = static_cast<Index>(value) + later; break;
       case Plan::Kind::flag: *static_cast<bool*>(field.place) = value != 0; break;
     }
-  }
-}
-
-// Cuts the launches into graphs, as long as can be, and what needs the host; `stop` stays between two.
-void make_graphs(Plan& plan) {
-  const std::size_t count = plan.launches.size();
-  const auto make = [&](std::size_t begin, std::size_t end) {
-    return make_graph(plan.launches.data() + begin, end - begin, plan.workspaces);
-  };
-  std::vector<bool> alone(count);
-  for (std::size_t i = 0; i < count; ++i) alone[i] = !make(i, i + 1);
-  for (std::size_t begin = 0; begin < count;) {
-    std::size_t end = begin + 1;
-    while (end < count && end != plan.stop && alone[end] == alone[begin]) ++end;
-    plan.stretches.push_back({begin, end, alone[begin] ? nullptr : make(begin, end)});
-    begin = end;
-  }
-}
-
-// Launches begin … end − 1, which are whole stretches.
-void launch_range(Plan& plan, std::size_t begin, std::size_t end) {
-  for (const Plan::Stretch& stretch : plan.stretches) {
-    if (stretch.begin < begin || stretch.begin >= end) continue;
-    if (!stretch.graph) {
-      for (std::size_t i = stretch.begin; i < stretch.end; ++i) plan.launches[i].run(plan.launches[i].call);
-      continue;
-    }
-    for (const std::size_t i : plan.varying)
-      if (i >= stretch.begin && i < stretch.end) stretch.graph->renew(i - stretch.begin);
-    stretch.graph->start();
   }
 }
 
@@ -208,9 +174,11 @@ void run_steps(Plan& plan, Index steps, Index first, const std::int32_t* order, 
     if (rows || i == 0)
       write_numbers(plan, numbers.data() + (rows ? i * static_cast<Index>(plan.fields.size()) : 0), 0);
     else write_numbers(plan, numbers.data(), i);
-    launch_range(plan, 0, plan.stop);
+    std::size_t at = 0;
+    for (; at < plan.stop; ++at) plan.launches[at].run(plan.launches[at].call);
     const bool stopped = plan.stop > 0 && !std::isfinite(*plan.figures[plan.stop_figure]);
-    if (!stopped) launch_range(plan, plan.stop, plan.launches.size());
+    if (!stopped)
+      for (; at < plan.launches.size(); ++at) plan.launches[at].run(plan.launches[at].call);
     for (const double* figure : plan.figures) plan.found.push_back(*figure);
     if (!stopped || plan.stop == plan.launches.size()) ++plan.done;
     if (stopped) return;
@@ -243,7 +211,6 @@ void run(Plan& plan, Index steps, Index first, const std::optional<Array>& order
   plan.found.clear();
   plan.found.reserve(static_cast<std::size_t>(steps) * plan.figures.size());
   const py::gil_scoped_release release;
-  if (plan.stretches.empty()) make_graphs(plan);
   run_steps(plan, steps, first, order ? order->data<std::int32_t>() : nullptr, shifts, numbers);
 }
 
@@ -272,11 +239,6 @@ void bind_plan(py::module_& m) {
       .def_readwrite("reason", &Plan::reason)
       .def_property_readonly("draws", &draws)
       .def_property_readonly("launches", [](const Plan& plan) { return plan.launches.size(); })
-      .def_property_readonly("graphs",
-                             [](const Plan& plan) {
-                               return std::count_if(plan.stretches.begin(), plan.stretches.end(),
-                                                    [](const Plan::Stretch& s) { return s.graph != nullptr; });
-                             })
       .def_property_readonly("figures", [](const Plan& plan) { return plan.figures.size(); })
       .def_property_readonly("numbers", [](const Plan& plan) { return plan.fields.size(); })
       .def_property_readonly("arrays_alive", [](const Plan& plan) { return blocks_in_use(plan.arena); })

@@ -18,7 +18,6 @@
 #include <vector>
 
 #include "../array.h"
-#include "../graph.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -61,6 +60,10 @@ class Plan {
   void keep(const Array& array);  // an array made before the recording
   const std::uint64_t* shift_of(std::uint64_t key, std::uint64_t step);
 
+  struct Launch {
+    void (*run)(const void* call);
+    const void* call;
+  };
   Arena* arena;
   std::vector<Launch> launches;
   std::vector<Array> kept;
@@ -74,15 +77,6 @@ class Plan {
   bool running = false;
   Index done = 0;             // whole steps of the newest run
   std::vector<double> found;  // its figures, step by step
-
-  // Launches begin … end − 1 as a graph; null: they are called one by one.
-  struct Stretch {
-    std::size_t begin, end;
-    std::unique_ptr<Graph> graph;
-  };
-  std::vector<std::size_t> varying;  // launches whose arguments change between steps
-  std::vector<Stretch> stretches;    // once it has been replayed
-  Arena* workspaces;                 // of the graphs
 
  private:
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
@@ -114,13 +108,6 @@ template <typename F> void without_gil(Index work, const F& f) {
   f();
 }
 
-// Whether an argument of this type is another at each replay of a step: `Draw` and `Varying`, below.
-template <typename T> inline constexpr bool changes_between_steps = false;
-class Draw;
-template <> inline constexpr bool changes_between_steps<Draw> = true;
-template <typename Options> class Varying;
-template <typename Options> inline constexpr bool changes_between_steps<Varying<Options>> = true;
-
 // Calls kernel(arguments...), with the GIL released as above, and adds the call to the plan that this thread records.
 // All is taken by value: the kernel is a lambda that captures nothing, the arguments are pointers, sizes and options. A
 // kernel may throw what a binding throws (a check of values), with or without the GIL.
@@ -131,7 +118,6 @@ template <typename Kernel, typename... Arguments> void launch(Index work, Kernel
   if (Plan* plan = recording()) {
     const OutsideArena outside;
     without_gil(work, call);
-    if ((changes_between_steps<Arguments> || ...)) plan->varying.push_back(plan->launches.size());
     plan->add(call);
     return;
   }
