@@ -71,7 +71,7 @@ $(VENV)-compare/.installed: $(VENV)-compare/.peers dist/.wheel
 compare: $(VENV)-compare/.installed
 	$(VENV)-compare/bin/python benchmarks/compare.py $(COMPARE)
 
-# Instruction counts of ten hot paths against benchmarks/results/instructions.json; perf-gate-record renews that file.
+# Instruction counts of the hot paths against benchmarks/results/instructions.json; perf-gate-record renews that file.
 perf-gate: $(VENV)/.installed
 	$(BIN)/python tools/perf_gate.py
 

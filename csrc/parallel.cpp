@@ -1,10 +1,13 @@
 #include "parallel.h"
 
-#include <omp.h>
 #include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+
+#include "workers.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -14,12 +17,19 @@ std::atomic<Index> team_count{0};
 std::atomic<bool> forked{false};
 std::atomic<bool> busy{false};  // one team at a time: a second caller runs serially rather than oversubscribe
 
+// In the affinity mask.
 int processors() {
-  static const int n = std::max(1, omp_get_num_procs());  // in the affinity mask
+  static const int n = [] {
+#if defined(__linux__)
+    cpu_set_t mask;  // of up to 1024 processors
+    if (sched_getaffinity(0, sizeof mask, &mask) == 0) return std::max(1, CPU_COUNT(&mask));
+#endif
+    return std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+  }();
   return n;
 }
 
-// libgomp's team does not survive fork: a child that entered a parallel region would wait for threads it lacks.
+// A child has none of the workers, and whoever used them in its parent is not there to finish.
 const int fork_handler = pthread_atfork(nullptr, nullptr, [] {
   forked = true;
   busy = false;
@@ -43,25 +53,31 @@ void set_num_threads(int n) { thread_count = n; }
 
 Index teams_started() { return team_count.load(std::memory_order_relaxed); }
 
+void set_full_teams(bool on) { demand_all_workers(on); }
+
 Team::Team(Index n, Index grain) : n_(n), grain_(grain), workers_(workers_for(n, grain)) {}
 
 void Team::run(const void* context, RangeBody body) const {
   if (n_ <= 0) return;
-  if (workers_ <= 1 || omp_in_parallel() || busy.exchange(true, std::memory_order_acquire)) {
-    body(context, 0, n_, 0);
-    return;
-  }
+  if (workers_ <= 1 || busy.exchange(true, std::memory_order_acquire)) return body(context, 0, n_, 0);
   team_count.fetch_add(1, std::memory_order_relaxed);
-  const Index chunks = ceil_div(n_, grain_);
-  std::atomic<Index> next{0};
-#pragma omp parallel num_threads(workers_)
-  {
-    const int worker = omp_get_thread_num();
+  if (begin_loop()) {
     // Chunks are claimed, not dealt: a worker that a shared core slows down takes fewer. About eight claims a worker
     // keep the counter cheap.
-    const Index step = std::max<Index>(1, chunks / (8 * workers_));
-    for (Index first; (first = next.fetch_add(step, std::memory_order_relaxed)) < chunks;)
-      body(context, first * grain_, std::min(n_, (first + step) * grain_), worker);
+    const Index chunks = ceil_div(n_, grain_), step = std::max<Index>(1, chunks / (8 * workers_));
+    struct Loop {
+      const void* context;
+      RangeBody body;
+      Index n, step;
+    } const loop{context, body, n_, step * grain_};
+    const auto claim_body = [](const void* given, Index claim, int worker) {
+      const Loop& all = *static_cast<const Loop*>(given);
+      all.body(all.context, claim * all.step, std::min(all.n, (claim + 1) * all.step), worker);
+    };
+    run_claims(ceil_div(chunks, step), chunks, workers_, reinterpret_cast<const void*>(body), &loop, claim_body);
+  } else {
+    body(context, 0, n_, 0);
+    end_loop();
   }
   busy.store(false, std::memory_order_release);
 }

@@ -14,10 +14,13 @@ void set_num_threads(int n);
 // Teams of more than one thread started so far.
 Index teams_started();
 
+// For tests: every worker of a team takes part in its loops, also where that does not pay.
+void set_full_teams(bool on);
+
 // The workers for a loop over n items in chunks of `grain`, their number decided once: what is sized by workers() stays
 // large enough while set_num_threads is called in another thread. One worker when n <= grain, with one thread, and in a
-// forked child; never more than four for each processor, however many were asked for: libgomp ends the process when a
-// thread cannot be started. May run several loops over the same n and grain.
+// forked child; never more than four for each processor, however many were asked for. May run several loops over the
+// same n and grain.
 class Team {
  public:
   Team(Index n, Index grain);

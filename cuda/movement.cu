@@ -81,7 +81,7 @@ __global__ void gather_kernel(Index n, Index x_rows, Index columns, const Word* 
 }
 
 // Which of the rows comes last at each place of x.
-__global__ inline void last_at_kernel(Index n, Index x_rows, const std::int32_t* indices, long long* last) {
+__global__ void last_at_kernel(Index n, Index x_rows, const std::int32_t* indices, long long* last) {
   for (Index i = global_thread(); i < n; i += global_threads()) {
     const Index place = index_inside(x_rows, indices + i);
     if (place >= 0) atomicMax(last + place, static_cast<long long>(i));
@@ -219,10 +219,10 @@ template <typename T> void warp2d_grad(const WarpShape& s, const T* dy, const T*
   launch("warp2d_grad", warp2d_grad_kernel<T>, grid_of_blocks(planes, team_block), s, planes, dy, maps, field, dx);
 }
 
-#define DLCORE_INSTANTIATE(Word)                                              \
-  template void strided_copy(const StridedLayout&, const Word*, Word*);       \
-  template void copy_rows(Index, Index, const Word*, Index, Word*, Index);    \
-  template void embed(Index, Index, Index, Index, Index, const Word*, Word*); \
+#define DLCORE_INSTANTIATE(Word)                                                      \
+  template void strided_copy(const StridedLayout&, const Word*, Word*);               \
+  template void copy_rows(Index, Index, const Word*, Index, Word*, Index);            \
+  template void embed(Index, Index, Index, Index, Index, const Word*, Word*);         \
   template void gather(Index, Index, Index, const Word*, const std::int32_t*, Word*); \
   template void assign_rows(Index, Index, Index, const std::int32_t*, const Word*, Word*);
 DLCORE_INSTANTIATE(std::uint32_t)

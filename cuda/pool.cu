@@ -118,8 +118,7 @@ template <typename T> void max_pool2d(const PoolShape& shape, const T* x, T* y, 
   launch("max_pool2d", max_pool_kernel<T>, grid_over(n), p, n, x, y, indices);
 }
 
-template <typename T>
-void max_pool2d_grad(const PoolPlanes& size, const T* dy, const std::int32_t* indices, T* dx) {
+template <typename T> void max_pool2d_grad(const PoolPlanes& size, const T* dy, const std::int32_t* indices, T* dx) {
   const Index large = size.in_height * size.in_width, small = size.out_height * size.out_width;
   if (large == 0) return;
   launch("max_pool2d_grad", max_pool_grad_kernel<T>, grid_of_teams(size.planes, warp_size), size.planes, large, small,

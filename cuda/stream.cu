@@ -152,4 +152,6 @@ void set_num_threads(int n) {
 
 #endif
 
+void set_full_teams(bool) {}  // all threads of a launch take part
+
 }  // namespace dlcore::DLCORE_DEVICE

@@ -34,11 +34,13 @@ def device() -> Any:
 
 @pytest.fixture
 def checked(device: Any) -> Iterator[Any]:
-    """The device with poisoned allocations and guard bytes; fails if a kernel wrote behind an array."""
+    """The device with poisoned allocations, guard bytes and full teams; fails if a kernel wrote behind an array."""
     before = device.guard_violations()
     device.release_cached_memory()
     device.set_allocation_checks(True)
+    device.set_full_teams(True)
     yield device
+    device.set_full_teams(False)
     device.set_allocation_checks(False)
     device.release_cached_memory()
     assert device.guard_violations() == before, "a kernel wrote behind the end of an array"

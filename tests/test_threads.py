@@ -14,7 +14,7 @@ import dlcore.device
 import numpy as np
 import pytest
 from dlcore import Generator, Tensor, nn, ops, tensor, value_and_grad
-from processes import LINUX, outputs, python
+from processes import LINUX, python
 
 
 def living_threads() -> int:
@@ -94,19 +94,99 @@ def test_few_threads_a_processor_are_started(device: Any) -> None:
     assert living_threads() - before <= 4 * len(os.sched_getaffinity(0))
 
 
-@pytest.mark.parametrize(
-    ("user", "expected"),
-    [({}, "20000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "passive"}, "0")],
-    ids=["default", "count of the user", "policy of the user"],
-)
-def test_threads_spin_a_bounded_time_unless_the_user_chose(user: dict[str, str], expected: str) -> None:
+@LINUX
+def test_threads_start_with_the_first_long_loop_and_take_no_signals() -> None:
     code = """
-        import os, dlcore
-        print({name: os.environ.get(name) for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")})
+        from pathlib import Path
+        import numpy as np
+        from dlcore import ops, tensor
+        def ours():
+            status = {int(task.name): (task / "status").read_text() for task in Path("/proc/self/task").iterdir()}
+            return [int(text.split("SigBlk:")[1].split()[0], 16) for n, text in status.items() if n not in before]
+        before = {int(task.name) for task in Path("/proc/self/task").iterdir()}
+        ops.tanh(tensor(np.ones(1000), "float32"))
+        few = ours()
+        ops.tanh(tensor(np.ones(3_000_000), "float32"))
+        print(few, [bool(mask >> signal - 1 & 1) for mask in ours() for signal in (2, 15, 17)])
     """
-    left, shown = outputs(code, OMP_DISPLAY_ENV="verbose", **user)
-    assert f"GOMP_SPINCOUNT = '{expected}'" in shown
-    assert left == str({name: user.get(name) for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")})
+    assert python(code, DLCORE_NUM_THREADS="2") == "[] [True, True, True]"
+
+
+@LINUX
+def test_a_system_that_refuses_threads_gets_the_same_bits() -> None:
+    code = """
+        import resource, threading
+        from pathlib import Path
+        import numpy as np, dlcore
+        from dlcore import ops, tensor
+        device, x = dlcore.device.cpu, tensor(np.arange(300_000) / 1e5, "float32")
+        dlcore.set_num_threads(1)
+        expected = ops.tanh(x).numpy().tobytes()
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + 2**22, resource.RLIM_INFINITY))
+        dlcore.set_num_threads(4)
+        device.set_full_teams(True)
+        same = ops.tanh(x).numpy().tobytes() == expected
+        print(same, len(list(Path("/proc/self/task").iterdir())) == threading.active_count())
+    """
+    assert python(code, OPENBLAS_NUM_THREADS="1") == "True True"
+
+
+@LINUX
+def test_full_teams_use_every_worker() -> None:
+    """What the cases compare between numbers of threads is computed by so many."""
+    code = """
+        import numpy as np, dlcore
+        from pathlib import Path
+        from dlcore import ops, tensor
+        tasks = lambda: {task.name: int((task / "schedstat").read_text().split()[2])  # turns on a processor
+                         for task in Path("/proc/self/task").iterdir()}
+        device, x = dlcore.device.cpu, tensor(np.ones(400_000), "float32")
+        dlcore.set_num_threads(4)
+        device.set_full_teams(True)
+        ops.tanh(x)
+        first = tasks()
+        ops.tanh(x)
+        print(sum(turns > first[name] for name, turns in tasks().items()))
+    """
+    assert int(python(code, OPENBLAS_NUM_THREADS="1")) >= 3
+
+
+def test_loops_of_every_size_on_any_number_of_threads_under_stress() -> None:
+    """Loops that end while workers wake up, from several threads at once, forks among them."""
+    code = """
+        import os, random, sys, threading, time, numpy as np, dlcore
+        from dlcore import from_dlpack, ops, tensor
+        device, full = dlcore.device.cpu, sys.argv[1] == "full"
+        sizes = (33_000, 70_000, 150_000, 500_000)
+        xs = [tensor(np.random.default_rng(n).standard_normal(n), "float32") for n in sizes]
+        dlcore.set_num_threads(1)
+        expected = [(x * x).numpy().tobytes() for x in xs]
+        device.set_full_teams(full)
+        dlcore.set_num_threads(4)
+        end, wrong = time.monotonic() + 0.4, []
+        def work(seed, forks):
+            rng = random.Random(seed)
+            while time.monotonic() < end:
+                for _ in range(rng.randrange(20)):
+                    i = rng.randrange(len(xs))
+                    if (xs[i] * xs[i]).numpy().tobytes() != expected[i]:
+                        wrong.append(i)
+                time.sleep(rng.choice((0, 1e-4, 2e-3)))
+                dlcore.set_num_threads(rng.randrange(1, 5))
+                if forks and rng.random() < 0.1:
+                    child = os.fork()
+                    if child == 0:
+                        os._exit(any((x * x).numpy().tobytes() != e for x, e in zip(xs, expected)))
+                    if os.waitpid(child, 0)[1]:
+                        wrong.append("child")
+        threads = [threading.Thread(target=work, args=(i, i == 0)) for i in range(3)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        print(wrong)
+    """
+    for mode in ("full", "free"):
+        assert python(f"import sys; sys.argv = ['', {mode!r}]\n" + textwrap.dedent(code)) == "[]"
 
 
 def test_many_threads_calling_at_once_get_the_bits_of_serial_calls(device: Any) -> None:

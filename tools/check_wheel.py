@@ -16,8 +16,8 @@ REQUIRED = ("dlcore/__init__.py", "dlcore/py.typed", "dlcore/data/digits.npz")
 SETTINGS = Path(__file__).parents[1] / "python/dlcore/reproduce/settings"
 LICENSES = ("LICENSE", "DIGITS_LICENSE.md")
 FORBIDDEN = re.compile(r"(^|/)tests?/|/__pycache__/|\.(c|cc|cpp|cu|cuh|h|hpp|o|a|in|map|pyc)$")
-# The C and C++ runtimes and OpenMP; a repair tool gives its copies a hash in the name.
-SYSTEM = re.compile(r"^(lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|gomp)(-[0-9a-f]+)?\.so|ld-linux)")
+# The C and C++ runtimes; a repair tool gives its copies a hash in the name.
+SYSTEM = re.compile(r"^(lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+)(-[0-9a-f]+)?\.so|ld-linux)")
 # Instructions of the VEX and EVEX encodings, which a processor without AVX does not know: those that start with v, but
 # for a few of virtual machines and segments, and BMI.
 LEGACY_V = re.compile(

@@ -1,4 +1,4 @@
-"""Compare the instructions of ten hot paths with the recorded ones: python tools/perf_gate.py [--record]
+"""Compare the instructions of the hot paths with the recorded ones: python tools/perf_gate.py [--record]
 
 Timing on a shared machine cannot show a loss of a few hundredths; instructions, counted by callgrind, can. They are
 those of the module `_cpu_avx2` (valgrind knows no AVX-512), of the installed package, on one thread. They depend on the

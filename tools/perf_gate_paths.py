@@ -1,4 +1,4 @@
-"""The ten hot paths whose instructions `perf_gate.py` counts; run under callgrind with instrumentation off.
+"""The hot paths whose instructions `perf_gate.py` counts; run under callgrind with instrumentation off.
 
 python tools/perf_gate_paths.py CLIENT.SO [PATH ...]
 
@@ -83,6 +83,30 @@ def passes(cpu: Any, given: Callable[..., Any]) -> Iterator[Path]:
     yield "Bernoulli 100x784", lambda: cpu.bernoulli(0, 0, p)
 
 
+def traced_steps() -> Iterator[Path]:
+    """Twenty steps of one's own loop, replayed."""
+    import dlcore
+    from dlcore import losses, nn, optim, tensor
+
+    rng = np.random.default_rng(0)
+    x, y = tensor(rng.random((32, 64), dtype=np.float32)), tensor(np.arange(32) % 10, "int32")
+    net = nn.Sequential(nn.Linear(64, 32, "relu"), nn.Linear(32, 10)).build(seed=0)
+    optimizer = optim.Adam(net.parameters)
+    gradient = dlcore.value_and_grad(lambda x, y: losses.cross_entropy(net(x), y), net.parameters)
+
+    @dlcore.traced
+    def step(x: Any, y: Any) -> Any:
+        loss, g = gradient(x, y)
+        optimizer.step(g)
+        return loss
+
+    def twenty() -> None:
+        for _ in range(20):
+            step(x, y)
+
+    yield "MLP 64-32-10, 20 traced steps", twenty
+
+
 def fits() -> Iterator[tuple[str, Callable[[int], Any]]]:
     """Fits of so many steps: what is counted is the difference of two lengths."""
     from dlcore.models import MLP, RBM
@@ -121,7 +145,7 @@ def main(library: str, wanted: list[str]) -> None:
     def given(*shape: int) -> Any:
         return cpu.from_numpy(rng.standard_normal(shape).astype(np.float32))
 
-    for source in (products(cpu, given), convolution(cpu, given), passes(cpu, given)):
+    for source in (products(cpu, given), convolution(cpu, given), passes(cpu, given), traced_steps()):
         for name, call in source:
             if is_wanted(name):
                 call()

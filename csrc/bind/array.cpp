@@ -167,6 +167,7 @@ void copy_array(const Array& from, const Array& to) {
 }
 
 void note_write(const Array& a) {
+  if (Plan* plan = recording()) plan->note_written(a);
   constexpr std::size_t looked_at = 16;  // a loop of steps inside a transformation writes the same few arrays
   for (Watch& watch : watches) {
     const auto begin = reinterpret_cast<std::uintptr_t>(a.raw());

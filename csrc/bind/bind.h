@@ -66,7 +66,7 @@ void require_same_shape(const char* op, const char* name_a, const Array& a, cons
 void require_no_overlap(const char* op, const char* name_out, const Array& out, const char* name_in, const Array& in);
 
 // Every binding that writes into an array it was given calls this: a tape that records in this thread then knows that
-// what an earlier entry saved has changed. Nothing is done while none does.
+// what an earlier entry saved has changed, and a recorded plan knows what it writes.
 void note_write(const Array& a);
 
 // to = from, of the same size and dtype; they may overlap.
@@ -87,6 +87,7 @@ py::object bind_array_type(py::module_& m);
 void bind_array(py::module_& m);
 void bind_interop(py::module_& m);  // a part of bind_array
 void bind_plan(py::module_& m);
+void bind_plan_call(py::module_& m, py::class_<Plan>& plan);
 void bind_elementwise(py::module_& m);
 void bind_movement(py::module_& m);
 void bind_reduce(py::module_& m);

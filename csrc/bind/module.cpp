@@ -41,6 +41,7 @@ void bind_runtime(py::module_& m) {
       },
       py::arg("n"));
   m.def("teams_started", &teams_started);
+  m.def("set_full_teams", &set_full_teams, py::arg("on"));
   m.def("memory_stats", [] {
     const MemoryStats stats = memory_stats();
     py::dict result;

@@ -13,8 +13,21 @@
 
 namespace dlcore::DLCORE_DEVICE {
 
+namespace {
+
+void stop_recording() {
+  recorded = nullptr;
+  recorded_clip = nullptr;
+  use_arena(nullptr);
+}
+
+}  // namespace
+
 Plan::Plan() : arena(new_arena()) {}
-Plan::~Plan() { release_arena(arena); }
+Plan::~Plan() {
+  if (recorded == this) stop_recording();
+  release_arena(arena);
+}
 
 void* Plan::bytes(std::size_t count) {
   constexpr std::size_t chunk = 16384, alignment = 16;
@@ -31,42 +44,67 @@ void* Plan::bytes(std::size_t count) {
 }
 
 void Plan::keep(const Array& array) {
-  if (array.storage()->arena == arena) return;
-  for (const Array& held : kept)
-    if (held.storage() == array.storage()) return;
-  kept.push_back(array);
+  if (array.storage()->arena != arena && !uses(array)) kept.push_back(array);
+}
+
+bool Plan::uses(const Array& array) const {
+  return std::any_of(kept.begin(), kept.end(), [&](const Array& held) { return held.storage() == array.storage(); });
+}
+
+void Plan::note_written(const Array& array) {
+  const auto is_known = [&](const Array& known) {
+    return known.raw() == array.raw() && known.bytes() >= array.bytes();
+  };
+  if (array.storage()->arena != arena && std::none_of(written.begin(), written.end(), is_known))
+    written.push_back(array);
+}
+
+void Plan::rewind_here() {
+  const OutsideArena outside;
+  for (std::size_t i = rewound.size(); i < written.size(); ++i)
+    rewound.emplace_back(written[i], Array::empty(written[i].shape(), written[i].dtype()));
+}
+
+void Plan::save() const {
+  for (const auto& [array, room] : rewound) copy_within(room.raw(), array.raw(), array.bytes());
+}
+
+void Plan::restore() const {
+  for (const auto& [array, room] : rewound) copy_within(array.raw(), room.raw(), array.bytes());
 }
 
 const std::uint64_t* Plan::shift_of(std::uint64_t key, std::uint64_t step) {
-  for (const auto& stream : streams)
-    if (stream->key == key) {
-      stream->steps.push_back(step);
-      return &stream->shift;
-    }
-  streams.push_back(std::make_unique<Stream>(Stream{key, 0, {step}}));
-  return &streams.back()->shift;
+  auto stream = std::find_if(streams.begin(), streams.end(), [key](const auto& known) { return known->key == key; });
+  if (stream == streams.end()) stream = streams.insert(stream, std::make_unique<Stream>(Stream{key}));
+  (*stream)->steps.push_back(step);
+  (*stream)->launches.push_back(launches.size());
+  return &(*stream)->shift;
 }
-
-namespace {
-
-using Shift = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
-
-// Counts as one to whoever asks, however the block ends.
-class Busy {
- public:
-  explicit Busy(Plan& plan) : plan_(plan) { plan.running = true; }
-  ~Busy() { plan_.running = false; }
-  Busy(const Busy&) = delete;
-  Busy& operator=(const Busy&) = delete;
-
- private:
-  Plan& plan_;
-};
 
 void require_idle(const char* op, const Plan& plan) {
   if (plan.running || recorded == &plan)
     throw std::runtime_error(std::string(op) + ": the plan is being " + (plan.running ? "replayed" : "recorded"));
 }
+
+void write_numbers(const Plan& plan, const double* row, Index later) {
+  for (const Plan::Field& field : plan.fields) {
+    const double value = *row++;
+    switch (field.kind) {
+      case Plan::Kind::number: *static_cast<double*>(field.place) = value; break;
+      case Plan::Kind::count: *static_cast<Index*>(field.place) = static_cast<Index>(value) + later; break;
+      case Plan::Kind::flag: *static_cast<bool*>(field.place) = value != 0; break;
+    }
+  }
+}
+
+namespace {
+
+void end(Plan& plan) {
+  if (recorded != &plan) throw std::runtime_error("Plan.end: this thread does not record the plan");
+  stop_recording();
+}
+
+using Shift = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
 
 void begin(Plan& plan) {
   require_idle("Plan.begin", plan);
@@ -75,13 +113,6 @@ void begin(Plan& plan) {
   recorded = &plan;
   recorded_clip = nullptr;
   use_arena(plan.arena);
-}
-
-void end(Plan& plan) {
-  if (recorded != &plan) throw std::runtime_error("Plan.end: this thread does not record the plan");
-  recorded = nullptr;
-  recorded_clip = nullptr;
-  use_arena(nullptr);
 }
 
 std::vector<Array> stage(Plan& plan, const std::vector<Array>& data, Index rows) {
@@ -117,8 +148,22 @@ void fill_inputs(const Plan& plan, Index first, const std::int32_t* order) {
   }
 }
 
+void require_rows(const std::string& op, const Plan& plan, Index steps, Index first,
+                  const std::optional<Array>& order) {
+  if (order) {
+    require_dtype(op.c_str(), "order", *order, DType::int32);
+    require_ndim(op.c_str(), "order", *order, 1);
+  }
+  if (plan.inputs.empty()) return;
+  const Index cases = order ? order->size() : plan.inputs[0].data.shape(0), batch = plan.inputs[0].staged.shape(0);
+  if (first < 0 || first > cases || steps > (cases - first) / batch)
+    value_error(op + ": " + std::to_string(steps) + " steps of " + std::to_string(batch) + " rows from " +
+                std::to_string(first) + " do not lie within " + std::to_string(cases));
+}
+
 void bring(Plan& plan, Index first, const std::optional<Array>& order) {
   require_idle("Plan.bring", plan);
+  require_rows("Plan.bring", plan, 1, first, order);
   fill_inputs(plan, first, order ? order->data<std::int32_t>() : nullptr);
 }
 
@@ -131,25 +176,14 @@ double watch(Plan& plan, const std::optional<Array>& loss) {
     Figure figure;
     dispatch_float(loss->dtype(), [&]<typename T>(T) {
       launch(
-          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); }, const_cast<const T*>(loss->data<T>()),
-          figure.place());
+          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); },
+          const_cast<const T*>(loss->data<T>()), figure.place());
     });
   }
   if (plan.figures.empty()) throw std::runtime_error("Plan.watch: there is no figure");
   plan.stop = plan.launches.size();
   plan.stop_figure = plan.figures.size() - 1;
   return *plan.figures.back();
-}
-
-void write_numbers(const Plan& plan, const double* row, Index later) {
-  for (const Plan::Field& field : plan.fields) {
-    const double value = *row++;
-    switch (field.kind) {
-      case Plan::Kind::number: *static_cast<double*>(field.place) = value; break;
-      case Plan::Kind::count: *static_cast<Index*>(field.place) = static_cast<Index>(value) + later; break;
-      case Plan::Kind::flag: *static_cast<bool*>(field.place) = value != 0; break;
-    }
-  }
 }
 
 void run_steps(Plan& plan, Index steps, Index first, const std::int32_t* order, const std::vector<Shift>& shifts,
@@ -174,11 +208,17 @@ void run_steps(Plan& plan, Index steps, Index first, const std::int32_t* order, 
     if (rows || i == 0)
       write_numbers(plan, numbers.data() + (rows ? i * static_cast<Index>(plan.fields.size()) : 0), 0);
     else write_numbers(plan, numbers.data(), i);
-    std::size_t at = 0;
-    for (; at < plan.stop; ++at) plan.launches[at].run(plan.launches[at].call);
-    const bool stopped = plan.stop > 0 && !std::isfinite(*plan.figures[plan.stop_figure]);
-    if (!stopped)
-      for (; at < plan.launches.size(); ++at) plan.launches[at].run(plan.launches[at].call);
+    plan.save();
+    plan.at = 0;
+    bool stopped = false;
+    try {
+      plan.advance(plan.stop);
+      stopped = plan.stop > 0 && !std::isfinite(*plan.figures[plan.stop_figure]);
+      if (!stopped) plan.advance(plan.launches.size());
+    } catch (const OtherAnswer&) {
+      plan.restore();
+      throw;
+    }
     for (const double* figure : plan.figures) plan.found.push_back(*figure);
     if (!stopped || plan.stop == plan.launches.size()) ++plan.done;
     if (stopped) return;
@@ -196,16 +236,7 @@ void run(Plan& plan, Index steps, Index first, const std::optional<Array>& order
       (steps == 0 || numbers.size() != plan.fields.size() * static_cast<std::size_t>(steps)))
     value_error("Plan.run: " + std::to_string(numbers.size()) + " numbers, expected " +
                 std::to_string(plan.fields.size()) + " or as many for each of " + std::to_string(steps) + " steps");
-  if (order) {
-    require_dtype("Plan.run", "order", *order, DType::int32);
-    require_ndim("Plan.run", "order", *order, 1);
-  }
-  if (!plan.inputs.empty()) {
-    const Index cases = order ? order->size() : plan.inputs[0].data.shape(0), batch = plan.inputs[0].staged.shape(0);
-    if (first < 0 || first > cases || steps > (cases - first) / batch)
-      value_error("Plan.run: " + std::to_string(steps) + " steps of " + std::to_string(batch) + " rows from " +
-                  std::to_string(first) + " do not lie within " + std::to_string(cases));
-  }
+  require_rows("Plan.run", plan, steps, first, order);
   const Busy busy(plan);
   plan.done = 0;
   plan.found.clear();
@@ -214,35 +245,38 @@ void run(Plan& plan, Index steps, Index first, const std::optional<Array>& order
   run_steps(plan, steps, first, order ? order->data<std::int32_t>() : nullptr, shifts, numbers);
 }
 
-// [(key, recorded step), ...]
-std::vector<std::pair<std::uint64_t, std::uint64_t>> draws(const Plan& plan) {
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> result;
+// [(key, recorded step, launches before it), ...]
+std::vector<std::tuple<std::uint64_t, std::uint64_t, std::size_t>> draws(const Plan& plan) {
+  std::vector<std::tuple<std::uint64_t, std::uint64_t, std::size_t>> result;
   for (const auto& stream : plan.streams)
-    for (const std::uint64_t step : stream->steps) result.emplace_back(stream->key, step);
+    for (std::size_t i = 0; i < stream->steps.size(); ++i)
+      result.emplace_back(stream->key, stream->steps[i], stream->launches[i]);
   return result;
 }
 
 }  // namespace
 
 void bind_plan(py::module_& m) {
-  py::class_<Plan>(m, "Plan", py::module_local())
-      .def(py::init<>())
+  py::class_<Plan> plan(m, "Plan", py::module_local());
+  plan.def(py::init<>())
       .def("stage", &stage, py::arg("data"), py::arg("rows"))
       .def("bring", &bring, py::arg("first"), py::arg("order") = py::none())
       .def("begin", &begin)
       .def("watch", &watch, py::arg("loss") = py::none())
       .def("end", &end)
+      .def_property_readonly("is_recorded", [](const Plan& p) { return recorded == &p; })
       .def("run", &run, py::arg("steps"), py::arg("first") = 0, py::arg("order") = py::none(),
            py::arg("shifts") = std::vector<Shift>(), py::arg("numbers") = std::vector<double>())
       .def_readonly("done", &Plan::done)
       .def_readonly("found", &Plan::found)
       .def_readwrite("reason", &Plan::reason)
       .def_property_readonly("draws", &draws)
-      .def_property_readonly("launches", [](const Plan& plan) { return plan.launches.size(); })
-      .def_property_readonly("figures", [](const Plan& plan) { return plan.figures.size(); })
-      .def_property_readonly("numbers", [](const Plan& plan) { return plan.fields.size(); })
-      .def_property_readonly("arrays_alive", [](const Plan& plan) { return blocks_in_use(plan.arena); })
-      .def_property_readonly("nbytes", [](const Plan& plan) { return bytes_of(plan.arena); });
+      .def_property_readonly("launches", [](const Plan& p) { return p.launches.size(); })
+      .def_property_readonly("figures", [](const Plan& p) { return p.figures.size(); })
+      .def_property_readonly("numbers", [](const Plan& p) { return p.fields.size(); })
+      .def_property_readonly("arrays_alive", [](const Plan& p) { return blocks_in_use(p.arena); })
+      .def_property_readonly("nbytes", [](const Plan& p) { return bytes_of(p.arena); });
+  bind_plan_call(m, plan);
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

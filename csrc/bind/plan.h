@@ -33,7 +33,8 @@ class Plan {
   // The steps of one key's draws: a replay adds `shift` to those recorded.
   struct Stream {
     std::uint64_t key, shift = 0;
-    std::vector<std::uint64_t> steps = {};  // recorded
+    std::vector<std::uint64_t> steps = {};   // recorded
+    std::vector<std::size_t> launches = {};  // and before which launches
   };
   // A number of an optimizer, within the plan's copy of its options.
   enum class Kind : std::uint8_t { number, count, flag };
@@ -57,7 +58,16 @@ class Plan {
   template <typename Call> void add(const Call& call) {
     launches.push_back({[](const void* given) { (*static_cast<const Call*>(given))(); }, copy(call)});
   }
-  void keep(const Array& array);  // an array made before the recording
+  void keep(const Array& array);        // an array made before the recording
+  bool uses(const Array& array) const;  // whether its memory is that of an array kept
+  void note_written(const Array& array);
+  void rewind_here();  // at a look at values
+  void save() const;
+  void restore() const;
+  // Runs the launches from `at` on up to `last`; where one throws, `at` is that one.
+  void advance(std::size_t last) {
+    for (; at < last; ++at) launches[at].run(launches[at].call);
+  }
   const std::uint64_t* shift_of(std::uint64_t key, std::uint64_t step);
 
   struct Launch {
@@ -71,10 +81,19 @@ class Plan {
   std::vector<Field> fields;
   std::vector<const double*> figures;
   std::vector<Input> inputs;
+  // Arrays made before that the step writes into; and, with room for what was in them, those that it had written when
+  // it looked at values: where a replay finds another answer, the step is made again from its beginning.
+  std::vector<Array> written;
+  std::vector<std::pair<Array, Array>> rewound;
+  std::vector<Array> arguments;  // what a step that `dlcore.traced` recorded was given
+  std::vector<Array> results;    // and what it returned
   std::size_t stop = 0;  // launches before the place where a replay ends at a figure that is not finite; 0: none
   std::size_t stop_figure = 0;
-  std::string reason;  // why it cannot be replayed
+  std::string reason;           // why it cannot be replayed
+  std::vector<double> numbers;  // of the newest step, as given
   bool running = false;
+  Index work = 0;             // of all launches
+  std::size_t at = 0;         // the next launch of a replay
   Index done = 0;             // whole steps of the newest run
   std::vector<double> found;  // its figures, step by step
 
@@ -83,6 +102,27 @@ class Plan {
   std::size_t left_ = 0;
   std::byte* next_ = nullptr;
 };
+
+// Thrown by a launch that finds another answer than the recorded step had: the plan does not hold for these values.
+class OtherAnswer : public py::value_error {
+  using py::value_error::value_error;
+};
+
+// Counts a plan as running to whoever asks, however the block ends.
+class Busy {
+ public:
+  explicit Busy(Plan& plan) : plan_(plan) { plan.running = true; }
+  ~Busy() { plan_.running = false; }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  Plan& plan_;
+};
+
+void require_idle(const char* op, const Plan& plan);
+// Puts the numbers of a step where its optimizers read them; counts are `later` than given.
+void write_numbers(const Plan& plan, const double* row, Index later);
 
 // The plan that this thread records.
 inline thread_local Plan* recorded = nullptr;
@@ -119,6 +159,7 @@ template <typename Kernel, typename... Arguments> void launch(Index work, Kernel
     const OutsideArena outside;
     without_gil(work, call);
     plan->add(call);
+    plan->work += work;
     return;
   }
   without_gil(work, call);

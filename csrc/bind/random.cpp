@@ -9,6 +9,7 @@
 namespace dlcore::DLCORE_DEVICE {
 
 std::string text(double value) {
+  if (std::isnan(value)) return "nan";  // whose sign says nothing
   char digits[32];
   std::snprintf(digits, sizeof digits, "%.9g", value);
   return digits;

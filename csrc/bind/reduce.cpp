@@ -202,14 +202,15 @@ bool bind_within(const Array& x, double low, double high) {
     using T = decltype(zero);
     const T* values = x.data<T>();
     without_gil(x.size(), [&] { result = within(x.size(), values, low, high); });
-    if (result && recording())
+    if (Plan* plan = recording(); result && plan) {
+      plan->rewind_here();
       launch(
           x.size(),
           [](auto... arguments) {
-            if (!within(arguments...)) value_error("within: a number is outside its range");
+            if (!within(arguments...)) throw OtherAnswer("within: a number is outside its range");
           },
           x.size(), values, low, high);
-    else if (!result) cannot_replay("values are outside their range");
+    } else if (!result) cannot_replay("values are outside their range");
   };
   if (x.dtype() == DType::int32) look(std::int32_t{});
   else dispatch_float(x.dtype(), look);

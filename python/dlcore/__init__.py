@@ -33,13 +33,17 @@ if TYPE_CHECKING:
     from .models.robustness import robustness
     from .show import show_config
     from .train.store import load
+    from .train.tracing import traced
 
 # Most of the import time would be theirs, for methods, readers and file formats that a script may never touch.
 _AT_FIRST_USE = ("calculus", "data", "deform", "losses", "models", "optim", "penalties", "plot", "reproduce", "train")
 _CALCULUS = ("directional_derivative", "gnvp", "gradcheck", "gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "vjp")
-_OWNERS = {"load": "train.store", "robustness": "models.robustness", "show_config": "show"} | dict.fromkeys(
-    _CALCULUS, "calculus"
-)
+_OWNERS = {
+    "load": "train.store",
+    "robustness": "models.robustness",
+    "show_config": "show",
+    "traced": "train.tracing",
+} | dict.fromkeys(_CALCULUS, "calculus")
 
 __all__ = [
     "Generator",
@@ -88,6 +92,7 @@ __all__ = [
     "show_config",
     "stop_gradient",
     "tensor",
+    "traced",
     "train",
     "value_and_grad",
     "vjp",

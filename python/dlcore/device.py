@@ -10,8 +10,6 @@ import importlib
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,28 +20,6 @@ CPU_ISAS = ("avx512", "avx2", "generic")  # best first
 ASKED_FOR = ("amx",)
 _EMULATED = "amx_emulated"
 _MOST_THREADS = 1024
-
-
-# Turns of libgomp's waiting loop before a thread sleeps, about 0.4 ms: longer than the gaps between the kernels of a
-# training step, and short enough for a busy machine, where
-# the default (milliseconds) makes small products hundreds of times slower.
-_SPIN_COUNT = "20000"
-
-
-@contextmanager
-def _bounded_spinning() -> Iterator[None]:
-    """Have libgomp's threads wait a little before they sleep, unless the user chose otherwise.
-
-    libgomp reads the variables once, when the first compiled module loads it.
-    """
-    if "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ:
-        yield
-        return
-    os.environ["GOMP_SPINCOUNT"] = _SPIN_COUNT
-    try:
-        yield
-    finally:
-        del os.environ["GOMP_SPINCOUNT"]
 
 
 def _load(isa: str) -> ModuleType:
@@ -115,11 +91,10 @@ def _default_threads() -> int:
 
 
 _threads = _default_threads()
-with _bounded_spinning():
-    _generic = _load("generic")
-    _reasons = _survey(_generic)
-    isa = _choose(_reasons)
-    cpu: Any = _generic if isa == "generic" else _load(isa)
+_generic = _load("generic")
+_reasons = _survey(_generic)
+isa = _choose(_reasons)
+cpu: Any = _generic if isa == "generic" else _load(isa)
 
 cpu.set_num_threads(_threads)
 cpu.Array.device = cpu

@@ -69,6 +69,7 @@ class Tape:
 class _State(threading.local):
     tape: Tape | None = None
     kinks: str = "raise"
+    stepped: Callable[[Any], None] | None = None  # told of each step of an optimizer, while a step is recorded
 
 
 state = _State()

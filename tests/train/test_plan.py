@@ -151,7 +151,7 @@ def test_draws_follow_their_generator(plan):
     plan.begin()
     drawn.array.assign(ops.uniform(generator, (8,)).array)
     plan.end()
-    assert plan.draws == [(5, 0)]
+    assert plan.draws == [(5, 0, 0)]
     plan.run(3, shifts=[(5, 7, 2)])
     np.testing.assert_array_equal(drawn.numpy(), ops.uniform(ops.Generator(5, 11), (8,)).numpy())
 
@@ -197,6 +197,11 @@ def test_refused_arguments(plan):
     (batch,) = plan.stage([data.array], 2)
     with pytest.raises(ValueError, match=r"Plan.stage: numbers of rows differ: \(6, 2\), \(4, 2\)"):
         plan.stage([ops.ones((4, 2)).array], 2)
+    for first, rows in ((5, None), (-1, None), (5, order.array)):
+        with pytest.raises(ValueError, match=rf"^Plan.bring: 1 steps of 2 rows from {first} do not lie within 6$"):
+            plan.bring(first, rows)
+    with pytest.raises(TypeError, match=r"Plan.bring: order"):
+        plan.bring(0, data.array)
     theta, g = ops.ones((3,)), ops.ones((3,))
     plan.begin()
     Tensor(batch) + 1.0

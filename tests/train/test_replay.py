@@ -1,11 +1,12 @@
 """Fits whose steps are replayed end in the bits of those whose steps run one by one; others say why they are not."""
 
 import signal
+import sys
 import threading
 
 import numpy as np
 import pytest
-from dlcore import device, nn, placement
+from dlcore import device, placement
 from dlcore.models import (
     CNN,
     MLP,
@@ -18,7 +19,7 @@ from dlcore.models import (
 )
 from dlcore.optim import SGD, Adam, ProximalL1
 from dlcore.optim.schedules import Cosine
-from dlcore.train import AverageWeights, Callback, Checkpoint, ReduceLROnPlateau, replay
+from dlcore.train import AverageWeights, Callback, Checkpoint, ReduceLROnPlateau, gradient, replay
 from resuming import Kill, figures, state
 
 RNG = np.random.default_rng(0)
@@ -115,6 +116,32 @@ def test_a_replayed_fit_has_the_bits_of_an_eager_one(name, monkeypatch):
     assert everything(*replayed) == everything(*eager)
 
 
+@pytest.mark.parametrize(
+    ("cases", "epochs", "eager"),
+    [
+        (47, 3, 1),  # a short batch of 7 cases ends each epoch
+        (47, 1, 2),  # it comes but once
+        (8, 6, 1),
+        (9, 6, 1),
+    ],
+)
+def test_steps_that_are_not_replayed(cases, epochs, eager, monkeypatch):
+    """None but the first, and what comes once; full batches and short ones have a recording each."""
+    made = []
+    count = gradient.Steps._count
+
+    def counted(self, run, value, rows):
+        made.append(sys._getframe(1).f_code.co_name)
+        count(self, run, value, rows)
+
+    data = X[:cases], Y[:cases]
+    plain = trained(mlp(dropout=0.2), data, False, monkeypatch=monkeypatch, epochs=epochs)
+    monkeypatch.setattr(gradient.Steps, "_count", counted)
+    replayed = trained(mlp(dropout=0.2), data, True, monkeypatch=monkeypatch, epochs=epochs)
+    assert replayed[1].traced is None and everything(*replayed) == everything(*plain)
+    assert made.count("_eager") == eager and made.count("_record") == (1 if epochs == 1 or cases == 8 else 2)
+
+
 @pytest.mark.parametrize("threads", [2, 4])
 def test_on_several_threads(threads, monkeypatch):
     data = np.tile(X, (20, 40)), np.tile(Y, 20)
@@ -175,13 +202,6 @@ class Batches(Callback):
         run.optimizer.lr = 0.01 / (1 + run.batch)
 
 
-class Doubled(nn.Module):
-    """x times a number that Python draws anew."""
-
-    def forward(self, x):
-        return x * float(np.random.default_rng().uniform())
-
-
 def proximal(parameters):
     return ProximalL1(SGD(parameters, 0.1), 0.1)
 
@@ -192,7 +212,8 @@ def proximal(parameters):
         ({"optimizer": "l-bfgs"}, "a line search asks for values"),
         ({"optimizer": proximal}, "ProximalL1 thresholds by a number that Python computes"),
         ({"callbacks": [Batches()]}, "Batches.on_batch_end may change what a step does"),
-        ({"batch_size": 20}, "an epoch has fewer than 4 full batches"),
+        ({"batch_size": 20, "epochs": 1}, "fewer than 4 full batches follow"),
+        ({"batch_size": 20, "callbacks": [Between()]}, "fewer than 4 full batches follow"),
         ({"betas": (Cosine(0.9, 10), 0.99)}, "a schedule of betas"),
     ],
 )
@@ -201,19 +222,6 @@ def test_fits_that_stay_eager_say_why(options, reason, monkeypatch):
     replayed = trained(mlp(), (X, Y), True, monkeypatch=monkeypatch, **options)
     assert replayed[1].traced == reason
     assert everything(*replayed) == everything(*eager)
-
-
-def test_foreign_modules_and_objectives_stay_eager(monkeypatch):
-    model = MLP([6, 8, 3])
-    model.network.layers = (*model.network.layers, Doubled())
-    watch = Watch()
-    model.fit(X, Y, epochs=1, batch_size=8, progress=False, callbacks=[watch])
-    assert watch.traced == "Sequential has Doubled, which is not dlcore's own"
-    model = MLP([6, 8, 3])
-    own = model.objective
-    model.objective = lambda x, y: own(x, y)
-    model.fit(X, Y, epochs=1, batch_size=8, progress=False, callbacks=[watch])
-    assert "lambda" in watch.traced
 
 
 @pytest.mark.parametrize(
@@ -240,33 +248,53 @@ def test_a_loss_that_is_not_finite(bad, monkeypatch):
     errors = []
     for replayed in (False, True):
         monkeypatch.setattr(replay, "enabled", replayed)
-        model = MLP([6, 3], output="identity", seed=2)
+        model = MLP([6, 4, 3], output="identity", dropout=0.3, seed=2)
         y = np.zeros((47, 3), np.float32)
         y[8 * bad] = 3e38  # its square is infinite
         with pytest.raises(FloatingPointError) as caught:
             model.fit(X, y, epochs=2, batch_size=8, shuffle=False, progress=False)
-        errors.append((str(caught.value), state(model)))
+        drawn = {name: generator.step for name, generator in model.generators.items()}
+        errors.append((str(caught.value), state(model), drawn))
     assert errors[0] == errors[1]
     assert f"at batch {bad + 1} in epoch 1" in errors[0][0]
 
 
-def test_ctrl_c_is_answered_after_a_step():
+@pytest.mark.parametrize("bad", [1, 3])
+def test_a_norm_to_be_clipped_that_is_not_finite(bad, monkeypatch):
+    """At the recorded and a replayed step, of a finite loss."""
+    found = []
+    x, y = X.copy(), np.zeros((47, 3), np.float32)
+    x[8 * bad : 8 * bad + 8], y[8 * bad : 8 * bad + 8] = 1e25, 1e18
+    for replayed in (False, True):
+        monkeypatch.setattr(replay, "enabled", replayed)
+        model = MLP([6, 4, 3], output="identity", dropout=0.3, seed=2)
+        model.parameters.assign({name: np.full(p.shape, float("0" in name)) for name, p in model.parameters.items()})
+        options = {"optimizer": "sgd", "lr": 1e-30, "max_grad_norm": 1.0, "shuffle": False, "batch_size": 8}
+        with pytest.raises(FloatingPointError, match=r"fit: SGD: the norm of the gradient is inf in epoch 1") as caught:
+            model.fit(x, y, epochs=2, progress=False, **options)
+        drawn = {name: generator.step for name, generator in model.generators.items()}
+        found.append((str(caught.value), state(model), drawn))
+    assert found[0] == found[1]
+
+
+def test_ctrl_c_is_answered_after_a_step(monkeypatch):
     make = lambda: MLP([6, 64, 64, 3], dropout=0.1)  # noqa: E731
     x, y = np.tile(X, (20_000, 1)), np.tile(Y, 20_000)
     timer = threading.Timer(0.15, signal.raise_signal, (signal.SIGINT,))
-    seen = []
+    seen, steps = [], replay.Replay.steps
 
-    class Started(Watch):
-        def on_train_begin(self, run):
-            seen.append(run)
-            timer.start()
+    def started(self, *given):
+        seen.append(self.run)
+        timer.start()
+        return steps(self, *given)
 
     model = make()
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(x, y, epochs=1, batch_size=8, progress=False, callbacks=[Started()])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(replay.Replay, "steps", started)
+        model.fit(x, y, epochs=1, batch_size=8, progress=False)
     timer.join()
     (run,) = seen
-    assert 10 < run.optimizer.steps == run.optimizer.groups[0].steps == run.batch < run.batches
+    assert 2 <= run.optimizer.steps == run.optimizer.groups[0].steps == run.batch < run.batches
     assert run.traced is None
 
     class Stop(Watch):

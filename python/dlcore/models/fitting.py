@@ -27,8 +27,8 @@ class FitOptions:
 
     One step is recorded and the others replay it natively, with the bits of steps made one by one. A fit whose steps
     cannot be replayed makes them one by one: with modules, objectives, optimizers or ``on_batch_end`` that are not
-    dlcore's own, line searches, ``max_grad_norm``, or fewer than four full batches to an epoch. ``run.traced``, which
-    callbacks see, says why; None where steps are replayed.
+    dlcore's own, line searches, or fewer than four full batches in all. ``run.traced``, which callbacks see, says why;
+    None where steps are replayed.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from .. import ops
 from ..nn import Parameters
+from ..tape import state as _state
 from ..tensor import Tensor, moved, tensor
 from .groups import Group, Groups, check_count, check_saved_groups, make_groups
 from .ranges import ABOVE_ZERO, AT_LEAST_ZERO, Range, require, require_flags
@@ -193,6 +194,8 @@ class Optimizer:
                 group.memory[name] = values[name]
             group.steps += 1
         self.steps += 1
+        if _state.stepped is not None:
+            _state.stepped(self)
 
     def _clipping(self, g: Any, active: list[tuple[Group, dict[str, float]]]) -> float:
         """The factor that brings the norm of the parameters to be stepped down to `max_grad_norm`."""

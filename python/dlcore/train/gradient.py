@@ -17,7 +17,7 @@ from .progress import Bar
 from .replay import Replay, is_own, objection
 from .run import Run
 
-# Full batches of a fit before and with the recorded one, and at least as many after it: fewer are not worth it.
+# Full batches that are still to come: a recording is not worth its while for fewer.
 _LEAST = 4
 _NEWS = 0.1  # seconds between a progress bar's looks at replayed steps
 
@@ -28,7 +28,7 @@ def gradient_epoch(
     """An epoch of gradient steps: for each batch θ moves along the gradient of ``objective(*batch)``.
 
     The second full batch is recorded (`dlcore.train.replay`) and the others replay it, with the same bits, unless
-    something stands against it: ``run.traced`` says what.
+    something stands against it: ``run.traced`` says what. A short last batch has a recording of its own.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def gradient_epoch(
 
 
 class Steps:
-    """The steps of a fit's epochs and the replay they share.
+    """The steps of a fit's epochs and the replays they share: of a full batch, and of a short last one.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Steps:
     def __init__(self, data: Sequence[Tensor], batch_size: int) -> None:
         self.data, self.batch_size = data, batch_size
         self.cases = data[0].shape[0]
-        self._replay: Replay | None = None
+        self._replays: dict[int, Replay] = {}  # by the rows of a batch
         self._warm = False  # whether a step was made: what modules keep from their first use is there
         self._refused = False  # whether a recording could not be replayed
         self._pace = 1  # steps that a replay makes in about _NEWS
@@ -92,27 +92,40 @@ class Steps:
         if self._can_replay(run):
             if not self._warm:
                 self._eager(run, order, hooks, 1)
-            if self._replay is None:
-                self._record(run, order, hooks)
-            while self._replay is not None and self.cases - self._place >= self.batch_size:
-                self._replayed(run, order, hooks)
-        if self._replay is not None and not all(is_own(callback) for callback in run.callbacks):
-            self._replay = None  # such a callback may change between epochs what a step does
+            while not self._refused and (rows := self._rows_to_replay(run)):
+                if rows in self._replays:
+                    self._replayed(run, self._replays[rows], order, hooks)
+                else:
+                    self._record(run, rows, order, hooks)
+        if not self._is_undisturbed(run):
+            self.forget()
         self._eager(run, order, hooks)
         return self._total / self.cases
 
+    def _rows_to_replay(self, run: Run) -> int:
+        """Rows of the next batch, or 0 where it is not to be replayed: a short one may be the last of its kind."""
+        rows = min(self.batch_size, self.cases - self._place)
+        short = rows < self.batch_size and rows not in self._replays
+        return 0 if short and (run.epoch + 1 >= run.epochs or not self._is_undisturbed(run)) else rows
+
+    @staticmethod
+    def _is_undisturbed(run: Run) -> bool:
+        """Whether a step does in the next epoch what it does in this one: callbacks of others may change that."""
+        return all(is_own(callback) for callback in run.callbacks)
+
     def forget(self) -> None:
         """Record a step anew: what a step does is to change."""
-        self._replay = None
+        self._replays.clear()
 
     def _can_replay(self, run: Run) -> bool:
         if self._refused:
             return False
-        if self._replay is not None and self._replay.is_current():
+        if self._replays and all(replay.is_current() for replay in self._replays.values()):
             return True
-        self._replay = None
-        if self.cases // self.batch_size < _LEAST:
-            run.traced = f"an epoch has fewer than {_LEAST} full batches"
+        self.forget()
+        epochs = run.epochs - run.epoch if self._is_undisturbed(run) else 1
+        if self.cases // self.batch_size * epochs < _LEAST:
+            run.traced = f"fewer than {_LEAST} full batches follow"
             return False
         run.traced = self.objection(run)
         return run.traced is None
@@ -137,29 +150,31 @@ class Steps:
             self._call(run, hooks, loss)
             self._warm = True
 
-    def _record(self, run: Run, order: Tensor | None, hooks: Sequence[Callable[[Run], None]]) -> None:
-        replay = Replay(run, self.data, self.batch_size)
+    def _record(self, run: Run, rows: int, order: Tensor | None, hooks: Sequence[Callable[[Run], None]]) -> None:
+        replay = Replay(run, self.data, rows)
         value = replay.record(self.gradient_of(run), self._place, order, lambda gradient: self.update(run, gradient))
-        self._count(run, 0.0 if value is None else value, self.batch_size)
+        self._count(run, 0.0 if value is None else value, rows)
         run.traced = replay.reason
         self._refused = replay.reason is not None
-        self._replay = None if self._refused else replay
+        if self._refused:
+            self.forget()
+        else:
+            self._replays[rows] = replay
         self._call(run, hooks, value)
 
-    def _replayed(self, run: Run, order: Tensor | None, hooks: Sequence[Callable[[Run], None]]) -> None:
-        assert self._replay is not None
-        count = (self.cases - self._place) // self.batch_size
+    def _replayed(self, run: Run, replay: Replay, order: Tensor | None, hooks: Sequence[Callable[[Run], None]]) -> None:
+        count = (self.cases - self._place) // replay.batch_size
         if hooks:  # a progress bar is content with news a few times a second
             patient = all(isinstance(getattr(hook, "__self__", None), Bar) for hook in hooks)
             count = min(count, self._pace) if patient else 1
         started = time.perf_counter()
-        values = self._replay.steps(self._place, count, order)
+        values = replay.steps(self._place, count, order)
         took = time.perf_counter() - started
         self._pace = max(1, min(4 * self._pace, int(count * _NEWS / max(took, 1e-9))))
         for value in values:
-            self._count(run, 0.0 if value is None else value, self.batch_size)
+            self._count(run, 0.0 if value is None else value, replay.batch_size)
             self._call(run, hooks, value)
-        if self._replay.refused:
+        if replay.refused:
             self._eager(run, order, hooks, 1)
 
     def _count(self, run: Run, value: float, count: int) -> None:

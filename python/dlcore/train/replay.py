@@ -11,12 +11,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
 from ..nn import Module
 from ..ops import Generator
 from ..optim import BatchMinimizer, Optimizer
 from ..optim.numbers import StepNumbers, untraceable
+from ..penalties import Objective
 from ..tensor import Tensor
 from .callbacks import has_batch_hook
 from .run import Run
@@ -34,7 +36,8 @@ def is_own(value: Any) -> bool:
     return str(getattr(named, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
 
 
-def _stranger(value: Any) -> str:
+def stranger(value: Any) -> str:
+    """Names what is not dlcore's."""
     return f"{getattr(value, '__qualname__', type(value).__qualname__)}, which is not dlcore's own"
 
 
@@ -47,10 +50,23 @@ def _strange_part(owner: str, values: Iterable[Any]) -> str | None:
         elif isinstance(value, Mapping):
             found = _strange_part(owner, value.values())
         elif (callable(value) or isinstance(value, Module)) and not is_own(value):
-            found = f"{owner} has {_stranger(value)}"
+            found = f"{owner} has {stranger(value)}"
         if found:
             return found
     return None
+
+
+def _strange_call(function: Any) -> str | None:
+    """What among the functions that one of dlcore's calls for its caller, which it holds or closes over, is not."""
+    parts: tuple[Any, ...] = ()
+    if isinstance(function, functools.partial):
+        parts = (function.func, *function.args, *function.keywords.values())
+    elif isinstance(function, Objective):
+        parts = (function.loss, *(penalty for _, penalty in function.penalties.values()))
+    elif isinstance(function, FunctionType):
+        parts = tuple(cell.cell_contents for cell in function.__closure__ or ())
+    owner = getattr(function, "__qualname__", type(function).__qualname__)
+    return _strange_part(owner, parts) or next(filter(None, map(_strange_call, parts)), None)
 
 
 def objection(run: Run, objective: Callable[..., Any] | None = None) -> str | None:
@@ -59,17 +75,19 @@ def objection(run: Run, objective: Callable[..., Any] | None = None) -> str | No
         return "replay is switched off"
     optimizer, model = run.optimizer, run.model
     if objective is not None and not is_own(objective):
-        return f"the objective is {_stranger(objective)}"
+        return f"the objective is {stranger(objective)}"
+    if (found := _strange_call(objective)) is not None:
+        return found
     for owner in (model, optimizer, getattr(model, "head", None)):
         if owner is not None and not is_own(owner):
-            return _stranger(type(owner))
+            return stranger(type(owner))
         if owner is not None and not isinstance(owner, Optimizer):
             found = _strange_part(type(owner).__name__, vars(owner).values())
             if found:
                 return found
     for _, module in model.network.modules():
         if not is_own(module):
-            return _stranger(type(module))
+            return stranger(type(module))
         found = _strange_part(type(module).__name__, vars(module).values())
         if found:
             return found
@@ -141,7 +159,7 @@ class Replay:
             if advance:
                 known[generator.key] = (before[name], advance)
                 self._generators.append((generator, before[name], advance))
-        for key, drawn in plan.draws:
+        for key, drawn, _ in plan.draws:
             begin, advance = known.get(key, (0, 0))
             if (drawn - begin) % _LIMIT >= advance:
                 plan.reason = plan.reason or "a generator that the fit does not know was drawn from"
@@ -168,15 +186,18 @@ class Replay:
         plan, self.refused = self.plan, False
         rows, count = self.numbers.rows(min(count, _CHUNK), count)
         shifts = [(g.key, (g.step - begin) % _LIMIT, advance) for g, begin, advance in self._generators]
+        ended = 0  # steps that ended in their update, after their draws: where a norm to be clipped is not finite
         try:
             plan.run(count, first, None if order is None else order.array, shifts, rows)
         except ValueError:  # a check of values
             self.refused = True
-        except BaseException:
+        except BaseException as error:
             self.run.batch += plan.done
+            ended = int(isinstance(error, FloatingPointError))
             raise
         finally:
             self.numbers.advance(plan.done)
+            drawn = len(plan.found) if self._watched else plan.done  # also by a step that ended before its update
             for generator, _, advance in self._generators:
-                generator.step = (generator.step + plan.done * advance) % _LIMIT
+                generator.step = (generator.step + (drawn + ended) * advance) % _LIMIT
         return plan.found if self._watched else [None] * plan.done

@@ -130,8 +130,9 @@ def test_an_epoch_is_one_call_and_has_the_bits_of_its_steps(name, monkeypatch, c
     assert not calls
     whole, replayed = fitted(monkeypatch, True, x, model, **options)
     assert replayed == stepped
-    # A schedule of one's own is asked before each step.
-    assert len(calls) == (7 if name != "own momentum" else 5 * 7 - 2)
+    # One for the full batches and one for the short, which is recorded in the first epoch, and again where the momentum
+    # sets in. A schedule of one's own is asked before each step.
+    assert len(calls) == {"own momentum": 6 * 7 - 3, "cosine": 2 * 7 - 2}.get(name, 2 * 7 - 1)
     assert np.isfinite(whole.history["reconstruction_error"]).all()
 
 
@@ -160,7 +161,7 @@ def test_callbacks_of_others_see_every_batch(monkeypatch, calls):
         rbm.fit(bars(53), epochs=3, batch_size=10, callbacks=callbacks)
         found.append(state_of(rbm))
     assert found[0] == found[1]
-    assert len(calls) == 3
+    assert len(calls) == 2 * 3 - 1
     assert len(callbacks[0].losses) == 18
 
 
@@ -209,6 +210,18 @@ def test_a_bad_step_names_the_batch_and_brings_back_the_epoch_before():
     with pytest.raises(FloatingPointError, match=r"fit: the reconstruction error is nan at batch 3 in epoch 1"):
         rbm.fit(bars(40), epochs=1, batch_size=10, lr=1e38, momentum=0.0)
     np.testing.assert_array_equal(rbm.parameters.storage.numpy(), theta)
+
+
+@pytest.mark.parametrize("model", [{}, {"persistent": True}, {"tempering": 2, "n_chains": 5}])
+def test_a_bad_step_leaves_the_generators_of_a_fit_step_by_step(model, monkeypatch):
+    found = []
+    for replayed in (False, True):
+        monkeypatch.setattr(replay, "enabled", replayed)
+        rbm = RBM(16, 6, visible="gaussian", seed=2, **model)
+        with pytest.raises(FloatingPointError):
+            rbm.fit(np.random.default_rng(0).random((60, 16)), epochs=2, batch_size=6, lr=1e3)
+        found.append(state_of(rbm))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("callbacks", [[], [Batches()]], ids=["native", "step by step"])

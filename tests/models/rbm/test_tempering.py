@@ -96,7 +96,7 @@ def share_on(rbm, chains, steps):
 
 
 def test_tempering_mixes_where_persistent_chains_do_not():
-    """After 300 steps 2 % of the persistent chains have left their mode; of the tempered ones half are in either."""
+    """After 300 steps 4 % of the persistent chains have left their mode; of the tempered ones half are in either."""
     stuck, _ = share_on(two_modes(persistent=True), (400, 4), 300)
     mixed, rates = share_on(two_modes(tempering=8), (8, 400, 4), 300)
     assert stuck < 0.1

@@ -1,0 +1,306 @@
+#include "workers.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <iterator>
+
+namespace dlcore::DLCORE_DEVICE {
+namespace {
+
+using Nanoseconds = std::int64_t;
+
+// Measured on two virtual Zen 3 processors: waking a thread took its caller 3 to 5 microseconds, the thread 50 to 200.
+// A process that shares a processor gets turns of about 3 milliseconds.
+constexpr Nanoseconds microsecond = 1000, millisecond = 1000 * microsecond;
+constexpr Nanoseconds wake_up = 100 * microsecond;        // what is left of a loop must be longer than this
+constexpr Nanoseconds usual_chunk = 10 * microsecond;     // parallel.h
+constexpr Nanoseconds close = 200 * microsecond;          // from one loop to the next: worth staying awake
+constexpr Nanoseconds lost_processor = 50 * microsecond;  // a waiting loop's turn that took so long was interrupted
+constexpr Nanoseconds most_credit = 8 * millisecond, trial_credit = 4 * millisecond;
+constexpr Nanoseconds shortest_rest = 10 * millisecond, longest_rest = 300 * millisecond;
+constexpr Nanoseconds longest_pause = 10 * millisecond;
+
+Nanoseconds now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+int processor() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// The loop in progress: claims left (20 bits), places left for workers (12), and the loop's number (32), which keeps a
+// late worker from taking a claim of another loop than it looked at.
+alignas(64) std::atomic<std::uint64_t> state{0};
+constexpr int places_shift = 20, number_shift = 32;
+constexpr std::uint64_t one_place = std::uint64_t{1} << places_shift;
+
+std::uint64_t claims_left(std::uint64_t s) { return s & most_claims; }
+std::uint64_t places_left(std::uint64_t s) { return (s >> places_shift) & most_workers; }
+std::uint32_t number_of(std::uint64_t s) { return static_cast<std::uint32_t>(s >> number_shift); }
+
+// What the loop is. Written by the caller before `state` says that there is one, read by who holds a claim of it.
+struct {
+  Index claims;
+  int workers;
+  bool all;  // wait for each other
+  const void* context;
+  Claim run;
+} loop;
+
+alignas(64) std::atomic<int> finished{0};  // claims of workers
+std::atomic<int> calls{0};                 // what sleeping workers wait on
+std::atomic<int> asleep{0};
+std::atomic<int> caller_processor{-1};
+std::atomic<bool> stay_awake{false};
+std::atomic<bool> all_demanded{false};
+
+// Of the caller, and so of one thread at a time.
+int started = 0, most_started = most_workers;
+Nanoseconds loop_begin = 0, last_end = 0;
+
+// What helpers saved less what they cost. Where it is used up, they rest for some time of loops; the credit they then
+// get is about a turn of another process.
+Nanoseconds credit = trial_credit, rest = shortest_rest, rest_left = 0;
+
+// When workers may be called again: ever later while nobody answers.
+Nanoseconds next_call = 0, call_pause = wake_up;
+
+// How long a chunk of the loops at a place of the program takes a thread that keeps its processor: the shortest time,
+// and slowly more where it grows.
+struct Site {
+  const void* place;
+  Nanoseconds chunk;
+  bool known;
+
+  void learn(Nanoseconds time) {
+    if (known && time > chunk) chunk += std::min(time - chunk, chunk) / 16 + 1;
+    else chunk = std::max<Nanoseconds>(time, 1);
+    known = true;
+  }
+};
+Site sites[64];
+
+Site& site_of(const void* place) {
+  Site& site = sites[reinterpret_cast<std::uintptr_t>(place) / 16 % std::size(sites)];
+  if (site.place != place) site = {place, usual_chunk, false};
+  return site;
+}
+
+// Who takes claims: of which loop, and as which worker; one that is none yet takes part in whatever loop there is.
+struct Part {
+  std::uint32_t loop_number = 0;
+  int worker = -1;
+};
+
+// A claim for its holder, or -1. The loop goes on at least until its claims have been finished.
+Index take(Part& part) {
+  const bool joins = part.worker < 0;
+  std::uint64_t seen = state.load(std::memory_order_acquire);
+  do {
+    if (claims_left(seen) == 0 || (joins ? places_left(seen) == 0 : number_of(seen) != part.loop_number)) return -1;
+  } while (!state.compare_exchange_weak(seen, seen - 1 - (joins ? one_place : 0), std::memory_order_acq_rel,
+                                        std::memory_order_acquire));
+  if (joins) part = {number_of(seen), loop.workers - static_cast<int>(places_left(seen))};
+  return loop.claims - static_cast<Index>(claims_left(seen));
+}
+
+// For tests, by the holder of a claim: waits until all places are taken.
+void await_all() {
+  while (places_left(state.load(std::memory_order_acquire)) > 0) sched_yield();
+}
+
+// Helps with the loop in progress, if there is one with a place left.
+bool help() {
+  Part part;
+  Index claim = take(part);
+  if (claim < 0) return false;
+  if (loop.all) await_all();
+  for (; claim >= 0; claim = take(part)) {
+    loop.run(loop.context, claim, part.worker);
+    finished.fetch_add(1, std::memory_order_acq_rel);  // from here on the caller may be gone
+    finished.notify_one();
+  }
+  return true;
+}
+
+bool there_is_work() {
+  const std::uint64_t s = state.load(std::memory_order_acquire);
+  return claims_left(s) > 0 && places_left(s) > 0;
+}
+
+// A worker on the caller's processor would only take its time.
+bool is_in_the_way() {
+  const int here = processor();
+  return here >= 0 && here == caller_processor.load(std::memory_order_relaxed) &&
+         !all_demanded.load(std::memory_order_relaxed);
+}
+
+// To another processor. The system would wake a worker where it slept, on the caller's again, as long as all are busy.
+void move_away() {
+#if defined(__linux__)
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof usable, &usable) != 0) return;
+  cpu_set_t others = usable;
+  CPU_CLR(caller_processor.load(std::memory_order_relaxed), &others);
+  if (CPU_COUNT(&others) == 0) return;
+  sched_setaffinity(0, sizeof others, &others);
+  sched_setaffinity(0, sizeof usable, &usable);
+#endif
+}
+
+// Waits a little for the next loop; false when a worker had better sleep.
+bool comes_soon() {
+  if (!stay_awake.load(std::memory_order_relaxed)) return false;
+  const Nanoseconds begin = now();
+  for (Nanoseconds last = begin; last - begin < close;) {
+    for (int i = 0; i < 16; ++i) {
+      if (there_is_work()) return true;
+      pause();
+    }
+    const Nanoseconds time = now();
+    if (time - last > lost_processor || is_in_the_way()) return false;
+    last = time;
+  }
+  return false;
+}
+
+void* serve(void*) {
+  for (;;) {
+    const int heard = calls.load(std::memory_order_acquire);
+    if (is_in_the_way()) move_away();
+    while (!is_in_the_way() && (help() || comes_soon())) {}
+    asleep.fetch_add(1, std::memory_order_relaxed);
+    calls.wait(heard, std::memory_order_acquire);
+    asleep.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+// Starts workers until there are so many; fewer where the system refuses one.
+void start(int wanted) {
+  wanted = std::min(wanted, most_started);
+  if (started >= wanted) return;
+  sigset_t all, before;
+  sigfillset(&all);
+  for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, fault);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the threads of the program
+  for (; started < wanted; ++started) {
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, serve, nullptr) != 0) {
+      most_started = started;
+      break;
+    }
+    pthread_detach(thread);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+// Wakes so many workers, where so many sleep.
+void call(int wanted) {
+  calls.fetch_add(1, std::memory_order_acq_rel);
+  if (all_demanded.load(std::memory_order_relaxed) || asleep.load(std::memory_order_relaxed) <= wanted) {
+    calls.notify_all();
+  } else {
+    for (int i = 0; i < wanted; ++i) calls.notify_one();
+  }
+}
+
+void book(Nanoseconds saved) {
+  const bool was_less = credit < most_credit;
+  credit = std::min(credit + saved, most_credit);
+  if (was_less && credit == most_credit) rest = std::max(rest / 2, shortest_rest);
+  if (credit > 0) return;
+  rest_left = rest;
+  rest = std::min(4 * rest, longest_rest);
+  credit = trial_credit;
+}
+
+// Until the workers have finished so many claims: awake for about the time of another claim, then asleep.
+void await(int claims, Nanoseconds claim_time) {
+  int done = finished.load(std::memory_order_acquire);
+  if (done == claims) return;
+  const Nanoseconds end = now() + std::min(2 * claim_time + 10 * microsecond, millisecond);
+  do {
+    for (int i = 0; i < 16 && done != claims; ++i, done = finished.load(std::memory_order_acquire)) pause();
+  } while (done != claims && now() < end);
+  for (; done != claims; done = finished.load(std::memory_order_acquire)) finished.wait(done);
+}
+
+}  // namespace
+
+bool begin_loop() {
+  loop_begin = now();
+  return rest_left <= 0 || all_demanded.load(std::memory_order_relaxed);
+}
+
+void end_loop() {
+  last_end = now();
+  if (rest_left > 0) rest_left -= last_end - loop_begin;
+}
+
+void run_claims(Index claims, Index chunks, int workers, const void* place, const void* context, Claim run) {
+  const bool all = all_demanded.load(std::memory_order_relaxed), follows = loop_begin - last_end < close;
+  if (all) {
+    start(workers - 1);
+    workers = std::min(workers, started + 1);
+  }
+  Site& site = site_of(place);
+  stay_awake.store(follows, std::memory_order_relaxed);
+  caller_processor.store(processor(), std::memory_order_relaxed);
+  finished.store(0, std::memory_order_relaxed);
+  loop = {claims, workers, all, context, run};
+  Part part{number_of(state.load(std::memory_order_relaxed)) + 1, 0};
+  state.store(std::uint64_t{part.loop_number} << number_shift | static_cast<std::uint64_t>(workers - 1) * one_place |
+                  static_cast<std::uint64_t>(claims),
+              std::memory_order_release);
+
+  Nanoseconds calling = 0;
+  const auto call_workers = [&] {
+    start(workers - 1);
+    const Nanoseconds time = now();
+    if (!all && (asleep.load(std::memory_order_relaxed) == 0 || time < next_call)) return;
+    call(workers - 1);
+    calling = now() - time;
+    next_call = time + call_pause;
+    call_pause = std::min(2 * call_pause, longest_pause);
+  };
+  bool called = follows || all || chunks * site.chunk > wake_up;
+  if (called) call_workers();
+  Index own = 0;
+  for (Index claim; (claim = take(part)) >= 0;) {
+    if (all) await_all();
+    run(context, claim, 0);
+    ++own;
+    if (called) continue;
+    const auto left = static_cast<Nanoseconds>(claims_left(state.load(std::memory_order_relaxed)));
+    called = (now() - loop_begin) / own * left > wake_up;
+    if (called) call_workers();
+  }
+  const Nanoseconds end = now(), claim_time = own > 0 ? (end - loop_begin - calling) / own : 0;
+  await(static_cast<int>(claims - own), claim_time);
+  end_loop();
+
+  if (own > 0) site.learn(claim_time * claims / chunks);
+  if (own < claims) call_pause = wake_up;
+  if (!all) book(site.chunk * chunks / claims * (claims - own) - (last_end - end) - calling);
+}
+
+void demand_all_workers(bool on) { all_demanded = on; }
+
+}  // namespace dlcore::DLCORE_DEVICE

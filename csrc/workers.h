@@ -1,0 +1,38 @@
+// Threads that help the caller of a loop, and the rules by which they do so only where it pays.
+//
+// A loop is a number of claims. The caller publishes it and works on it at once; workers that are awake, or wake up in
+// time, claim parts of what is left. The caller waits for claims that somebody has made, never for a worker to arrive:
+// one that finds its processor taken costs nothing.
+//
+// Waking a worker takes the caller a few microseconds, and the worker far longer. So sleeping ones are called only to
+// loops that are long, or follow each other closely, and ever more seldom while none comes in time; after a loop a
+// worker stays awake for the time in which the next one is likely.
+//
+// A worker that loses its processor within a claim does hold the caller up. What helpers have saved and what they have
+// cost is therefore kept as an account: where they do not pay, on processors that others keep busy, loops are left to
+// their callers, for a time that grows until helpers pay again.
+#pragma once
+
+#include "types.h"
+
+namespace dlcore::DLCORE_DEVICE {
+
+using Claim = void (*)(const void* context, Index claim, int worker);
+
+inline constexpr Index most_claims = (Index{1} << 20) - 1;
+inline constexpr int most_workers = (1 << 12) - 1;
+
+// One caller at a time may use these. begin_loop says that a loop begins, and whether workers are likely to shorten it;
+// then run_claims may be called. end_loop says that it has ended.
+bool begin_loop();
+void end_loop();
+
+// Calls run(context, claim, worker) once for each claim in [0, claims), worker 0 being the caller, at most `workers` of
+// them at once. `place` is where in the program the loop is: those of one place are taken for equally long for each of
+// the chunks that the claims consist of. Neither throws nor allocates.
+void run_claims(Index claims, Index chunks, int workers, const void* place, const void* context, Claim run);
+
+// For tests: every worker that a loop may use takes part in it, whatever that costs.
+void demand_all_workers(bool on);
+
+}  // namespace dlcore::DLCORE_DEVICE
