@@ -11,6 +11,9 @@ from .. import ops, placement
 from ..autodiff import is_recorded
 from ..tensor import Tensor, moved, tensor_at
 
+# Of a vector, what `below` made of it; moved with it.
+_parts: weakref.WeakKeyDictionary[Parameters, weakref.WeakSet[Parameters]] = weakref.WeakKeyDictionary()
+
 
 class Parameters(Mapping[str, Tensor]):
     """Named tensors that share one contiguous vector.
@@ -46,7 +49,6 @@ class Parameters(Mapping[str, Tensor]):
         self._tensors = self.split(self.storage)
         self._origin: tuple[Parameters, str] | None = None
         self._superseded = False
-        self._parts: weakref.WeakSet[Parameters] = weakref.WeakSet()  # made by `below`
         self._start = 0  # within the origin
 
     @property
@@ -108,9 +110,9 @@ class Parameters(Mapping[str, Tensor]):
         part._tensors = {to: self._tensors[name] for to, name in zip(short, names, strict=True)}
         part._layout = [(part._offsets[name], shape) for name, shape in part._shapes.items()]
         part._origin, part._superseded = (self, prefix), False
-        part._start, part._parts = start, weakref.WeakSet()
+        part._start = start
         part._take_stretch()
-        self._parts.add(part)
+        _parts.setdefault(self, weakref.WeakSet()).add(part)
         return part
 
     @property
@@ -133,7 +135,7 @@ class Parameters(Mapping[str, Tensor]):
             self.storage = Tensor(moved(self.storage.array, device))
             for name, tensor in self._tensors.items():
                 tensor.array = self.storage.array.view(self._offsets[name], self._shapes[name])
-            for part in self._parts:
+            for part in _parts.get(self, ()):
                 part._take_stretch()
         return self
 
@@ -142,7 +144,7 @@ class Parameters(Mapping[str, Tensor]):
         assert self._origin is not None
         size = sum(math.prod(shape) for shape in self._shapes.values())
         self.storage = Tensor(self._origin[0].storage.array.view(self._start, (size,)))
-        for part in self._parts:
+        for part in _parts.get(self, ()):
             part._take_stretch()
 
     def new_gradient(self) -> tuple[Tensor, list[Any]]:
