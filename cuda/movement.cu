@@ -81,7 +81,7 @@ __global__ void gather_kernel(Index n, Index x_rows, Index columns, const Word* 
 }
 
 // Which of the rows comes last at each place of x.
-__global__ inline void last_at_kernel(Index n, Index x_rows, const std::int32_t* indices, long long* last) {
+__global__ void last_at_kernel(Index n, Index x_rows, const std::int32_t* indices, long long* last) {
   for (Index i = global_thread(); i < n; i += global_threads()) {
     const Index place = index_inside(x_rows, indices + i);
     if (place >= 0) atomicMax(last + place, static_cast<long long>(i));

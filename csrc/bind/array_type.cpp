@@ -33,7 +33,14 @@ PyObject* get_shape(PyObject* self, void*) {
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(array_of(self).ndim()); }
 PyObject* get_size(PyObject* self, void*) { return PyLong_FromLongLong(array_of(self).size()); }
 PyObject* get_nbytes(PyObject* self, void*) { return PyLong_FromLongLong(array_of(self).bytes()); }
-PyObject* get_dtype(PyObject* self, void*) { return PyUnicode_InternFromString(name(array_of(self).dtype())); }
+PyObject* get_dtype(PyObject* self, void*) {
+  static PyObject* names[3] = {};  // kept: to intern a text means to hash it, and ops ask for dtypes all the time
+  const DType dtype = array_of(self).dtype();
+  PyObject*& known = names[static_cast<int>(dtype)];
+  if (!known) known = PyUnicode_InternFromString(name(dtype));
+  Py_XINCREF(known);
+  return known;
+}
 
 PyGetSetDef properties[] = {
     {"shape", get_shape, nullptr, nullptr, nullptr}, {"ndim", get_ndim, nullptr, nullptr, nullptr},

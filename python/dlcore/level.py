@@ -83,7 +83,7 @@ class Level:
         """Differentiate by the tensors themselves, wherever the function finds them; their indices."""
         tape = self.tape
         if self.outermost and not tape.entries:  # the usual case, and the quickest
-            tape.leaves = {id(x): i for i, x in enumerate(tensors)}
+            tape.leaves = dict(zip(map(id, tensors), range(len(tensors)), strict=True))
             tape.entries.extend([()] * len(tensors))
             return range(len(tensors))
         indices = []

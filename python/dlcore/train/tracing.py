@@ -72,7 +72,7 @@ def traced(step: Callable[..., Any], signatures: int = 8) -> Traced:
         raise TypeError(f"traced: step is a {type(step).__name__}, expected a function")
     if not is_integer(signatures) or signatures < 1:
         raise ValueError(f"traced: signatures is {signatures!r}, expected an integer >= 1")
-    return Traced(step, int(signatures))
+    return Traced(step._step if isinstance(step, Traced) else step, int(signatures))
 
 
 class Traced:
