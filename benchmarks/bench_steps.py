@@ -1,4 +1,4 @@
-"""Training steps with Adam: step by step and inside `fit`, against PyTorch, JAX and scikit-learn.
+"""Training steps with Adam: step by step, as it is and traced, and inside `fit`; PyTorch, JAX and scikit-learn.
 
 python benchmarks/bench_steps.py [--threads N] [--json FILE]
 
@@ -78,6 +78,7 @@ def row(setting: tuple[Any, ...], threads: int, compiled: bool) -> timing.Row:
     task = networks.Task(layers, x, y, loss)
     makers: dict[str, Callable[[], networks.Maker]] = {
         "dlcore": lambda: networks.dlcore_steps(task),
+        "dlcore traced": lambda: networks.dlcore_steps(task, replayed=True),
         "dlcore fit": lambda: networks.dlcore_fit(task, steps),
     }
     lengths = {"dlcore fit": steps, "scikit-learn fit": min(steps, 400)}  # half a millisecond a step there

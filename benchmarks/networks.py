@@ -85,9 +85,9 @@ def dlcore_model(task: Task) -> Any:
     return model
 
 
-def dlcore_steps(task: Task) -> Maker:
-    """The loop that a user writes: value_and_grad and an optimizer."""
-    from dlcore import losses, optim, tensor, value_and_grad
+def dlcore_steps(task: Task, replayed: bool = False) -> Maker:
+    """The loop that a user writes: value_and_grad and an optimizer; its step as it is, or with `traced`."""
+    from dlcore import losses, optim, tensor, traced, value_and_grad
 
     model = dlcore_model(task)
     optimizer = optim.Adam(model.parameters, lr=RATE)
@@ -103,9 +103,16 @@ def dlcore_steps(task: Task) -> Maker:
         gradient = value_and_grad(lambda x, y: losses.cross_entropy(model.network(x), y), model.parameters)
         targets = tensor(task.y, "int32")
 
+    def step(x: Any, y: Any) -> Any:
+        loss, direction = gradient(x, y)
+        optimizer.step(direction)
+        return loss
+
+    made = traced(step) if replayed else step
+
     def call(steps: int = 1) -> None:
         for _ in range(steps):
-            optimizer.step(gradient(inputs, targets)[1])
+            made(inputs, targets)
 
     return call, model.parameters.storage.numpy
 

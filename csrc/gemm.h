@@ -62,7 +62,7 @@ inline constexpr Index max_sliced_tiles = 48, min_sliced_blocks = 4, max_slices 
 // Multiply-adds, and elements packed, worth handing to another thread: about 10 microseconds.
 inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
 // With few columns a thread reads much of A for each of its sums: so many at least are worth a team.
-inline constexpr Index narrow_work = 4 * multiply_grain;
+inline constexpr Index narrow_work = 2 * multiply_grain;
 
 template <typename T, typename Problem> class Product {
  public:

@@ -26,10 +26,7 @@ constexpr Nanoseconds most_credit = 8 * millisecond, trial_credit = 4 * millisec
 constexpr Nanoseconds shortest_rest = 10 * millisecond, longest_rest = 300 * millisecond;
 constexpr Nanoseconds longest_pause = 10 * millisecond;
 
-Nanoseconds now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
+Nanoseconds now() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 int processor() {
 #if defined(__linux__)
@@ -75,24 +72,30 @@ std::atomic<bool> all_demanded{false};
 int started = 0, most_started = most_workers;
 Nanoseconds loop_begin = 0, last_end = 0;
 
-// What helpers saved less what they cost. Where it is used up, they rest until a time; the credit they then get is
-// about a turn of another process.
-Nanoseconds credit = trial_credit, rest = shortest_rest, rest_until = 0;
+// What helpers saved less what they cost. Where it is used up, they rest for some time of loops; the credit they then
+// get is about a turn of another process.
+Nanoseconds credit = trial_credit, rest = shortest_rest, rest_left = 0;
 
 // When workers may be called again: ever later while nobody answers.
 Nanoseconds next_call = 0, call_pause = wake_up;
 
-// How long a chunk of the loops at a place of the program took.
+// How long a chunk of the loops at a place of the program takes a thread that keeps its processor: the shortest time,
+// and slowly more where it grows.
 struct Site {
   const void* place;
   Nanoseconds chunk;
-  Index loops;
+  bool known;
+
+  void learn(Nanoseconds time) {
+    chunk = known && time > chunk ? chunk + std::min(time - chunk, chunk) / 16 + 1 : std::max<Nanoseconds>(time, 1);
+    known = true;
+  }
 };
 Site sites[64];
 
 Site& site_of(const void* place) {
   Site& site = sites[reinterpret_cast<std::uintptr_t>(place) / 16 % std::size(sites)];
-  if (site.place != place) site = {place, usual_chunk, 0};
+  if (site.place != place) site = {place, usual_chunk, false};
   return site;
 }
 
@@ -133,11 +136,6 @@ bool help() {
   return true;
 }
 
-bool there_is_work() {
-  const std::uint64_t s = state.load(std::memory_order_acquire);
-  return claims_left(s) > 0 && places_left(s) > 0;
-}
-
 // A worker on the caller's processor would only take its time.
 bool is_in_the_way() {
   const int here = processor();
@@ -164,7 +162,8 @@ bool comes_soon() {
   const Nanoseconds begin = now();
   for (Nanoseconds last = begin; last - begin < close;) {
     for (int i = 0; i < 16; ++i) {
-      if (there_is_work()) return true;
+      const std::uint64_t s = state.load(std::memory_order_acquire);
+      if (claims_left(s) > 0 && places_left(s) > 0) return true;
       pause();
     }
     const Nanoseconds time = now();
@@ -215,11 +214,12 @@ void call(int wanted) {
 }
 
 void book(Nanoseconds saved) {
+  const bool was_less = credit < most_credit;
   credit = std::min(credit + saved, most_credit);
-  if (credit == most_credit) rest = shortest_rest;
+  if (was_less && credit == most_credit) rest = std::max(rest / 2, shortest_rest);
   if (credit > 0) return;
-  rest_until = last_end + rest;
-  rest = std::min(2 * rest, longest_rest);
+  rest_left = rest;
+  rest = std::min(4 * rest, longest_rest);
   credit = trial_credit;
 }
 
@@ -238,10 +238,13 @@ void await(int claims, Nanoseconds claim_time) {
 
 bool begin_loop() {
   loop_begin = now();
-  return loop_begin >= rest_until || all_demanded.load(std::memory_order_relaxed);
+  return rest_left <= 0 || all_demanded.load(std::memory_order_relaxed);
 }
 
-void end_loop() { last_end = now(); }
+void end_loop() {
+  last_end = now();
+  if (rest_left > 0) rest_left -= last_end - loop_begin;
+}
 
 void run_claims(Index claims, Index chunks, int workers, const void* place, const void* context, Claim run) {
   const bool all = all_demanded.load(std::memory_order_relaxed), follows = loop_begin - last_end < close;
@@ -285,12 +288,9 @@ void run_claims(Index claims, Index chunks, int workers, const void* place, cons
   await(static_cast<int>(claims - own), claim_time);
   end_loop();
 
-  Nanoseconds chunk = claim_time * claims / chunks;
-  // A caller that lost its processor meanwhile took long by itself: no more is believed than twice what is usual.
-  if (site.loops > 0) chunk = std::min(chunk, 2 * site.chunk);
-  if (own > 0) site.chunk = std::max<Nanoseconds>(1, site.loops++ == 0 ? chunk : (3 * site.chunk + chunk) / 4);
+  if (own > 0) site.learn(claim_time * claims / chunks);
   if (own < claims) call_pause = wake_up;
-  if (!all) book(chunk * chunks / claims * (claims - own) - (last_end - end) - calling);
+  if (!all) book(site.chunk * chunks / claims * (claims - own) - (last_end - end) - calling);
 }
 
 void demand_all_workers(bool on) { all_demanded = on; }

@@ -10,7 +10,7 @@
 //
 // A worker that loses its processor within a claim does hold the caller up. What helpers have saved and what they have
 // cost is therefore kept as an account: where they do not pay, on processors that others keep busy, loops are left to
-// their callers, for a time that doubles until helpers pay again.
+// their callers, for a time that grows until helpers pay again.
 #pragma once
 
 #include "types.h"

@@ -33,7 +33,14 @@ PyObject* get_shape(PyObject* self, void*) {
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(array_of(self).ndim()); }
 PyObject* get_size(PyObject* self, void*) { return PyLong_FromLongLong(array_of(self).size()); }
 PyObject* get_nbytes(PyObject* self, void*) { return PyLong_FromLongLong(array_of(self).bytes()); }
-PyObject* get_dtype(PyObject* self, void*) { return PyUnicode_InternFromString(name(array_of(self).dtype())); }
+PyObject* get_dtype(PyObject* self, void*) {
+  static PyObject* names[3] = {};  // kept: to intern a text means to hash it, and ops ask for dtypes all the time
+  const DType dtype = array_of(self).dtype();
+  PyObject*& known = names[static_cast<int>(dtype)];
+  if (!known) known = PyUnicode_InternFromString(name(dtype));
+  Py_XINCREF(known);
+  return known;
+}
 
 PyGetSetDef properties[] = {
     {"shape", get_shape, nullptr, nullptr, nullptr}, {"ndim", get_ndim, nullptr, nullptr, nullptr},
@@ -55,6 +62,14 @@ py::handle new_array_object(Array array) {
   if (!object) throw py::error_already_set();
   new (&reinterpret_cast<ArrayObject*>(object)->array) Array(std::move(array));
   return object;
+}
+
+void refuse_other_device(py::handle object) {
+  const py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())));
+  if (!py::hasattr(type, "device_name")) return;
+  const auto own = py::handle(reinterpret_cast<PyObject*>(array_type)).attr("device_name").cast<std::string>();
+  value_error("devices differ: an array is on " + type.attr("device_name").cast<std::string>() +
+              ", the others are on " + own + "; to(\"" + own + "\") copies a tensor there");
 }
 
 py::object bind_array_type(py::module_& m) {

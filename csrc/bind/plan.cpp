@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <tuple>
 
 #include "../movement.h"
@@ -67,13 +66,11 @@ void Plan::rewind_here() {
 }
 
 void Plan::save() const {
-  for (const auto& [array, room] : rewound)
-    std::memcpy(room.raw(), array.raw(), static_cast<std::size_t>(array.bytes()));
+  for (const auto& [array, room] : rewound) copy_within(room.raw(), array.raw(), array.bytes());
 }
 
 void Plan::restore() const {
-  for (const auto& [array, room] : rewound)
-    std::memcpy(array.raw(), room.raw(), static_cast<std::size_t>(room.bytes()));
+  for (const auto& [array, room] : rewound) copy_within(array.raw(), room.raw(), array.bytes());
 }
 
 const std::uint64_t* Plan::shift_of(std::uint64_t key, std::uint64_t step) {

@@ -6,40 +6,38 @@
 #include <cstring>
 #include <set>
 
-#include "../movement.h"
 #include "bind.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-// All of `to`, from so much memory.
-void copy_into(const void* from, const Array& to) {
-  const Index n = to.size();
-  const auto copy = [&]<typename Word>(Word) {
-    copy_rows(1, n, static_cast<const Word*>(from), n, to.data<Word>(), n);
-  };
-  if (item_size(to.dtype()) == 8) copy(std::uint64_t{});
-  else copy(std::uint32_t{});
-}
+// What an argument holds, or null; of NumPy, on the host.
+struct Source {
+  const void* data;
+  bool of_numpy;
+  void copy_to(const Array& place) const {
+    if (of_numpy) copy_from_host(place.raw(), data, place.bytes());
+    else copy_within(place.raw(), data, place.bytes());
+  }
+};
 
-// The array of an argument that is to be copied into `place`, or null where it is none of that shape and dtype. Those
-// of NumPy must be contiguous.
-const void* data_of(const py::handle& given, const Array& place) {
+// Null where an argument is no array of the shape and dtype of `place`. Those of NumPy must be contiguous.
+Source source_of(const py::handle& given, const Array& place) {
   const Shape& shape = place.shape();
   if (is_array(given)) {
     const Array& a = as_array(given);
-    return a.dtype() == place.dtype() && a.shape() == shape ? a.raw() : nullptr;
+    return {a.dtype() == place.dtype() && a.shape() == shape ? a.raw() : nullptr, false};
   }
-  if (!py::isinstance<py::array>(given)) return nullptr;
+  if (!py::isinstance<py::array>(given)) return {nullptr, false};
   const auto a = py::reinterpret_borrow<py::array>(given);
   const char kind = place.dtype() == DType::int32 ? 'i' : 'f';
   const py::dtype type = a.dtype();
   if (type.kind() != kind || type.itemsize() != item_size(place.dtype()) || type.byteorder() != '=' ||
       !(a.flags() & py::array::c_style) || a.ndim() != shape.ndim)
-    return nullptr;
+    return {nullptr, true};
   for (int i = 0; i < shape.ndim; ++i)
-    if (a.shape(i) != shape[i]) return nullptr;
-  return a.data();
+    if (a.shape(i) != shape[i]) return {nullptr, true};
+  return {a.data(), true};
 }
 
 // (object, attribute, value, launches): what Python knows of a step to be counted as made once so many launches are.
@@ -76,12 +74,13 @@ py::object call(Plan& plan, const py::list& given, const std::vector<std::pair<s
                 std::to_string(plan.fields.size()));
   if (!numbers && plan.numbers.size() != plan.fields.size()) value_error("Plan.call: no numbers were given yet");
   require_updates(updates);
-  std::vector<const void*> from(given.size());
+  if (numbers) plan.numbers = *numbers;  // also where nothing is done: the caller counts on them next time
+  std::vector<Source> from(given.size());
   for (std::size_t i = 0; i < given.size(); ++i) {
     const py::handle argument = PyList_GET_ITEM(given.ptr(), static_cast<Py_ssize_t>(i));
     if (is_array(argument) && plan.uses(as_array(argument))) return py::bool_(false);
-    from[i] = data_of(argument, plan.arguments[i]);
-    if (!from[i] && plan.arguments[i].size() > 0)
+    from[i] = source_of(argument, plan.arguments[i]);
+    if (!from[i].data && plan.arguments[i].size() > 0)
       type_error("Plan.call: argument " + std::to_string(i) + " is no contiguous " + name(plan.arguments[i].dtype()) +
                  " array of shape " + text(plan.arguments[i].shape()));
   }
@@ -89,16 +88,16 @@ py::object call(Plan& plan, const py::list& given, const std::vector<std::pair<s
   results.reserve(plan.results.size());
   for (const Array& result : plan.results) results.push_back(new_array(op, result.shape(), result.dtype()));
   const Busy busy(plan);
-  if (numbers) plan.numbers = *numbers;
   write_numbers(plan, plan.numbers.data(), later);
   for (const auto& stream : plan.streams)
     for (const auto& [key, shift] : shifts)
       if (key == stream->key) stream->shift = shift;
   plan.at = 0;
   const auto run = [&] {
-    for (std::size_t i = 0; i < from.size(); ++i) copy_into(from[i], plan.arguments[i]);
+    for (std::size_t i = 0; i < from.size(); ++i) from[i].copy_to(plan.arguments[i]);
     plan.advance(plan.launches.size());
-    for (std::size_t i = 0; i < results.size(); ++i) copy_into(plan.results[i].raw(), results[i]);
+    for (std::size_t i = 0; i < results.size(); ++i)
+      copy_within(results[i].raw(), plan.results[i].raw(), results[i].bytes());
   };
   plan.save();
   try {

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import device as _device
+from .. import placement
 from ..ops.creation import is_integer
 from ..tape import state as _state
 from ..tensor import Tensor, tensor
@@ -72,7 +73,7 @@ def traced(step: Callable[..., Any], signatures: int = 8) -> Traced:
         raise TypeError(f"traced: step is a {type(step).__name__}, expected a function")
     if not is_integer(signatures) or signatures < 1:
         raise ValueError(f"traced: signatures is {signatures!r}, expected an integer >= 1")
-    return Traced(step, int(signatures))
+    return Traced(step._step if isinstance(step, Traced) else step, int(signatures))
 
 
 class Traced:
@@ -96,6 +97,9 @@ class Traced:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if _state.tape is not None or _is_planned():
+            return self._step(*arguments, **named)
+        if len(placement.loaded) > 1:  # whose kernels a recording on the CPU would not see
+            self.traced = "a device beside the CPU is in use"
             return self._step(*arguments, **named)
         with self._lock:
             return self._call(arguments, named)
