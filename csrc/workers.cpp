@@ -26,10 +26,7 @@ constexpr Nanoseconds most_credit = 8 * millisecond, trial_credit = 4 * millisec
 constexpr Nanoseconds shortest_rest = 10 * millisecond, longest_rest = 300 * millisecond;
 constexpr Nanoseconds longest_pause = 10 * millisecond;
 
-Nanoseconds now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
+Nanoseconds now() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 int processor() {
 #if defined(__linux__)
@@ -90,8 +87,7 @@ struct Site {
   bool known;
 
   void learn(Nanoseconds time) {
-    if (known && time > chunk) chunk += std::min(time - chunk, chunk) / 16 + 1;
-    else chunk = std::max<Nanoseconds>(time, 1);
+    chunk = known && time > chunk ? chunk + std::min(time - chunk, chunk) / 16 + 1 : std::max<Nanoseconds>(time, 1);
     known = true;
   }
 };
@@ -140,11 +136,6 @@ bool help() {
   return true;
 }
 
-bool there_is_work() {
-  const std::uint64_t s = state.load(std::memory_order_acquire);
-  return claims_left(s) > 0 && places_left(s) > 0;
-}
-
 // A worker on the caller's processor would only take its time.
 bool is_in_the_way() {
   const int here = processor();
@@ -171,7 +162,8 @@ bool comes_soon() {
   const Nanoseconds begin = now();
   for (Nanoseconds last = begin; last - begin < close;) {
     for (int i = 0; i < 16; ++i) {
-      if (there_is_work()) return true;
+      const std::uint64_t s = state.load(std::memory_order_acquire);
+      if (claims_left(s) > 0 && places_left(s) > 0) return true;
       pause();
     }
     const Nanoseconds time = now();

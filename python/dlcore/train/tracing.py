@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import device as _device
+from .. import placement
 from ..ops.creation import is_integer
 from ..tape import state as _state
 from ..tensor import Tensor, tensor
@@ -97,6 +98,9 @@ class Traced:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if _state.tape is not None or _is_planned():
+            return self._step(*arguments, **named)
+        if len(placement.loaded) > 1:  # whose kernels a recording on the CPU would not see
+            self.traced = "a device beside the CPU is in use"
             return self._step(*arguments, **named)
         with self._lock:
             return self._call(arguments, named)
