@@ -145,7 +145,7 @@ def test_ctrl_c_leaves_whole_steps(calls):
         plain.step(tensor(X[0]), tensor(Y[0], "int32"))
     if calls == 40:
         assert learner.everything() == plain.everything()
-    device.cpu.Plan().begin()  # no recording was left open
+    dlcore.device.cpu.Plan().begin()  # no recording was left open
     step(X[0], Y[0])
 
 
