@@ -61,7 +61,8 @@ inline constexpr Index narrow_panels = 8;
 inline constexpr Index max_sliced_tiles = 48, min_sliced_blocks = 4, max_slices = 16;
 // Multiply-adds, and elements packed, worth handing to another thread: about 10 microseconds.
 inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
-// With few columns a thread reads much of A for each of its sums: so many at least are worth a team.
+// With few columns, where a thread reads much of A for each sum; twice as many where depth blocks are loops of their
+// own.
 inline constexpr Index narrow_work = 2 * multiply_grain;
 
 template <typename T, typename Problem> class Product {
@@ -201,7 +202,7 @@ template <typename T, typename Problem> class Product {
   void run_b_resident() const {
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
     const Index work = problem_.panels * b_panel * MR<T>;
-    const bool is_short = work * row_panels_.count * depth_blocks_ < narrow_work;
+    const bool is_short = work * row_panels_.count * depth_blocks_ < (depth_blocks_ > 1 ? 2 : 1) * narrow_work;
     const Team team(row_panels_.count, is_short ? row_panels_.count : std::max<Index>(1, multiply_grain / work));
     RowsOfA<T> ignored;
     const bool direct = direct_a(0, 0, ignored);

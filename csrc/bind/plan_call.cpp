@@ -143,8 +143,8 @@ bool same(PyObject* a, PyObject* b) {
   return equal == 1;
 }
 
-// (holder, key, value): an item of a dict or a list, the length of one (key None), the content of a cell, or an
-// attribute; NotImplemented stands for none.
+// (holder, key, value): an item of a dict or a list, the length of one (key None), the content of a cell, an entry of a
+// class's `__dict__`, or an attribute; NotImplemented stands for none.
 bool holds(const py::handle& guard) {
   if (!PyTuple_Check(guard.ptr()) || PyTuple_GET_SIZE(guard.ptr()) != 3)
     type_error("first_change: guards has " + std::string(py::repr(guard)) + ", expected tuples (holder, key, value)");
@@ -164,7 +164,8 @@ bool holds(const py::handle& guard) {
     return is(i >= 0 && i < PyList_GET_SIZE(holder) ? PyList_GET_ITEM(holder, i) : nullptr);
   }
   if (PyCell_Check(holder)) return is(PyCell_GET(holder));
-  const auto found = py::reinterpret_steal<py::object>(PyObject_GetAttr(holder, key));
+  const bool of_class = Py_TYPE(holder) == &PyDictProxy_Type;
+  const auto found = py::reinterpret_steal<py::object>((of_class ? PyObject_GetItem : PyObject_GetAttr)(holder, key));
   if (!found) PyErr_Clear();
   return is(found.ptr());
 }

@@ -100,6 +100,51 @@ def test_what_changes_is_recorded_anew():
     assert run.replays >= 3 * len(changes)
 
 
+class Shared:
+    weight = ops.full((3,), 2.0)
+    factors = (2.0, 3.0)
+    parts: list[float] = [1.0]  # noqa: RUF012 - a list that all objects share
+
+    @classmethod
+    def total(cls, x):
+        return x * sum(cls.factors)
+
+    @property
+    def bias(self):
+        try:
+            return self.late
+        except AttributeError:
+            return 0.0
+
+
+def test_what_a_class_holds():
+    shared, kept = Shared(), dict(vars(Shared))
+
+    def step(x):
+        return shared.total(x) * Shared.weight + sum(shared.parts) + shared.bias
+
+    changes = [
+        lambda: setattr(Shared, "weight", ops.full((3,), 3.0)),
+        lambda: setattr(Shared, "factors", (1.0, 5.0)),
+        lambda: Shared.parts.append(4.0),
+        lambda: setattr(shared, "parts", [7.0]),
+        lambda: setattr(shared, "late", 5.0),
+        lambda: setattr(Shared, "total", lambda self, x: x),
+    ]
+    run = dlcore.traced(step)
+    try:
+        for i, change in enumerate([lambda: None, *changes]):
+            change()
+            for _ in range(4):
+                assert float(ops.sum(run(ones()))) == float(ops.sum(step(ones()))), i
+            assert run.traced is None, (i, run.traced)
+    finally:
+        for name in ("weight", "factors", "total"):
+            setattr(Shared, name, kept[name])
+        Shared.parts[:] = [1.0]
+    assert run.recordings == 1 + len(changes)
+
+
 def test_a_tensor_in_another_place_and_written_in_its_own():
     held = {"w": ops.full((3,), 2.0)}
     run = dlcore.traced(lambda x: x * held["w"])

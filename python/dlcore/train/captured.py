@@ -167,7 +167,7 @@ class Captured:
             raise UntraceableError(f"it calls {stranger(value)}")
         unwatched = next((names for base, names in _UNWATCHED.items() if isinstance(value, base)), frozenset[str]())
         unwatched -= self._read | (self._names - {"step"})  # what the step itself looks at must be the same
-        if has_own and attributes is not None:
+        if attributes is not None:
             self._watch(attributes, None, len(attributes), where)
         for name, attribute in [*(attributes or {}).items()]:
             if name not in unwatched and (has_own or name in self._names):
@@ -205,8 +205,7 @@ class Captured:
                 inside = f"{kind.__qualname__}.{name}"
                 for part in functions(value):
                     self._visit(part, inside, False)
-                if isinstance(value, (types.FunctionType, *ATOMS)):
-                    self._watch(base, name, value, inside)
+                self._watch(vars(base), name, value, inside)
                 if attributes is not None and name not in attributes:
                     self._watch(attributes, name, ABSENT, inside)
 
