@@ -7,7 +7,7 @@ import threading
 import dlcore
 import numpy as np
 import pytest
-from dlcore import Tensor, device, ops, tensor
+from dlcore import Tensor, ops, tensor
 from dlcore.train import replay
 from tracing import Learner, X, Y
 
@@ -145,7 +145,7 @@ def test_ctrl_c_leaves_whole_steps(calls):
         plain.step(tensor(X[0]), tensor(Y[0], "int32"))
     if calls == 40:
         assert learner.everything() == plain.everything()
-    device.cpu.Plan().begin()  # no recording was left open
+    dlcore.device.cpu.Plan().begin()  # no recording was left open
     step(X[0], Y[0])
 
 
