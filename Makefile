@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := CMakeLists.txt pyproject.toml $(shell find csrc cuda python -type f -not -name '*.pyc' -not -name '*.so' 2>/dev/null)
 
-.PHONY: all wheel install test lint demo bench compare perf-gate perf-gate-record format clean
+.PHONY: all wheel install test lint demo bench compare perf-gate perf-gate-record gpu-check format clean
 
 all: wheel
 
@@ -77,6 +77,10 @@ perf-gate: $(VENV)/.installed
 
 perf-gate-record: $(VENV)/.installed
 	$(BIN)/python tools/perf_gate.py --record
+
+# On a machine with an NVIDIA GPU, nvcc, CMake, pybind11, pytest and PyTorch: see tools/gpu_check.py. Nothing is installed.
+gpu-check:
+	$(PYTHON) tools/gpu_check.py $(GPU_CHECK)
 
 clean:
 	rm -rf build dist demo $(VENV) $(VENV)-compare

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <string>
 
+#include "../csrc/device.h"
 #include "../csrc/memory.h"
 #include "../csrc/parallel.h"
 #include "launch.cuh"
@@ -98,10 +99,46 @@ Index teams_started() { return launch_count; }
 int num_threads() { return thread_count; }
 void set_num_threads(int n) { thread_count = n; }
 
+std::string device_problem() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess) return std::string(cudaGetErrorString(error)) + " (" + cudaGetErrorName(error) + ")";
+  return count > 0 ? "" : "the driver finds no device";
+}
+
+Place device_place() {
+  int device = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  return {2, device};
+}
+
+std::uintptr_t stream_handle() {
+  const Turn turn;
+  return reinterpret_cast<std::uintptr_t>(turn.stream());
+}
+
+void issue_before(std::uintptr_t stream) {
+  const Turn turn;
+  wait_for(reinterpret_cast<cudaStream_t>(stream), turn.stream());
+}
+
+void issue_after(std::uintptr_t stream) {
+  const Turn turn;
+  wait_for(turn.stream(), reinterpret_cast<cudaStream_t>(stream));
+}
+
+void wait_for_device() noexcept { cudaDeviceSynchronize(); }  // an error of a kernel comes up again
+
 #else
 
 Turn::Turn() : stream_(nullptr) {}
 Turn::~Turn() = default;
+std::string device_problem() { return ""; }
+Place device_place() { return {2, 0}; }
+std::uintptr_t stream_handle() { return 1; }  // work is done when its call returns: any stream will do
+void issue_before(std::uintptr_t) {}
+void issue_after(std::uintptr_t) {}
+void wait_for_device() noexcept {}
 void synchronize() {}
 void check_launch(const char*, cudaStream_t) {}
 int multiprocessors() { return 1; }  // a small grid, so that its strides are taken

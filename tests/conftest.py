@@ -6,9 +6,13 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import dlcore
 import driver
 import numpy as np
 import pytest
+
+# What a test makes is made on the device under test, unless it names another.
+dlcore.set_default_device(driver.DEVICE.Array.device_name)
 
 
 @pytest.fixture(autouse=True)

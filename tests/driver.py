@@ -13,6 +13,7 @@ import dlcore.device
 import errors
 import numpy as np
 from case import Case, ErrorCase, magnitude
+from dlcore import placement
 
 FAMILIES = sorted(module.name for module in pkgutil.iter_modules(cases.__path__))
 
@@ -24,7 +25,7 @@ def _device_under_test() -> Any:
         return dlcore.device.cpu
     if path := os.environ.get("DLCORE_TEST_DEVICE_PATH"):
         dlcore.__path__.append(path)
-    return importlib.import_module(f"dlcore._{name}")
+    return placement.find(name)
 
 
 DEVICE = _device_under_test()

@@ -20,11 +20,14 @@ from case import Case
 # Functions that no case drives, and what tests them instead.
 WITHOUT_CASE = {
     "cpu_features": "test_runtime",
+    "device_place": "devices/test_interop",
+    "device_problem": "devices/test_placement",
     "empty": "its values are undefined; every op makes its output with it",
     "fail_allocation_after": "test_memory",
     "first_change": "train/test_captured",
     "from_dlpack": "test_dlpack",
     "from_numpy": "test_tensor",
+    "from_pointer": "devices/test_interop",
     "guard_violations": "the fixture `checked`",
     "is_overwritten": "calculus/test_mutation",
     "is_plan_recorded": "train/test_tracing",
@@ -36,6 +39,7 @@ WITHOUT_CASE = {
     "set_full_teams": "test_threads",
     "set_matmul_precision": "test_precision",
     "set_num_threads": "test_threads",
+    "stream_handle": "devices/test_interop",
     "unwatch_writes": "calculus/test_mutation",
     "teams_started": "test_every_kernel_is_tried_on_several_threads",
     "watch_writes": "calculus/test_mutation",

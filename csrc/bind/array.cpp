@@ -1,11 +1,9 @@
-// The Array class as Python sees it, and its two borders: NumPy (copies) and DLPack (shares).
+// The Array class as Python sees it, and its border to NumPy.
 #include <pybind11/numpy.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "bind.h"
-#include "dlpack.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -162,94 +160,6 @@ bool is_overwritten(const Array& a, Index entry) {
   return false;
 }
 
-// --- DLPack ---
-
-struct Exported {
-  Array array;  // keeps the memory alive
-  dlpack::ManagedTensor managed;
-};
-
-py::capsule to_dlpack(const Array& a) {
-  cannot_replay("an array is shared through DLPack");
-  auto exported = std::make_unique<Exported>();
-  exported->array = a;
-  const Array& held = exported->array;
-  dlpack::Tensor& tensor = exported->managed.tensor;
-  tensor.data = held.raw();
-  tensor.device = {1, 0};
-  tensor.ndim = held.ndim();
-  tensor.dtype = {static_cast<std::uint8_t>(held.dtype() == DType::int32 ? 0 : 2),
-                  static_cast<std::uint8_t>(8 * item_size(held.dtype())), 1};
-  tensor.shape = const_cast<Index*>(held.shape().dims);
-  tensor.strides = nullptr;
-  tensor.byte_offset = 0;
-  exported->managed.context = exported.get();
-  exported->managed.deleter = [](dlpack::ManagedTensor* self) { delete static_cast<Exported*>(self->context); };
-  PyObject* capsule = PyCapsule_New(&exported->managed, "dltensor", [](PyObject* self) {
-    if (!PyCapsule_IsValid(self, "dltensor")) return;  // a consumer renamed it and owns it now
-    auto* managed = static_cast<dlpack::ManagedTensor*>(PyCapsule_GetPointer(self, "dltensor"));
-    managed->deleter(managed);
-  });
-  if (!capsule) throw py::error_already_set();
-  (void)exported.release();  // NOLINT: the capsule's destructor or the consumer deletes it
-  return py::reinterpret_steal<py::capsule>(capsule);
-}
-
-Array from_dlpack(const py::capsule& capsule) {
-  cannot_replay("an array is shared through DLPack");
-  if (!PyCapsule_IsValid(capsule.ptr(), "dltensor")) {
-    const char* given = PyCapsule_GetName(capsule.ptr());
-    value_error("from_dlpack: the capsule " + (given ? "is named '" + std::string(given) + "'" : "has no name") +
-                ", expected an unused 'dltensor'");
-  }
-  auto* managed = capsule.get_pointer<dlpack::ManagedTensor>();
-  const dlpack::Tensor& tensor = managed->tensor;
-  if (tensor.device.device_type != 1)
-    value_error("from_dlpack: the data is on device type " + std::to_string(tensor.device.device_type) +
-                ", expected 1 (CPU)");
-  DType dtype;
-  if (tensor.dtype.lanes == 1 && tensor.dtype.code == 2 && tensor.dtype.bits == 32) dtype = DType::float32;
-  else if (tensor.dtype.lanes == 1 && tensor.dtype.code == 2 && tensor.dtype.bits == 64) dtype = DType::float64;
-  else if (tensor.dtype.lanes == 1 && tensor.dtype.code == 0 && tensor.dtype.bits == 32) dtype = DType::int32;
-  else
-    type_error("from_dlpack: type code " + std::to_string(tensor.dtype.code) + " with " +
-               std::to_string(tensor.dtype.bits) + " bits, expected float32, float64 or int32");
-  if (tensor.ndim < 0 || tensor.ndim > max_ndim)
-    value_error("from_dlpack: " + std::to_string(tensor.ndim) + " dimensions, expected 0 to " +
-                std::to_string(max_ndim));
-  Shape shape;
-  for (int i = 0; i < tensor.ndim; ++i) {
-    if (tensor.shape[i] < 0) value_error("from_dlpack: dimension " + std::to_string(tensor.shape[i]) + " is negative");
-    shape.append(tensor.shape[i]);
-  }
-  require_size_fits("from_dlpack", shape, dtype);
-  if (tensor.strides && shape.size() > 0) {  // the strides of an empty array lead nowhere
-    Index expected = 1;
-    for (int i = tensor.ndim - 1; i >= 0; --i) {
-      if (shape[i] > 1 && tensor.strides[i] != expected)
-        value_error("from_dlpack: the array is not contiguous in row-major order; copy it with tensor()");
-      expected *= shape[i];
-    }
-  }
-  auto* data = static_cast<char*>(tensor.data) + tensor.byte_offset;
-  if (reinterpret_cast<std::uintptr_t>(data) % static_cast<std::uintptr_t>(item_size(dtype)) != 0)
-    value_error("from_dlpack: the data is not aligned to its element size; copy it with tensor()");
-  Storage* storage =
-      adopt_storage(data, static_cast<std::size_t>(shape.size() * item_size(dtype)), managed, [](void* context) {
-        // The last reference may fall in any thread; a foreign deleter may need Python.
-        const py::gil_scoped_acquire acquire;
-        auto* owned = static_cast<dlpack::ManagedTensor*>(context);
-        if (owned->deleter) owned->deleter(owned);
-      });
-  PyCapsule_SetName(capsule.ptr(), "used_dltensor");
-  return Array::adopt(storage, shape, dtype);
-}
-
-template <typename F, typename... Extra>
-void add_method(const py::object& type, const char* name, F&& function, const Extra&... extra) {
-  type.attr(name) = py::cpp_function(std::forward<F>(function), py::name(name), py::is_method(type), extra...);
-}
-
 }  // namespace
 
 void copy_array(const Array& from, const Array& to) {
@@ -276,9 +186,7 @@ void bind_array(py::module_& m) {
   add_method(type, "views", &views, py::arg("layout"));
   add_method(type, "copy", &copy);
   add_method(type, "assign", &assign, py::arg("source"));
-  add_method(type, "dlpack", &to_dlpack);
   m.def("from_numpy", &from_numpy, py::arg("source"));
-  m.def("from_dlpack", &from_dlpack, py::arg("capsule"));
   m.def(
       "empty",
       [](const py::handle& shape, const std::string& dtype) {
@@ -287,6 +195,7 @@ void bind_array(py::module_& m) {
       py::arg("shape"), py::arg("dtype"));
   if (PyModule_AddFunctions(m.ptr(), watch_methods) != 0) throw py::error_already_set();
   m.def("is_overwritten", &is_overwritten, py::arg("array"), py::arg("entry"));
+  bind_interop(m);
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

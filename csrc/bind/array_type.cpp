@@ -64,6 +64,14 @@ py::handle new_array_object(Array array) {
   return object;
 }
 
+void refuse_other_device(py::handle object) {
+  const py::handle type(reinterpret_cast<PyObject*>(Py_TYPE(object.ptr())));
+  if (!py::hasattr(type, "device_name")) return;
+  const auto own = py::handle(reinterpret_cast<PyObject*>(array_type)).attr("device_name").cast<std::string>();
+  value_error("devices differ: an array is on " + type.attr("device_name").cast<std::string>() +
+              ", the others are on " + own + "; to(\"" + own + "\") copies a tensor there");
+}
+
 py::object bind_array_type(py::module_& m) {
   const auto type = py::reinterpret_steal<py::object>(PyType_FromSpec(&specification));
   if (!type) throw py::error_already_set();

@@ -25,7 +25,14 @@ inline bool is_array(pybind11::handle object) { return Py_TYPE(object.ptr()) == 
 inline const Array& as_array(pybind11::handle object) {  // after is_array
   return reinterpret_cast<ArrayObject*>(object.ptr())->array;
 }
-pybind11::handle new_array_object(Array array);  // a new reference
+pybind11::handle new_array_object(Array array);     // a new reference
+void refuse_other_device(pybind11::handle object);  // a ValueError where it is an array of another device
+
+template <typename F, typename... Extra>
+void add_method(const pybind11::object& type, const char* name, F&& function, const Extra&... extra) {
+  type.attr(name) =
+      pybind11::cpp_function(std::forward<F>(function), pybind11::name(name), pybind11::is_method(type), extra...);
+}
 
 }  // namespace dlcore::DLCORE_DEVICE
 
@@ -35,7 +42,10 @@ template <> struct pybind11::detail::type_caster<dlcore::DLCORE_DEVICE::Array> {
   template <typename T> using cast_op_type = pybind11::detail::cast_op_type<T>;
 
   bool load(handle source, bool) {
-    if (!dlcore::DLCORE_DEVICE::is_array(source)) return false;
+    if (!dlcore::DLCORE_DEVICE::is_array(source)) {
+      dlcore::DLCORE_DEVICE::refuse_other_device(source);
+      return false;
+    }
     value_ = const_cast<Array*>(&dlcore::DLCORE_DEVICE::as_array(source));
     if (dlcore::DLCORE_DEVICE::Plan* plan = dlcore::DLCORE_DEVICE::recording()) plan->keep(*value_);
     return true;

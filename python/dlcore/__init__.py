@@ -12,13 +12,20 @@ from .autodiff import Tape, grad, is_recording, kinks, no_grad, stop_gradient, v
 from .device import (
     get_matmul_precision,
     get_num_threads,
-    memory_stats,
-    release_cached_memory,
     set_matmul_precision,
     set_num_threads,
 )
+from .interop import from_dlpack
 from .ops import Generator
-from .tensor import Tensor, float32, float64, from_dlpack, int32, tensor
+from .placement import (
+    devices,
+    get_default_device,
+    memory_stats,
+    on_device,
+    release_cached_memory,
+    set_default_device,
+)
+from .tensor import Tensor, float32, float64, int32, tensor
 
 if TYPE_CHECKING:
     from . import calculus, data, deform, losses, models, optim, penalties, plot, reproduce, train
@@ -46,10 +53,12 @@ __all__ = [
     "calculus",
     "data",
     "deform",
+    "devices",
     "directional_derivative",
     "float32",
     "float64",
     "from_dlpack",
+    "get_default_device",
     "get_matmul_precision",
     "get_num_threads",
     "gnvp",
@@ -69,6 +78,7 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "on_device",
     "ops",
     "optim",
     "penalties",
@@ -76,6 +86,7 @@ __all__ = [
     "release_cached_memory",
     "reproduce",
     "robustness",
+    "set_default_device",
     "set_matmul_precision",
     "set_num_threads",
     "show_config",

@@ -184,4 +184,4 @@ def _warped(x: Tensor, back: Array, t: Array, field: Tensor | None, fill: float)
     maps = np.concatenate([back, offset[:, :, None]], 2)
     if not (abs(maps) <= np.finfo(x.dtype).max).all():
         raise ValueError(f"deform: images of {x.dtype} are moved, scaled or sheared by more than it holds")
-    return ops.warp2d(x, tensor(maps, x.dtype), field, fill).numpy()
+    return ops.warp2d(x, tensor(maps, x.dtype, x.device), field, fill).numpy()

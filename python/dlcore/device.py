@@ -149,22 +149,11 @@ def set_matmul_precision(mode: str) -> None:
     _precision = mode
 
 
-def memory_stats() -> dict[str, int]:
-    """Bytes in use, bytes cached for reuse, and the number of requests made to the system so far."""
-    return dict(cpu.memory_stats())
-
-
-def release_cached_memory() -> None:
-    """Give the memory kept for reuse back to the system."""
-    cpu.release_cached_memory()
-
-
 def describe() -> dict[str, Any]:
     """What was chosen, what is available, and why the others are not."""
     return {
         "isa": isa,
-        "modules": {name: reason or "available" for name, reason in _reasons.items()}
-        | {"cuda": "not in this build: no kernel has run on a GPU yet"},
+        "modules": {name: reason or "available" for name, reason in _reasons.items()},
         "threads": get_num_threads(),
-        "memory": memory_stats(),
+        "memory": dict(cpu.memory_stats()),
     }

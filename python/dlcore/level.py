@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from . import device as _device
+from . import placement
 from .mutation import Entries, Guarded, require_unchanged
 from .tape import Gradient, Tape, differentiable, identity
 from .tape import state as _state
 from .tensor import Tensor
 
-_watch, _unwatch, _noted_writes = _device.cpu.watch_writes, _device.cpu.unwatch_writes, _device.cpu.noted_writes
 _TAKES_OUT = (None,)  # the default arguments of a gradient function that can write in place
 
 
 @differentiable(2)
 def accumulate(a: Tensor, b: Tensor) -> tuple[Any, ...]:
     return Tensor(a.array.device.add(a.array, b.array)), identity, identity
+
+
+def _noted_writes() -> bool:
+    return any(device.noted_writes() for device in placement.loaded)
 
 
 class Differentiable(Protocol):
@@ -45,7 +48,9 @@ class Level:
         self.outermost = tape is None
         if tape is None:
             tape = _state.tape = Tape()
-            _watch(tape.entries)
+            self._watched = placement.loaded
+            for device in self._watched:
+                device.watch_writes(tape.entries)
         else:
             self._twice_before = tape.twice
             tape.nested += 1
@@ -59,7 +64,8 @@ class Level:
         tape = self.tape
         if self.outermost:
             _state.tape = None
-            _unwatch()
+            for device in self._watched:
+                device.unwatch_writes()
             tape.entries.clear()  # breaks the cycles tensor -> tape -> gradient function -> tensor
             tape.leaves.clear()
             return

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from types import FunctionType
 from typing import Any
 
-from . import device as _device
 from .tape import Gradient, shape_readers
 from .tensor import Tensor
 
@@ -40,7 +39,7 @@ def require_unchanged(entry: Sequence[tuple[int, Gradient]], index: int) -> None
         if f"{getattr(gradient, '__module__', '')}.{name}" in shape_readers:
             continue
         for array in _saved(gradient, set()):
-            if _device.cpu.is_overwritten(array, index):
+            if array.device.is_overwritten(array, index):
                 raise RuntimeError(
                     f"{name.lstrip('_')}: an array of shape {array.shape} that its gradient needs was written in place "
                     "after the op ran; write to a copy, or after the transformation"

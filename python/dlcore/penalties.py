@@ -111,10 +111,10 @@ def kl_sparsity(code: Tensor, rho: float = 0.05, sample_weight: Tensor | None = 
     if sample_weight is not None:
         total = ops.sum(sample_weight).item()
         if total == 0:
-            return ops.zeros((), code.dtype)
+            return ops.zeros((), code.dtype, code.device)
         code = code * ops.reshape(sample_weight, (n, *(1,) * (code.ndim - 1)))
     mean = ops.affine(ops.sum(code, 0), 1.0 / total, 0.0)
-    wanted = ops.full(mean.shape, target, mean.dtype)
+    wanted = ops.full(mean.shape, target, mean.dtype, mean.device)
     on = ops.pointwise_loss(mean, wanted, "kl")
     off = ops.pointwise_loss(ops.affine(mean, -1.0, 1.0), ops.affine(wanted, -1.0, 1.0), "kl")
     return ops.sum(on + off)
@@ -197,7 +197,7 @@ def contractive_deep(
 
 def _slope(output: Tensor, activation: str) -> Tensor:
     """s′(a) of a layer, from its output s(a)."""
-    return ops.activation_grad(ops.ones(output.shape, output.dtype), output, activation)
+    return ops.activation_grad(ops.ones(output.shape, output.dtype, output.device), output, activation)
 
 
 def _check_layer(output: Tensor, weight: Tensor, activation: str, name: str, what: str) -> None:
@@ -225,9 +225,9 @@ def jacobian_norm(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     if y.ndim != 2 or y.shape[0] != n:
         raise ValueError(f"jacobian_norm: the function returned {y.shape}, expected ({n}, units)")
     pulled = vjp(f)
-    total = ops.zeros((), x.dtype)
+    total = ops.zeros((), x.dtype, x.device)
     for unit in range(y.shape[1]):
-        column = ops.one_hot([unit] * n, y.shape[1], y.dtype)
+        column = ops.one_hot([unit] * n, y.shape[1], y.dtype, y.device)
         total = total + ops.sum(ops.square(pulled(column, x)))
     return ops.affine(total, 1.0 / n, 0.0)
 

@@ -8,7 +8,7 @@ import platform
 
 import numpy as np
 
-from . import __version__, device
+from . import __version__, device, placement
 
 OPTIONAL = {"matplotlib": "plot", "tqdm": "progress", "pooch": "download"}  # package -> the extra that brings it
 
@@ -28,6 +28,10 @@ def config_text() -> str:
         if name in device.ASKED_FOR and state == "available":
             state = f"available by DLCORE_ISA={name}: not chosen, as its speed has not been measured yet"
         lines.append(f"  {name:<7} {'in use' if name == facts['isa'] else state}")
+    for name, state in placement.devices().items():
+        if name != "cpu":
+            unproven = "available by to({!r}): never chosen by itself, as no kernel has run on a GPU yet"
+            lines.append(f"  {name:<7} {unproven.format(name) if state == 'available' else state}")
     lines.append(f"threads   {facts['threads']}")
     for package, extra in OPTIONAL.items():
         if importlib.util.find_spec(package) is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from . import device as _device
+from . import placement
 
 if TYPE_CHECKING:
     from .tape import Tape
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
 int32 = np.dtype(np.int32)
-_DTYPES: dict[str, np.dtype[Any]] = {"float32": float32, "float64": float64, "int32": int32}
+DTYPES: dict[str, np.dtype[Any]] = {"float32": float32, "float64": float64, "int32": int32}
+
+CPU, CUDA = (1, 0), 2  # a place and a kind of device, as DLPack numbers them
 
 Number: TypeAlias = int | float
 
@@ -24,7 +27,7 @@ Number: TypeAlias = int | float
 class Tensor:
     """A contiguous array on a device, and its place on a tape while one records.
 
-    Make one with :func:`tensor` (copies) or :func:`from_dlpack` (shares). Operators follow NumPy's broadcasting;
+    Make one with :func:`tensor` (copies) or `dlcore.from_dlpack` (shares). Operators follow NumPy's broadcasting;
     float32 and float64 do not mix. Comparisons are elementwise and give 1 or 0 in the operands' dtype, constants to
     every derivative; where a tensor is a dictionary's key its identity counts.
     """
@@ -57,7 +60,7 @@ class Tensor:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return _DTYPES[self.array.dtype]
+        return DTYPES[self.array.dtype]
 
     @property
     def device(self) -> str:
@@ -101,12 +104,34 @@ class Tensor:
     def __dlpack__(
         self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
     ) -> Any:
-        if dl_device is not None and tuple(dl_device) != (1, 0):
-            raise BufferError(f"__dlpack__: device {dl_device} is asked for, the data is on (1, 0), the CPU")
-        return (Tensor(self.array.copy()) if copy else self).array.dlpack()
+        shared, here = self, self.__dlpack_device__()
+        if dl_device is not None and tuple(dl_device) != here:
+            if tuple(dl_device) != CPU or copy is False:
+                raise BufferError(f"__dlpack__: device {dl_device} is asked for, the data is on {here}")
+            shared, here = Tensor(moved(self.array, "cpu")), CPU
+        elif copy:
+            shared = Tensor(self.array.copy())
+        if here == CPU:
+            return shared.array.dlpack()
+        # Without a word on its stream a consumer works on CUDA's default stream, 1; -1 says that it waits by itself.
+        return shared.array.dlpack(None if stream == -1 else 1 if stream is None else stream)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
+        return self.array.device.device_place()  # type: ignore[no-any-return]
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        array = self.array
+        if self.__dlpack_device__()[0] != CUDA:
+            raise AttributeError(f"__cuda_array_interface__: the tensor is on {self.device}")
+        return {
+            "shape": array.shape,
+            "typestr": self.dtype.str,
+            "data": (array.address(), False),
+            "strides": None,
+            "stream": array.device.stream_handle(),
+            "version": 3,
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (tensor, (self.numpy(), self.array.dtype))
@@ -142,6 +167,7 @@ class Tensor:
         def reshape(self, *shape: Any) -> Tensor: ...
         def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
         def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
+        def to(self, device: str) -> Tensor: ...
 
 
 Operand: TypeAlias = Tensor | Number | np.ndarray[Any, Any] | Sequence[Any]
@@ -166,9 +192,9 @@ def _as_numpy(data: Any, dtype: Any, name: str) -> np.ndarray[Any, Any]:
             raise TypeError(f"{name}: dtype is {values.dtype}, expected at most 64 bits")
     else:
         asked = np.dtype(dtype)
-        if asked.name not in _DTYPES:
+        if asked.name not in DTYPES:
             raise TypeError(f"{name}: dtype {asked} is asked for, expected float32, float64 or int32")
-        target = _DTYPES[asked.name]  # in native byte order
+        target = DTYPES[asked.name]  # in native byte order
     if target == int32 and values.size and values.dtype != int32:
         lowest, highest = values.min(), values.max()
         if not (lowest >= -(2**31) and highest < 2**31) or (kind == "f" and (values != np.floor(values)).any()):
@@ -176,7 +202,7 @@ def _as_numpy(data: Any, dtype: Any, name: str) -> np.ndarray[Any, Any]:
     return np.asarray(values, dtype=target, order="C")
 
 
-def tensor(data: Any, dtype: Any = None) -> Tensor:
+def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
     """A new tensor with a copy of `data`.
 
     Parameters
@@ -185,30 +211,49 @@ def tensor(data: Any, dtype: Any = None) -> Tensor:
     dtype : float32, float64 or int32, optional
         By default NumPy's float64 arrays keep their type; all else (float32, float16, integers, booleans, Python
         numbers and lists) becomes float32.
+    device : "cpu" or "cuda"; by default that of `data` where it is a tensor, else the current one
 
     Raises
     ------
+    RuntimeError
+        Where there is no such device.
     TypeError
         For complex numbers, objects, strings, None, or types wider than 64 bits.
     ValueError
         For ragged nesting, or values that an asked-for int32 cannot hold.
     """
-    if isinstance(data, Tensor) and dtype is None:
-        return Tensor(data.array.copy())
-    return Tensor(_device.cpu.from_numpy(_as_numpy(data, dtype, "tensor")))
+    if isinstance(data, Tensor):
+        if dtype is None:
+            return Tensor(data.array.copy() if device is None else moved(data.array, device, copy=True))
+        device = device or data.device
+    return Tensor(placement.placed(device).from_numpy(_as_numpy(data, dtype, "tensor")))
+
+
+def host_view(array: Any) -> np.ndarray[Any, Any]:
+    """A NumPy array to look at: over the memory of an array on the CPU, a copy of another device's."""
+    return np.from_dlpack(Tensor(array)) if array.device is _device.cpu else array.numpy()
+
+
+def moved(array: Any, device: str, copy: bool = False) -> Any:
+    """An array's elements on a device: the array itself where it is there already, unless a copy is asked for."""
+    target = placement.find(device)
+    if target is array.device:
+        return array.copy() if copy else array
+    return target.from_numpy(host_view(array))
 
 
 def as_tensor(data: Any, like: Tensor | None = None, name: str = "tensor") -> Tensor:
-    """`data` itself when it is a Tensor; else a copy, in the dtype of `like` unless it is an array of floats."""
+    """`data` itself when it is a Tensor; else a copy on the device of `like` (by default the current one), in its dtype
+    unless it is an array of floats."""
     if isinstance(data, Tensor):
         return data
     keeps_type = isinstance(data, (np.ndarray, np.generic)) and data.dtype.kind == "f"
     dtype = like.dtype if like is not None and not keeps_type and like.dtype != int32 else None
-    return Tensor(_device.cpu.from_numpy(_as_numpy(data, dtype, name)))
+    device = placement.placed(None) if like is None else like.array.device
+    return Tensor(device.from_numpy(_as_numpy(data, dtype, name)))
 
 
-def from_dlpack(source: Any) -> Tensor:
-    """A tensor that shares the memory of any CPU array with ``__dlpack__`` (contiguous, float32, float64 or int32)."""
-    if not hasattr(source, "__dlpack__"):
-        raise TypeError(f"from_dlpack: {type(source).__name__} has no __dlpack__ method")
-    return Tensor(_device.cpu.from_dlpack(source.__dlpack__()))
+def tensor_at(data: Any, like: Tensor, name: str = "tensor") -> Tensor:
+    """`as_tensor`, and where `data` is a tensor on another device than `like`, a copy of it there."""
+    found = as_tensor(data, like, name)
+    return found if found.array.device is like.array.device else Tensor(moved(found.array, like.device))

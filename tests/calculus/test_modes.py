@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import dlcore.device
 import numpy as np
 import pytest
 from dlcore import (
@@ -19,6 +18,7 @@ from dlcore import (
     jacobian,
     jvp,
     ops,
+    placement,
     tensor,
     vjp,
 )
@@ -138,7 +138,7 @@ def test_products_evaluate_once(rng: Rng, product: str) -> None:
 
 def test_products_cost_few_gradients(rng: Rng, monkeypatch: pytest.MonkeyPatch) -> None:
     """In multiplications of matrix products, which are the time of a large network: hvp ≤ 3 gradients, gnvp ≤ 2⅓."""
-    device, work = dlcore.device.cpu, [0]
+    device, work = placement.placed(None), [0]
 
     def counting(name: str) -> Callable[..., Any]:
         kernel = getattr(device, name)

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import dlcore.device
 import numpy as np
 import pytest
-from dlcore import Tensor, grad, hvp, is_recording, jacobian, jvp, no_grad, ops, optim, tensor, value_and_grad
+from dlcore import (
+    Tensor,
+    grad,
+    hvp,
+    is_recording,
+    jacobian,
+    jvp,
+    no_grad,
+    ops,
+    optim,
+    placement,
+    tensor,
+    value_and_grad,
+)
 from dlcore.nn import Linear, Parameters, Sequential
 
 MESSAGE = r"^{}: an array of shape .* that its gradient needs was written in place after the op ran"
@@ -89,7 +101,7 @@ def test_an_optimizer_step_before_the_gradient(make: Callable[[Parameters], Any]
 
 
 def test_other_writers() -> None:
-    device = dlcore.device.cpu
+    device = placement.placed(None)
     weight = tensor(np.ones((2, 2), np.float32))
     writers: list[Callable[[], Any]] = [
         lambda: device.axpy(1.0, tensor(np.ones((2, 2), np.float32)).array, weight.array),
@@ -121,7 +133,7 @@ def test_other_writers() -> None:
 
 
 def test_chains_of_a_machine() -> None:
-    device = dlcore.device.cpu
+    device = placement.placed(None)
     ones = lambda *shape: tensor(np.ones(shape, np.float32))  # noqa: E731
     chains = ones(4, 2)
 
@@ -181,7 +193,7 @@ def test_a_write_inside_an_inner_transformation() -> None:
 
 
 def test_the_noted_writes() -> None:
-    device = dlcore.device.cpu
+    device = placement.placed(None)
     entries: list[int] = [0]
     a, b = tensor([1.0, 2.0]), tensor([1.0, 2.0])
     written(a)

@@ -5,12 +5,12 @@ import threading
 
 import numpy as np
 import pytest
-from dlcore import Tensor, device, ops, tensor
+from dlcore import Tensor, ops, placement, tensor
 
 
 @pytest.fixture
 def plan():
-    return device.cpu.Plan()
+    return placement.placed(None).Plan()
 
 
 def test_a_plan_repeats_its_calls(plan):
@@ -46,25 +46,25 @@ def test_memory_is_reused_within_a_recording_and_belongs_to_the_plan(plan):
         y = y + x
     plan.end()
     assert plan.nbytes <= 3 * 5120
-    before = device.memory_stats()["in_use"]
+    before = placement.placed(None).memory_stats()["in_use"]
     others = [ops.zeros((1000,)) for _ in range(10)]  # none of them in the plan's blocks
     plan.run(1)
     assert all(not other.numpy().any() for other in others)
     np.testing.assert_array_equal(y.numpy(), np.full(1000, 11, np.float32))
     del others
-    assert device.memory_stats()["in_use"] == before
+    assert placement.placed(None).memory_stats()["in_use"] == before
 
 
 def test_arrays_outlive_their_plan():
-    plan = device.cpu.Plan()
+    plan = placement.placed(None).Plan()
     plan.begin()
     y = ops.full((100,), 3.0) + ops.full((100,), 4.0)
     plan.end()
     assert plan.arrays_alive == 1
     plan.run(1)
-    in_use = device.memory_stats()["in_use"]
+    in_use = placement.placed(None).memory_stats()["in_use"]
     del plan
-    assert device.memory_stats()["in_use"] < in_use
+    assert placement.placed(None).memory_stats()["in_use"] < in_use
     others = [ops.zeros((100,)) for _ in range(8)]
     np.testing.assert_array_equal(y.numpy(), np.full(100, 7, np.float32))
     assert not any(other.numpy().any() for other in others)
@@ -78,9 +78,9 @@ def test_many_replays_take_no_memory(plan):
     del y
     plan.end()
     plan.run(10)
-    before = device.memory_stats()
+    before = placement.placed(None).memory_stats()
     plan.run(10_000)
-    assert device.memory_stats() == before
+    assert placement.placed(None).memory_stats() == before
 
 
 def test_what_is_made_before_is_kept_alive(plan):
@@ -88,7 +88,7 @@ def test_what_is_made_before_is_kept_alive(plan):
     y = ops.full((4,), 1.0)
     plan.end()
     del y
-    other = device.cpu.Plan()
+    other = placement.placed(None).Plan()
     x, total = ops.full((1000,), 2.0), ops.zeros((1000,))
     other.begin()
     total.array.assign((total + x).array)
@@ -138,7 +138,7 @@ def test_values_that_reach_python_are_noticed(read, reason, plan):
 def test_a_check_of_values_is_made_in_replays_too(plan):
     p = ops.full((3,), 0.5)
     plan.begin()
-    device.cpu.bernoulli(1, 2, p.array)
+    placement.placed(None).bernoulli(1, 2, p.array)
     p.array.assign((p * 3.0).array)
     plan.end()
     with pytest.raises(ValueError, match=r"bernoulli: probabilities is 1.5 at \(0,\), expected numbers in \[0, 1\]"):
@@ -171,7 +171,7 @@ def test_a_forked_child_replays(plan):
 
 
 def test_recordings_do_not_nest_and_belong_to_a_thread(plan):
-    other = device.cpu.Plan()
+    other = placement.placed(None).Plan()
     plan.begin()
     try:
         with pytest.raises(RuntimeError, match=r"Plan.begin: this thread records another plan"):
@@ -205,7 +205,7 @@ def test_refused_arguments(plan):
     theta, g = ops.ones((3,)), ops.ones((3,))
     plan.begin()
     Tensor(batch) + 1.0
-    device.cpu.sgd(theta.array, g.array, None, 0.1, 0.0, 0.0, False, 0.0)
+    placement.placed(None).sgd(theta.array, g.array, None, 0.1, 0.0, 0.0, False, 0.0)
     plan.end()
     assert plan.numbers == 7
     for arguments, message in [

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from dlcore import device
+from dlcore import device, placement
 from dlcore.models import (
     CNN,
     MLP,
@@ -328,6 +328,6 @@ def test_a_fit_that_fails_while_it_is_recorded_leaves_no_recording(monkeypatch):
     model = MLP([6, 8, 3])
     with pytest.raises(KeyError):
         model.fit(X, Y, epochs=1, batch_size=8, progress=False)
-    plan = device.cpu.Plan()
+    plan = placement.placed(None).Plan()
     plan.begin()
     plan.end()

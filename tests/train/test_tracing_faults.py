@@ -206,6 +206,9 @@ def test_refused_arguments():
     with pytest.raises(TypeError) as complex_:
         step(np.zeros(2, complex))
     assert str(complex_.value) == "tensor: dtype is complex128, expected real numbers"
+    with pytest.raises(TypeError) as masked:
+        step(np.ma.masked_array(np.ones(2, np.float32), [True, False]))
+    assert str(masked.value) == "tensor: the array has masked elements; fill them first"
     with pytest.raises(TypeError) as missing:
         step()
     assert str(missing.value) == "plus_one() missing 1 required positional argument: 'x'"

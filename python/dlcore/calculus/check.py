@@ -48,14 +48,14 @@ class _Problem:
         try:
             for variable, x in changed:
                 if variable.home is None:
-                    args[variable.position] = tensor(x)
+                    args[variable.position] = _like(args[variable.position], x)
                 else:
-                    variable.home.array.assign(tensor(x).array)
+                    variable.home.array.assign(_like(variable.home, x).array)
             y = require_float(self.f(*args), self.who)
         finally:
             for variable, _ in changed:
                 if variable.home is not None:
-                    variable.home.array.assign(tensor(variable.value).array)
+                    variable.home.array.assign(_like(variable.home, variable.value).array)
         if y.dtype != float64:
             raise TypeError(f"{self.who}: the function returned dtype {y.dtype}, expected float64")
         return y.numpy()
@@ -73,6 +73,11 @@ class _Problem:
                     found.append(flat[:, start : start + variable.value.size])
                     start += variable.value.size
         return found
+
+
+def _like(given: Any, x: Values) -> Tensor:
+    """x as a tensor, where `given` is."""
+    return tensor(x, device=given.device if isinstance(given, Tensor) else None)
 
 
 def _float64(x: Any, label: str, who: str) -> Values:
@@ -272,7 +277,8 @@ def gradgradcheck(
     shifted += [
         v if v.home is not None else _Variable(f"argument {v.position + 1}", v.position + 1, v.value) for v in variables
     ]
-    problem = _Problem("gradgradcheck", gradient, (tensor(u), *first.args), shifted, parameters)
+    like = next((x for x in (*first.args, *(v.home for v in variables)) if isinstance(x, Tensor)), None)
+    problem = _Problem("gradgradcheck", gradient, (_like(like, u), *first.args), shifted, parameters)
     return _check(problem, eps, rtol, atol, directions, seed, raise_exception)
 
 
@@ -281,5 +287,5 @@ def _with_tensors(problem: _Problem) -> _Problem:
     args = list(problem.args)
     for variable in problem.variables:
         if variable.home is None:
-            args[variable.position] = tensor(variable.value)
+            args[variable.position] = _like(args[variable.position], variable.value)
     return _Problem(problem.who, problem.f, tuple(args), problem.variables, problem.parameters)

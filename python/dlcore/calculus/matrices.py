@@ -24,7 +24,7 @@ def _units(x: Tensor) -> Iterator[Tensor]:
     for i in range(x.size):
         unit = np.zeros(x.shape, x.dtype)
         unit.reshape(-1)[i] = 1
-        yield tensor(unit)
+        yield tensor(unit, device=x.device)
 
 
 def _walks(
@@ -86,7 +86,7 @@ def jacobian(f: Function, wrt: Variable = 0, mode: str | None = None) -> Callabl
             y = require_float(f(*leaves.args, **options), "jacobian")
             shape = y.shape + leaves.shape
             if y.size == 0 or leaves.size == 0:
-                return ops.zeros(shape, y.dtype)
+                return ops.zeros(shape, y.dtype, y.device)
             if mode == "forward" or (mode is None and leaves.size + 1 < y.size):
                 return ops.reshape(_by_columns(level, leaves, y), shape)
             starts = (level.seeds([(y, unit)]) for unit in _units(y))
@@ -117,7 +117,7 @@ def hessian(f: Function, wrt: Variable = 0) -> Callable[..., Tensor]:
             y = require_scalar(f(*leaves.args, **options), "hessian")
             shape = leaves.shape + leaves.shape
             if leaves.size == 0:
-                return ops.zeros(shape, y.dtype)
+                return ops.zeros(shape, y.dtype, y.device)
             slope = level.walk(level.seeds([(y, ones_like(y))]), leaves.indices, record=True)
             starts = _seeds_of_columns(level, slope, leaves)
             rows = _walks(level, starts, leaves.size, leaves, level.path(leaves.indices), y)

@@ -54,7 +54,7 @@ def _push(level: Level, leaves: Leaves, y: Tensor, parts: list[Tensor]) -> Tenso
     """J v, v as one tensor a leaf."""
     u, pulled = pullback(level, leaves, y)
     (found,) = level.walk(level.seeds(zip(pulled, parts, strict=True)), [u._index], None, level.path([u._index]))
-    return ops.zeros(y.shape, y.dtype) if found is None else found
+    return ops.zeros(y.shape, y.dtype, y.device) if found is None else found
 
 
 def _jvp(who: str, name: str, f: Function, wrt: Variable) -> Callable[..., Tensor]:
@@ -67,7 +67,7 @@ def _jvp(who: str, name: str, f: Function, wrt: Variable) -> Callable[..., Tenso
             parts = leaves.split(dx, name, y)
             if y.size != 1:
                 return _push(level, leaves, y, parts)
-            total = ops.zeros((), y.dtype)  # one row: its product with v is cheaper than a second walk
+            total = ops.zeros((), y.dtype, y.device)  # one row: its product with v is cheaper than a second walk
             for gradient, part in zip(level.backward(y, ones_like(y), leaves.indices), parts, strict=True):
                 if gradient is not None:
                     total = total + ops.dot(gradient, part)

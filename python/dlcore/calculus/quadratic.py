@@ -30,7 +30,7 @@ class Quadratic:
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"Quadratic: A is {matrix.shape}, expected a square matrix")
         n = matrix.shape[0]
-        vector = ops.zeros((n,), matrix.dtype) if b is None else as_tensor(b, matrix, "Quadratic")
+        vector = ops.zeros((n,), matrix.dtype, matrix.device) if b is None else as_tensor(b, matrix, "Quadratic")
         if vector.shape != (n,):
             raise ValueError(f"Quadratic: b is {vector.shape}, expected ({n},)")
         if vector.dtype != matrix.dtype:

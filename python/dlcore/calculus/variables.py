@@ -62,7 +62,7 @@ class Leaves:
         """One part a leaf (None: zeros) as one recorded tensor of the variable's shape."""
         if not isinstance(self.wrt, int):
             return self.wrt.concatenate(parts)
-        return ops.zeros(self.shape, like.dtype) if parts[0] is None else parts[0]
+        return ops.zeros(self.shape, like.dtype, like.device) if parts[0] is None else parts[0]
 
     def split(self, v: Any, name: str, like: Tensor) -> list[Tensor]:
         """v, a direction of the variable's shape, as one tensor a leaf."""

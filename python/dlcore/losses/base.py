@@ -71,8 +71,9 @@ def pair(prediction: Operand, target: Operand, name: str) -> tuple[Tensor, Tenso
     return f, y
 
 
-def labels(values: Any, classes: int | None = None, name: str = "labels") -> Tensor:
-    """Class indices as an int32 tensor (n,).
+def labels(values: Any, classes: int | None = None, name: str = "labels", device: str | None = None) -> Tensor:
+    """Class indices as an int32 tensor (n,): on the device of `values` where they are a tensor, else on `device`, by
+    default the current one.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def labels(values: Any, classes: int | None = None, name: str = "labels") -> Ten
     if outside.any():
         first = int(np.argmax(outside))
         raise ValueError(f"{name}: {y[first]} at index {first} is outside [0, {upper})")
-    return tensor(y, int32)
+    return tensor(y, int32, values.device if isinstance(values, Tensor) else device)
 
 
 def require(name: str, wrong: np.ndarray[Any, Any], values: np.ndarray[Any, Any], expected: str) -> None:
@@ -203,7 +204,7 @@ class Loss:
 
     def diagonal(self, f: Tensor, target: Any) -> Tensor:
         """Second derivatives of the single losses, of f's shape."""
-        ones = ops.full(f.shape, 1.0, f.dtype)
+        ones = ops.full(f.shape, 1.0, f.dtype, f.device)
         return hvp(lambda x: self._sum(x, target))(ones, f)
 
     def blocks(self, f: Tensor, target: Any) -> Tensor:
@@ -215,8 +216,8 @@ class Loss:
         for j in range(classes):
             unit[...] = 0
             unit[j] = 1
-            found.append(product(ops.broadcast_to(tensor(unit), f.shape), f))
-        stacked = ops.stack(found) if found else ops.zeros((0, *f.shape), f.dtype)
+            found.append(product(ops.broadcast_to(tensor(unit, device=f.device), f.shape), f))
+        stacked = ops.stack(found) if found else ops.zeros((0, *f.shape), f.dtype, f.device)
         return ops.transpose(stacked, (1, *range(3, f.ndim + 1), 0, 2))
 
 
@@ -251,19 +252,19 @@ def to_rows(prediction: Operand, name: str, what: str = "logits") -> tuple[Tenso
 def diagonal_blocks(p: Tensor, y: Tensor) -> Tensor:
     """diag(y / p²) of rows, the Hessian of −Σ y log p, 0 where y is also at p = 0: (N, C) -> (N, C, C)."""
     n, classes = p.shape
-    diagonal = ops.pointwise_loss_hessian(ops.full(p.shape, 1.0, p.dtype), p, y, "kl")
-    eye = tensor(np.eye(classes), p.dtype)
+    diagonal = ops.pointwise_loss_hessian(ops.full(p.shape, 1.0, p.dtype, p.device), p, y, "kl")
+    eye = tensor(np.eye(classes), p.dtype, p.device)
     return ops.where(ops.reshape(eye, (1, classes, classes)), ops.reshape(diagonal, (n, 1, classes)), 0.0)
 
 
-def row_labels(target: Any, lead: tuple[int, ...], classes: int | None, name: str) -> Tensor:
+def row_labels(target: Any, lead: tuple[int, ...], classes: int | None, name: str, device: str | None = None) -> Tensor:
     """Class indices of shape `lead` as a vector."""
     if isinstance(target, Tensor) and target.dtype == int32 and target.shape == lead:
         return labels(ops.reshape(target, (target.size,)), classes, name)
     y = np.asarray(target.numpy() if isinstance(target, Tensor) else target)
     if y.dtype.kind in "iufb" and y.shape != lead:
         raise ValueError(f"{name}: target is {y.shape}, expected class indices {lead}")
-    return labels(y.reshape(-1), classes, name)
+    return labels(y.reshape(-1), classes, name, target.device if isinstance(target, Tensor) else device)
 
 
 def class_weights(weights: Any, name: str, classes: int | None = None) -> np.ndarray[Any, Any] | None:

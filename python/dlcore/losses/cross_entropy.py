@@ -19,12 +19,12 @@ def softmax_blocks(f: Tensor) -> Tensor:
     n, classes = f.shape
     p = ops.softmax(f)
     if classes == 0:
-        return ops.zeros((n, 0, 0), f.dtype)
+        return ops.zeros((n, 0, 0), f.dtype, f.device)
     largest = ops.one_hot(ops.argmax(p, 1), classes, f.dtype)
     others = ops.sum(ops.where(largest, 0.0, p), 1, keepdims=True)  # 1 − p of the largest
     rest = ops.where(largest, others, ops.affine(p, -1.0, 1.0))
     outer = ops.negative(ops.reshape(p, (n, classes, 1)) * ops.reshape(p, (n, 1, classes)))
-    eye = tensor(np.eye(classes), f.dtype)
+    eye = tensor(np.eye(classes), f.dtype, f.device)
     return ops.where(ops.reshape(eye, (1, classes, classes)), ops.reshape(p * rest, (n, 1, classes)), outer)
 
 
@@ -66,14 +66,14 @@ class CrossEntropy(Loss):
             return self._soft_targets(target, f, lead, weights), None, None
         plain = weights is None and self.ignore_index is None and not self.label_smoothing and self.from_logits
         if plain:
-            return row_labels(target, lead, None, self.name), None, None
+            return row_labels(target, lead, None, self.name, f.device), None, None
         kept = None
         if self.ignore_index is not None:
             values = np.asarray(target.numpy() if isinstance(target, Tensor) else target)
             ignored = values == self.ignore_index
-            target, kept = np.where(ignored, 0, values), tensor(~ignored.reshape(-1), f.dtype)
-        y = row_labels(target, lead, classes, self.name)
-        mass = None if weights is None else tensor(weights[y.numpy()], f.dtype)
+            target, kept = np.where(ignored, 0, values), tensor(~ignored.reshape(-1), f.dtype, f.device)
+        y = row_labels(target, lead, classes, self.name, f.device)
+        mass = None if weights is None else tensor(weights[y.numpy()], f.dtype, f.device)
         if kept is not None:
             mass = kept if mass is None else mass * kept
         if not self.label_smoothing and self.from_logits:  # `_factors` weighs these
@@ -95,7 +95,7 @@ class CrossEntropy(Loss):
         """Targets smoothed and weighted."""
         if self.label_smoothing:
             t = ops.affine(t, 1 - self.label_smoothing, self.label_smoothing / t.shape[1])
-        return t if weights is None else t * tensor(weights, t.dtype)
+        return t if weights is None else t * tensor(weights, t.dtype, t.device)
 
     def _factors(self, y: Tensor, mass: Tensor | None) -> Tensor | None:
         """The weights of labels, which go into dense targets but beside class indices."""
@@ -156,15 +156,15 @@ class Focal(Loss):
     def _weights(self, y: Tensor, f: Tensor) -> Tensor:
         weights = class_weights(self.class_weight, self.name, f.shape[1])
         if weights is None:
-            return ops.full((f.shape[0],), 1.0, f.dtype)
-        return tensor(weights[y.numpy()], f.dtype)
+            return ops.full((f.shape[0],), 1.0, f.dtype, f.device)
+        return tensor(weights[y.numpy()], f.dtype, f.device)
 
     def losses(self, prediction: Operand, target: Any) -> tuple[Tensor, Tensor | None]:
         f, lead = to_rows(prediction, self.name)
-        y = row_labels(target, lead, f.shape[1], self.name)
+        y = row_labels(target, lead, f.shape[1], self.name, f.device)
         if self.gamma:
             margins = ops.margin_of_loss(ops.softmax_cross_entropy(ops.cast(f, "float64"), y))
-            ones = ops.full(margins.shape, 1.0, "float64")
+            ones = ops.full(margins.shape, 1.0, "float64", f.device)
             losses = ops.cast(focal_of_margin(margins, ones, self.gamma), f.dtype)
         else:
             losses = ops.softmax_cross_entropy(f, y)
@@ -176,7 +176,7 @@ class Focal(Loss):
         """ℓ″ v vᵀ − ℓ′ (diag π − π πᵀ), v = e − π, with π the softmax of the other classes: u = score − logsumexp."""
         rows, lead = to_rows(ops.cast(f, "float64"), self.name)
         n, classes = rows.shape
-        y = row_labels(target, lead, classes, self.name)
+        y = row_labels(target, lead, classes, self.name, f.device)
         own = ops.one_hot(y, classes, rows.dtype)
         if not self.gamma:
             found = softmax_blocks(rows)
@@ -184,7 +184,7 @@ class Focal(Loss):
             without = ops.where(own, -math.inf, rows)
             other = ops.where(own, 0.0, ops.softmax(without))
             u = ops.margin_of_loss(ops.softmax_cross_entropy(rows, y))
-            one, sign = (ops.full(u.shape, 1.0, u.dtype) for _ in range(2))
+            one, sign = (ops.full(u.shape, 1.0, u.dtype, u.device) for _ in range(2))
             slope = ops.pointwise_loss_grad(one, u, sign, "focal", self.gamma)
             curvature = ops.pointwise_loss_hessian(one, u, sign, "focal", self.gamma)
             v = own - other

@@ -85,7 +85,7 @@ class GaussianNLL(Loss):
             raise ValueError(f"gaussian_nll: prediction is {both.shape}, expected (n, 2, ...): mean and log variance")
         f, y = pair(both[:, 0], target, self.name)
         log_variance = both[:, 1]
-        ones = ops.full(f.shape, 1.0, f.dtype)
+        ones = ops.full(f.shape, 1.0, f.dtype, f.device)
         squares = ops.over_variance(ones, f - y, log_variance, 2)
         return ops.affine(squares + log_variance, 0.5, constant), None
 

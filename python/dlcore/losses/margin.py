@@ -93,7 +93,7 @@ class MulticlassHinge(Loss):
             losses = ops.square(missing) if self.squared else missing
         weights = class_weights(self.class_weight, self.name, classes)
         if weights is not None:
-            losses = losses * tensor(weights[y.numpy()], f.dtype)
+            losses = losses * tensor(weights[y.numpy()], f.dtype, f.device)
         return ops.reshape(losses, lead), None
 
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import ops, train
+from .. import ops, placement, train
 from ..nn import Module, Parameters, Sequential
 from ..nn.checks import float_type
 from ..ops import Generator
 from ..ops.creation import is_integer, is_number
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, moved, tensor_at
+from .own_device import run_on_own_device
+from .tables import format_table, shape_text
 
 if TYPE_CHECKING:
     from .online import Online
@@ -55,6 +57,7 @@ class Model:
         self.config: dict[str, Any] = json.loads(json.dumps(dict(config) | {"dtype": dtype}, default=_plain))
         root = Generator(self.config["seed"])
         self._network = network.eval()
+        network._device = network._device or placement.current()
         self._is_built = False
         self.input_shape = input_shape
         self.history = train.History()
@@ -66,6 +69,36 @@ class Model:
     def dtype(self) -> str:
         """The type the model computes in, "float32" or "float64"."""
         return str(self.config["dtype"])
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        run_on_own_device(cls)
+
+    @property
+    def device(self) -> str:
+        """Where the parameters are, and where the methods compute: "cpu" or "cuda"."""
+        return self._network.device
+
+    def to(self: Self, device: str) -> Self:
+        """Move the model to a device, "cpu" or "cuda": its parameters, buffers, chains and optimizers, in place.
+
+        The methods then compute there, on data from anywhere: what they are given is copied to the device, and what
+        they return are NumPy arrays as before. Generators are integers and draw the same numbers on every device; files
+        and pickles hold no device.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            For an unknown device, and for one that cannot be used here.
+        """
+        self._network.to(device)
+        for x in self.own_tensors():
+            x.array = moved(x.array, device)
+        return self
+
+    def own_tensors(self) -> Iterator[Tensor]:
+        """What the model keeps between calls beside parameters and buffers, such as chains."""
+        return iter(())
 
     @property
     def network(self) -> Module:
@@ -139,7 +172,7 @@ class Model:
         TypeError, ValueError
             For what is not an array of real numbers, or another shape.
         """
-        cases = ops.cast(as_tensor(x, self.parameters.storage, f"{who}: x"), self.dtype)
+        cases = ops.cast(tensor_at(x, self.parameters.storage, f"{who}: x"), self.dtype)
         if cases.ndim >= 1 and cases.shape[1:] == self.input_shape:
             return cases
         features = math.prod(self.input_shape)
@@ -165,6 +198,12 @@ class Model:
     def clone(self: Self) -> Self:
         """An independent copy with equal parameters and predictions."""
         return copy.deepcopy(self)
+
+    def __deepcopy__(self: Self, memo: dict[int, Any]) -> Self:
+        made = memo[id(self)] = type(self).__new__(type(self))
+        with placement.on_device(self.device):
+            made.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -196,12 +235,12 @@ class Model:
     def summary(self) -> str:
         """A table: each layer, the shape of its output, its number of parameters."""
         x = ops.zeros((1, *self.input_shape), self.dtype)
-        rows = [("input", _shape_text(self.input_shape), "")]
+        rows = [("input", shape_text(self.input_shape), "")]
         for stage in self.stages():
             with self.predicting():
                 x = stage(x)
             count = stage.parameters.size  # a shared layer's stand where it comes first
-            rows.append((stage.describe(), _shape_text(x.shape[1:]), f"{count:,}" if count else ""))
+            rows.append((stage.describe(), shape_text(x.shape[1:]), f"{count:,}" if count else ""))
         return format_table(f"{type(self).__name__}: {self.parameters.size:,} parameters, {self.dtype}", rows)
 
     def __repr__(self) -> str:
@@ -209,16 +248,7 @@ class Model:
         return f"{type(self).__name__}({arguments})"
 
 
-def format_table(title: str, rows: list[tuple[str, str, str]]) -> str:
-    """A summary's text from (layer, output shape, parameters)."""
-    head = ("layer", "output shape", "parameters")
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(3)]
-    lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}".rstrip() for row in [head, *rows]]
-    return "\n".join([title, lines[0], "─" * (sum(widths) + 4), *lines[1:]])
-
-
-def _shape_text(shape: tuple[int, ...]) -> str:
-    return f"(n, {', '.join(map(str, shape))})"
+run_on_own_device(Model)
 
 
 def _plain(value: Any) -> Any:

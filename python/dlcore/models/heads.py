@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import losses, ops
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, tensor_at
 from .base import Array
 
 
@@ -61,7 +61,7 @@ class SoftmaxHead(Head):
     """One of several classes: p = softmax(scores), loss −log p of the label."""
 
     def targets(self, y: Any, outputs: int, like: Tensor, who: str) -> Tensor:
-        return losses.labels(y, outputs, f"{who}: y")
+        return tensor_at(losses.labels(y, outputs, f"{who}: y"), like)
 
     def loss(self, scores: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         return mean(ops.softmax_cross_entropy(scores, target), weight)
@@ -102,7 +102,7 @@ class RBFHead(SoftmaxHead):
         if self.rejection is None:
             chosen = ops.one_hot(target, classes, scores.dtype)
             return mean(ops.negative(ops.sum(ops.where(chosen, scores, 0.0), 1)), weight)
-        rubbish = ops.full((cases, 1), -self.rejection, scores.dtype)
+        rubbish = ops.full((cases, 1), -self.rejection, scores.dtype, scores.device)
         return mean(ops.softmax_cross_entropy(ops.concatenate([scores, rubbish], 1), target), weight)
 
 
@@ -110,7 +110,7 @@ class _DenseHead(Head):
     """Targets of the scores' shape; for one output also (n,)."""
 
     def targets(self, y: Any, outputs: int, like: Tensor, who: str) -> Tensor:
-        target = ops.cast(as_tensor(y, like, f"{who}: y"), like.dtype)
+        target = ops.cast(tensor_at(y, like, f"{who}: y"), like.dtype)
         if target.ndim == 1 and outputs == 1:
             target = ops.reshape(target, (target.size, 1))
         if target.ndim != 2 or target.shape[1] != outputs:

@@ -44,11 +44,11 @@ def corrupt(x: Tensor, kind: str, level: float, generator: Generator) -> Tensor:
     """
     level = require_level("corrupt", kind, level)
     if kind == "gaussian":
-        return x + ops.normal(generator, x.shape, 0.0, level, x.dtype)
+        return x + ops.normal(generator, x.shape, 0.0, level, x.dtype, x.device)
     if kind == "masking":
-        return x * ops.bernoulli(generator, ops.full(x.shape, 1.0 - level, x.dtype))
-    struck = ops.bernoulli(generator, ops.full(x.shape, level, x.dtype))
-    coin = ops.bernoulli(generator, ops.full(x.shape, 0.5, x.dtype))
+        return x * ops.bernoulli(generator, ops.full(x.shape, 1.0 - level, x.dtype, x.device))
+    struck = ops.bernoulli(generator, ops.full(x.shape, level, x.dtype, x.device))
+    coin = ops.bernoulli(generator, ops.full(x.shape, 0.5, x.dtype, x.device))
     return ops.where(struck, coin, x)
 
 

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from .. import ops
+from .. import ops, placement
 from ..ops import Generator
-from ..tensor import Tensor, as_tensor, tensor
+from ..tensor import Tensor, as_tensor, moved, tensor, tensor_at
 from .checks import float_type
 from .initializers import Initializer
+from .moving import Movable
 from .parameters import Parameters
 
 Self = TypeVar("Self", bound="Module")
@@ -35,7 +36,7 @@ class BufferDeclaration(NamedTuple):
     value: Any
 
 
-class Module:
+class Module(Movable):
     """Base of layers and of their compositions.
 
     A subclass declares parameters in ``__init__`` with :meth:`declare` and computes in :meth:`forward`. The parameters
@@ -122,7 +123,9 @@ class Module:
             raise TypeError(f"build: dtype is {dtype!r}, expected 'float32' or 'float64'")
         if self._is_settled(owners, kind):
             return self
-        parameters = Parameters({path: module._declarations[name].shape for path, module, name in owners}, kind)
+        device = placement.find(existing[0].device if existing else self._device or placement.current())
+        shapes = {path: module._declarations[name].shape for path, module, name in owners}
+        parameters = Parameters(shapes, kind, device.Array.device_name)
         values = {}
         root = Generator(seed)
         for i, (path, module, name) in enumerate(owners):
@@ -130,12 +133,13 @@ class Module:
                 values[path] = module.__dict__[name]
             else:
                 declared = module._declarations[name]
-                values[path] = declared.initializer(
-                    root.split(i), declared.shape, declared.fan_in, declared.fan_out, kind
-                )
+                with placement.on_device("cpu"):  # the same bits on every device
+                    values[path] = declared.initializer(
+                        root.split(i), declared.shape, declared.fan_in, declared.fan_out, kind
+                    )
         parameters.assign(values)
         for i, (_, module) in enumerate(self.modules()):
-            module._lay_out_buffers(kind)
+            module._lay_out_buffers(kind, parameters.device)
             if not module._noise_seeded:
                 module.seed_noise(root.split(2**32 + i))
                 module._noise_seeded = True
@@ -154,14 +158,14 @@ class Module:
         """Names and shapes of all parameters, in the order of θ, known before they are laid out."""
         return {path: module._declarations[name].shape for path, module, name in self._owners()}
 
-    def _lay_out_buffers(self, dtype: str) -> None:
+    def _lay_out_buffers(self, dtype: str, device: str) -> None:
         for name, declared in self._buffers.items():
             given = self.__dict__.get(name)
             if given is None:
                 values = np.broadcast_to(np.asarray(declared.value, np.float64), declared.shape)
-                self.__dict__[name] = tensor(values, dtype)
-            elif given.array.dtype != dtype:
-                self.__dict__[name] = ops.cast(given, dtype)
+                self.__dict__[name] = tensor(values, dtype, device)
+            elif given.array.dtype != dtype or given.device != device:
+                self.__dict__[name] = Tensor(moved(ops.cast(given, dtype).array, device))
 
     @property
     def buffers(self) -> dict[str, Tensor]:
@@ -251,12 +255,13 @@ class Module:
         # needs another vector.
         declared = self.__dict__.get("_declarations", {}).get(name) or self.__dict__.get("_buffers", {}).get(name)
         if declared is not None:
-            given = as_tensor(value, self.__dict__.get(name), type(self).__name__)
+            current = self.__dict__.get(name)
+            given = as_tensor(value, current, type(self).__name__)
             if given.shape != declared.shape:
                 raise ValueError(f"{type(self).__name__}: {name} has shape {given.shape}, expected {declared.shape}")
             if self._home is not None:
                 current = self.__dict__[name]
-                current.array.assign(ops.cast(given, current.dtype).array)
+                current.array.assign(ops.cast(tensor_at(given, current), current.dtype).array)
                 return
             value = Tensor(given.array.copy()) if given is value else given
         elif _holds_modules(value) or _holds_modules(self.__dict__.get(name)):

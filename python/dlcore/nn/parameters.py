@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .. import device as _device
-from .. import ops
+from .. import ops, placement
 from ..autodiff import is_recorded
-from ..tensor import Tensor, as_tensor
+from ..tensor import Tensor, moved, tensor_at
+
+# Of a vector, what `below` made of it; moved with it.
+_parts: weakref.WeakKeyDictionary[Parameters, weakref.WeakSet[Parameters]] = weakref.WeakKeyDictionary()
 
 
 class Parameters(Mapping[str, Tensor]):
@@ -22,6 +25,7 @@ class Parameters(Mapping[str, Tensor]):
     ----------
     shapes : name -> shape, in the order of θ
     dtype : "float32" or "float64"
+    device : "cpu" or "cuda"; by default the current one
 
     Attributes
     ----------
@@ -31,18 +35,21 @@ class Parameters(Mapping[str, Tensor]):
     __eq__ = object.__eq__  # a mapping's would compare tensors, which is done elementwise
     __hash__ = object.__hash__
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: str = "float32") -> None:
+    def __init__(
+        self, shapes: Mapping[str, tuple[int, ...]], dtype: str = "float32", device: str | None = None
+    ) -> None:
         self._shapes = dict(shapes)
         self._offsets: dict[str, int] = {}
         size = 0
         for name, shape in self._shapes.items():
             self._offsets[name] = size
             size += math.prod(shape)
-        self.storage = Tensor(_device.cpu.empty((size,), dtype))
+        self.storage = Tensor(placement.placed(device).empty((size,), dtype))
         self._layout = [(self._offsets[name], shape) for name, shape in self._shapes.items()]
         self._tensors = self.split(self.storage)
         self._origin: tuple[Parameters, str] | None = None
         self._superseded = False
+        self._start = 0  # within the origin
 
     @property
     def superseded(self) -> bool:
@@ -102,10 +109,43 @@ class Parameters(Mapping[str, Tensor]):
         part._offsets = {to: self._offsets[name] - start for to, name in zip(short, names, strict=True)}
         part._tensors = {to: self._tensors[name] for to, name in zip(short, names, strict=True)}
         part._layout = [(part._offsets[name], shape) for name, shape in part._shapes.items()]
-        size = sum(math.prod(shape) for shape in part._shapes.values())
-        part.storage = Tensor(self.storage.array.view(start, (size,)))
         part._origin, part._superseded = (self, prefix), False
+        part._start = start
+        part._take_stretch()
+        _parts.setdefault(self, weakref.WeakSet()).add(part)
         return part
+
+    @property
+    def device(self) -> str:
+        """Where θ is."""
+        return self.storage.device
+
+    def to(self, device: str) -> Parameters:
+        """Move θ to a device, "cpu" or "cuda", in place: the tensors stay the same objects, on the other device.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            For an unknown device, one that cannot be used here, and a part of a vector (`below`), which does not move
+            alone.
+        """
+        if self._origin is not None:
+            raise ValueError("Parameters: to moves a whole vector, these are a part of one")
+        if self.device != device:
+            self.storage = Tensor(moved(self.storage.array, device))
+            for name, tensor in self._tensors.items():
+                tensor.array = self.storage.array.view(self._offsets[name], self._shapes[name])
+            for part in _parts.get(self, ()):
+                part._take_stretch()
+        return self
+
+    def _take_stretch(self) -> None:
+        """Make the part of the origin's vector that the tensors are views of the storage."""
+        assert self._origin is not None
+        size = sum(math.prod(shape) for shape in self._shapes.values())
+        self.storage = Tensor(self._origin[0].storage.array.view(self._start, (size,)))
+        for part in _parts.get(self, ()):
+            part._take_stretch()
 
     def new_gradient(self) -> tuple[Tensor, list[Any]]:
         """An uninitialised vector with θ's layout, and the arrays in it that belong to `tensors`."""
@@ -120,7 +160,7 @@ class Parameters(Mapping[str, Tensor]):
         for tensor, gradient in zip(self.tensors, gradients, strict=True):
             whole = ops.zeros_like(tensor) if gradient is None else gradient
             parts.append(ops.reshape(whole, (tensor.size,)))
-        return ops.concatenate(parts, 0) if parts else ops.zeros((0,), self.storage.dtype)
+        return ops.concatenate(parts, 0) if parts else ops.zeros((0,), self.storage.dtype, self.storage.device)
 
     def assign(self, values: Mapping[str, Any]) -> None:
         """Overwrite parameters in place; names and shapes must be these.
@@ -134,7 +174,7 @@ class Parameters(Mapping[str, Tensor]):
             missing, unknown = sorted(set(self._shapes) - set(values)), sorted(set(values) - set(self._shapes))
             raise ValueError(f"Parameters: missing {missing}, unknown {unknown}")
         dtype = self.storage.dtype
-        new = {name: ops.cast(as_tensor(values[name], self.storage, "Parameters"), dtype) for name in self._shapes}
+        new = {name: ops.cast(tensor_at(values[name], self.storage, "Parameters"), dtype) for name in self._shapes}
         for name, value in new.items():
             if value.shape != self._shapes[name]:
                 raise ValueError(f"Parameters: {name} has shape {value.shape}, expected {self._shapes[name]}")
@@ -149,6 +189,6 @@ class Parameters(Mapping[str, Tensor]):
 
 
 def _rebuild(shapes: Mapping[str, tuple[int, ...]], dtype: str, tensors: Sequence[Tensor]) -> Parameters:
-    parameters = Parameters(shapes, dtype)
+    parameters = Parameters(shapes, dtype, tensors[0].device if tensors else None)
     parameters.assign(dict(zip(shapes, tensors, strict=True)))
     return parameters

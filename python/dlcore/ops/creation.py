@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as _device
+from .. import placement
 from ..autodiff import differentiable
 from ..tensor import Tensor, int32
 from .broadcast import Result
@@ -22,19 +22,19 @@ def is_integer(x: object) -> bool:
     return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
 
 
-def full(shape: tuple[int, ...], value: float, dtype: Any = "float32") -> Tensor:
-    """A tensor of one value."""
-    return Tensor(_device.cpu.full(shape, value, np.dtype(dtype).name))
+def full(shape: tuple[int, ...], value: float, dtype: Any = "float32", device: str | None = None) -> Tensor:
+    """A tensor of one value, by default on the current device (`dlcore.on_device`)."""
+    return Tensor(placement.placed(device).full(shape, value, np.dtype(dtype).name))
 
 
-def zeros(shape: tuple[int, ...], dtype: Any = "float32") -> Tensor:
+def zeros(shape: tuple[int, ...], dtype: Any = "float32", device: str | None = None) -> Tensor:
     """A tensor of zeros."""
-    return full(shape, 0, dtype)
+    return full(shape, 0, dtype, device)
 
 
-def ones(shape: tuple[int, ...], dtype: Any = "float32") -> Tensor:
+def ones(shape: tuple[int, ...], dtype: Any = "float32", device: str | None = None) -> Tensor:
     """A tensor of ones."""
-    return full(shape, 1, dtype)
+    return full(shape, 1, dtype, device)
 
 
 def zeros_like(x: Tensor) -> Tensor:

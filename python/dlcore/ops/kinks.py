@@ -16,7 +16,7 @@ import numpy as np
 
 from ..autodiff import differentiable
 from ..tape import state
-from ..tensor import Tensor
+from ..tensor import Tensor, host_view
 from .broadcast import Result
 
 Crossing = Callable[[Tensor, Tensor], None]  # (moves, weight) -> raises at a kink that is crossed
@@ -41,7 +41,9 @@ def crossing_at(op: str, at: Callable[[], Any], instead: str) -> Crossing:
         mask = at()
         if mask.device.sum(mask, None, False).item() == 0:
             return
-        raise_where(op, (shared(mask) != 0) & (shared(moves.array) != 0) & (shared(weight.array) != 0), instead)
+        raise_where(
+            op, (host_view(mask) != 0) & (host_view(moves.array) != 0) & (host_view(weight.array) != 0), instead
+        )
 
     return crossing
 
@@ -50,11 +52,6 @@ def equal_to(x: Tensor, value: float) -> Any:
     """1 where x is exactly `value`, as an array of the device."""
     device = x.array.device
     return device.equal(x.array, device.full((), value, x.array.dtype))
-
-
-def shared(array: Any) -> np.ndarray[Any, Any]:
-    """A NumPy array over the memory of a device array, to look at."""
-    return np.from_dlpack(Tensor(array))
 
 
 def raise_where(op: str, crossed: Any, instead: str) -> None:

@@ -87,8 +87,8 @@ def stack(tensors: Sequence[Tensor]) -> Tensor:
     return concatenate([reshape(x, (1, *x.shape)) for x in tensors], 0)
 
 
-def _indices(indices: Any, name: str) -> Tensor:
-    """Integers as an int32 tensor."""
+def _indices(indices: Any, name: str, device: str | None = None) -> Tensor:
+    """Integers as an int32 tensor, by default a new one on the current device."""
     if isinstance(indices, Tensor):
         if indices.dtype != int32:
             raise TypeError(f"{name}: indices have dtype {indices.dtype}, expected int32")
@@ -96,12 +96,12 @@ def _indices(indices: Any, name: str) -> Tensor:
     values = np.asarray(indices)
     if values.dtype.kind not in "iu" and values.size:
         raise TypeError(f"{name}: indices have dtype {values.dtype}, expected integers")
-    return tensor(values, int32)
+    return tensor(values, int32, device)
 
 
 def gather(x: Tensor, indices: Any) -> Tensor:
     """Rows of the first axis: y[i] = x[indices[i]]."""
-    return _gather(x, _indices(indices, "gather"))
+    return _gather(x, _indices(indices, "gather", x.device))
 
 
 @differentiable(1)
@@ -112,7 +112,7 @@ def _gather(x: Tensor, indices: Tensor) -> Result:
 
 def scatter_add(x: Tensor, indices: Any, rows: int) -> Tensor:
     """Zeros of `rows` rows with x[i] added to row indices[i], in the order of i: the adjoint of `gather`."""
-    return _scatter_add(x, _indices(indices, "scatter_add"), rows)
+    return _scatter_add(x, _indices(indices, "scatter_add", x.device), rows)
 
 
 @differentiable(1)
@@ -122,9 +122,9 @@ def _scatter_add(x: Tensor, indices: Tensor, rows: int) -> Result:
     return Tensor(device.scatter_add(start, indices.array, x.array)), lambda dy: _gather(dy, indices)
 
 
-def one_hot(labels: Any, classes: int, dtype: Any = "float32") -> Tensor:
+def one_hot(labels: Any, classes: int, dtype: Any = "float32", device: str | None = None) -> Tensor:
     """Rows that are 1 at the label and 0 elsewhere, (n, classes)."""
-    index = _indices(labels, "one_hot")
+    index = _indices(labels, "one_hot", device)
     return Tensor(index.array.device.one_hot(index.array, classes, np.dtype(dtype).name))
 
 
@@ -232,7 +232,7 @@ def _take(x: Tensor, axis: int, indices: Any) -> Tensor:
         outside = (positions < -size) | (positions >= size)
         if outside.any():
             raise IndexError(f"getitem: index {positions[outside][0]} is outside axis {axis} of {x.shape}")
-        indices = tensor(np.where(positions < 0, positions + size, positions), int32)
+        indices = tensor(np.where(positions < 0, positions + size, positions), int32, x.device)
     if axis == 0:
         return gather(x, indices)
     order = (axis, *range(axis), *range(axis + 1, x.ndim))

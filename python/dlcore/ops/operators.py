@@ -13,6 +13,7 @@ from .creation import cast, is_number
 from .matmul import matmul
 from .movement import getitem, reshape, transpose
 from .reduce import mean, sum
+from .transfer import to
 
 
 def _swapped(op: Any) -> Any:
@@ -27,7 +28,7 @@ def _comparison(compare: Any) -> Any:
         if not isinstance(b, (Tensor, np.ndarray, list, tuple, bool)) and not is_number(b):
             return NotImplemented  # == and != are then those of objects, the others a TypeError
         if a.dtype == int32 and (not isinstance(b, Tensor) or b.dtype == int32):  # exact in float64
-            b = cast(b, float64) if isinstance(b, Tensor) else tensor(b, float64)
+            b = cast(b, float64) if isinstance(b, Tensor) else tensor(b, float64, a.device)
             return cast(compare(cast(a, float64), b), int32)
         return compare(a, b)
 
@@ -66,6 +67,7 @@ def install() -> None:
         "reshape": reshape,
         "sum": sum,
         "mean": mean,
+        "to": to,
         "T": property(transpose),
     }
     for name, method in methods.items():

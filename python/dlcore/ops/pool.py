@@ -8,10 +8,10 @@ import numpy as np
 
 from ..autodiff import can_differentiate_twice, differentiable
 from ..tape import state
-from ..tensor import Tensor
+from ..tensor import Tensor, host_view
 from .broadcast import Result
 from .conv import Pair, pair
-from .kinks import Crossing, raise_where, shared
+from .kinks import Crossing, raise_where
 from .movement import reshape
 
 Sizes = tuple[int, int]
@@ -37,9 +37,9 @@ def _max_pool2d(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], pad
 
     def require_no_tie(moves: Tensor, weight: Tensor) -> None:
         first = moves.array.device.max_pool2d_gather(moves.array, indices)
-        look = shared(x.array), shared(y), shared(moves.array), shared(first)
+        look = host_view(x.array), host_view(y), host_view(moves.array), host_view(first)
         crossed = _ties_that_part(*look, kernel, stride, padding)
-        raise_where("max_pool2d", crossed & (shared(weight.array) != 0), "avg_pool2d")
+        raise_where("max_pool2d", crossed & (host_view(weight.array) != 0), "avg_pool2d")
 
     return Tensor(y), lambda dy: _scatter_with_ties(dy, x, Tensor(indices), require_no_tie)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as _device
+from .. import placement
 from ..autodiff import differentiable
 from ..tensor import Tensor
 from .broadcast import Result
@@ -68,19 +68,29 @@ def _mix(z: int) -> int:
 
 
 def uniform(
-    generator: Generator, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0, dtype: Any = "float32"
+    generator: Generator,
+    shape: tuple[int, ...],
+    low: float = 0.0,
+    high: float = 1.0,
+    dtype: Any = "float32",
+    device: str | None = None,
 ) -> Tensor:
-    """Uniform samples in [low, high)."""
-    y = Tensor(_device.cpu.uniform(generator.key, generator.step, shape, low, high, np.dtype(dtype).name))
+    """Uniform samples in [low, high): the same bits on every device in [0, 1), elsewhere the same but for rounding."""
+    y = Tensor(placement.placed(device).uniform(generator.key, generator.step, shape, low, high, np.dtype(dtype).name))
     generator.take()  # after the draw: one that fails leaves the generator as it was
     return y
 
 
 def normal(
-    generator: Generator, shape: tuple[int, ...], mean: float = 0.0, std: float = 1.0, dtype: Any = "float32"
+    generator: Generator,
+    shape: tuple[int, ...],
+    mean: float = 0.0,
+    std: float = 1.0,
+    dtype: Any = "float32",
+    device: str | None = None,
 ) -> Tensor:
-    """Gaussian samples (Box–Muller)."""
-    y = Tensor(_device.cpu.normal(generator.key, generator.step, shape, mean, std, np.dtype(dtype).name))
+    """Gaussian samples (Box–Muller), the same on every device but for rounding."""
+    y = Tensor(placement.placed(device).normal(generator.key, generator.step, shape, mean, std, np.dtype(dtype).name))
     generator.take()
     return y
 
@@ -93,9 +103,9 @@ def bernoulli(generator: Generator, probabilities: Tensor) -> Tensor:
     return y
 
 
-def permutation(generator: Generator, n: int) -> Tensor:
-    """0 … n − 1 in random order, int32."""
-    y = Tensor(_device.cpu.permutation(generator.key, generator.step, n))
+def permutation(generator: Generator, n: int, device: str | None = None) -> Tensor:
+    """0 … n − 1 in random order, int32; the same on every device."""
+    y = Tensor(placement.placed(device).permutation(generator.key, generator.step, n))
     generator.take()
     return y
 

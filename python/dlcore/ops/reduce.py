@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from ..autodiff import differentiable
-from ..tensor import Tensor
+from ..tensor import Tensor, host_view
 from .broadcast import Result, broadcast_to
 from .elementwise import affine, exp, multiply, subtract
-from .kinks import piecewise, raise_where, shared
+from .kinks import piecewise, raise_where
 from .movement import one_hot, reshape, transpose
 
 Axes = int | tuple[int, ...] | None
@@ -99,10 +99,10 @@ def _extreme(name: str, x: Tensor, axis: int | None, keepdims: bool) -> Result:
     def crossing(moves: Tensor, weight: Tensor) -> None:
         """A tie of elements that move apart, on which the result depends."""
         kept = _kept(x.shape, None if axis is None else (axis % x.ndim,))
-        tied, rates = shared(x.array) == shared(values).reshape(kept), shared(moves.array)
+        tied, rates = host_view(x.array) == host_view(values).reshape(kept), host_view(moves.array)
         fastest = np.where(tied, rates, -np.inf).max(axis, keepdims=True)
         slowest = np.where(tied, rates, np.inf).min(axis, keepdims=True)
-        raise_where(name, tied & (fastest > slowest) & (shared(weight.array) != 0), "logsumexp")
+        raise_where(name, tied & (fastest > slowest) & (host_view(weight.array) != 0), "logsumexp")
 
     return Tensor(values), dx
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..nn import Parameters
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor, moved, tensor
 from .optimizer import Value
 from .ranges import UNIT, require
 
@@ -54,8 +54,7 @@ class EMA:
 
     def update(self) -> None:
         """Take the parameters as they are now into the average."""
-        self._require_unswapped("update")
-        self.parameters.require_current("EMA")
+        self._require_ready("update")
         theta = self.parameters.storage.array
         if self.updates == 0:
             self.average.array.assign(theta)
@@ -68,8 +67,7 @@ class EMA:
     @contextmanager
     def swapped(self) -> Iterator[None]:
         """While the block runs the model has the average, and `average` the model's parameters."""
-        self._require_unswapped("swapped")
-        self.parameters.require_current("EMA")
+        self._require_ready("swapped")
         self._swap()
         self._swapped = True
         try:
@@ -80,8 +78,7 @@ class EMA:
 
     def copy_to(self) -> None:
         """Overwrite the model's parameters with the average, for good."""
-        self._require_unswapped("copy_to")
-        self.parameters.require_current("EMA")
+        self._require_ready("copy_to")
         self.parameters.storage.array.assign(self.average.array)
 
     def _swap(self) -> None:
@@ -89,6 +86,11 @@ class EMA:
         kept = theta.copy()
         theta.assign(average)
         average.assign(kept)
+
+    def _require_ready(self, what: str) -> None:
+        self._require_unswapped(what)
+        self.parameters.require_current("EMA")
+        self.average.array = moved(self.average.array, self.parameters.storage.device)  # where these moved
 
     def _require_unswapped(self, what: str) -> None:
         if self._swapped:
@@ -112,7 +114,7 @@ class EMA:
         updates = saved["updates"]
         if not isinstance(updates, (int, np.integer)) or isinstance(updates, bool) or updates < 0:
             raise ValueError(f"EMA: updates is {updates!r}, expected an integer >= 0")
-        average = tensor(saved["average"], self.average.dtype)
+        average = tensor(saved["average"], self.average.dtype, self.average.device)
         if average.shape != self.average.shape:
             raise ValueError(f"EMA: average is {average.shape}, expected {self.average.shape}")
         return average

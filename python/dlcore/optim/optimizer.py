@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from .. import ops
 from ..nn import Parameters
 from ..tape import state as _state
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor, moved, tensor
 from .groups import Group, Groups, check_count, check_saved_groups, make_groups
 from .ranges import ABOVE_ZERO, AT_LEAST_ZERO, Range, require, require_flags
 
@@ -109,7 +109,7 @@ class Optimizer:
 
     def _new_state(self, name: str, value: float = 0.0) -> None:
         theta = self.parameters.storage
-        self.state[name] = ops.full(theta.shape, value, theta.dtype)
+        self.state[name] = ops.full(theta.shape, value, theta.dtype, theta.device)
 
     def _number(self, name: str, range_: Range, given: Any) -> float:
         value = given(self.steps) if callable(given) else given
@@ -174,6 +174,11 @@ class Optimizer:
             raise ValueError(f"{owner}: gradient is {g.shape}, expected {theta.shape}")
         if g.dtype != theta.dtype:
             raise TypeError(f"{owner}: gradient is {g.dtype}, expected {theta.dtype}")
+        if g.device is not theta.device:
+            raise ValueError(f"{owner}: gradient is on {g.device_name}, the parameters are on {theta.device_name}")
+        for kept in self.state.values():
+            if kept.array.device is not theta.device:  # the parameters moved
+                kept.array = moved(kept.array, theta.device_name)
         active = [(group, self.values(group)) for group in self.groups if not group.frozen]
         if self.max_grad_value is not None:
             g = g.device.clamp(g, -self.max_grad_value, self.max_grad_value)
@@ -258,7 +263,7 @@ class Optimizer:
         state = saved["state"]
         if set(state) != set(self.state):
             raise ValueError(f"{owner}: state has {sorted(state)}, expected {sorted(self.state)}")
-        new = {name: tensor(values, self.state[name].dtype) for name, values in state.items()}
+        new = {name: tensor(values, self.state[name].dtype, self.state[name].device) for name, values in state.items()}
         for name, values in new.items():
             if values.shape != self.state[name].shape:
                 raise ValueError(f"{owner}: {name} is {values.shape}, expected {self.state[name].shape}")

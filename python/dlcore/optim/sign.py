@@ -56,11 +56,12 @@ class Rprop(Optimizer):
                 raise ValueError(f"Rprop: step_sizes are {(least, most)!r}, expected the smaller one first")
         self._new_state("previous_gradient")
         theta = parameters.storage
-        first = Tensor(ops.zeros(theta.shape, theta.dtype).array)
+        first = Tensor(ops.zeros(theta.shape, theta.dtype, theta.device).array)
         for group in self.groups:
             value = group.options.get("lr", lr)
             for begin, end in group.runs:
-                first.array.view(begin, (end - begin,)).assign(ops.full((end - begin,), value, theta.dtype).array)
+                part = first.array.view(begin, (end - begin,))
+                part.assign(part.device.full(part.shape, value, part.dtype))
         self.state["step_sizes"] = first
 
     def _update(

@@ -68,7 +68,7 @@ def parameter_evaluations(
         return found
 
     def cast(v: Array) -> Tensor:
-        return tensor(v, theta.dtype)
+        return tensor(v, theta.dtype, wrt.storage.device)
 
     if residual is not None:
         known = residual

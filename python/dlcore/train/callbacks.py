@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import device
+from .. import placement
 from ..ops.creation import is_integer, is_number
 from .resume import save_run
 from .run import Run
@@ -181,7 +181,7 @@ class EarlyStopping(Callback):
         if not isinstance(epoch, int) or (epoch >= 0 and not isinstance(value, float)):
             raise ValueError("EarlyStopping: the saved state lacks its best epoch and value")
         best = saved.get("best")
-        self._best = None if best is None else device.cpu.from_numpy(np.ascontiguousarray(best))
+        self._best = None if best is None else placement.placed(None).from_numpy(np.ascontiguousarray(best))
         self.best_epoch = epoch
         if epoch >= 0:
             self.best_value = float(saved["best_value"])

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
-from .. import device as _device
 from ..nn import Module
 from ..ops import Generator
 from ..optim import BatchMinimizer, Optimizer
@@ -114,7 +113,7 @@ class Replay:
     def __init__(self, run: Run, data: Sequence[Tensor], batch_size: int) -> None:
         assert run.optimizer is not None
         self.run, self.optimizer, self.batch_size = run, run.optimizer, batch_size
-        self.plan = _device.cpu.Plan()
+        self.plan = self.optimizer.parameters.storage.array.device.Plan()
         self.batch = [Tensor(array) for array in self.plan.stage([x.array for x in data], batch_size)]
         self.refused = False
         self.theta = self.optimizer.parameters.storage

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import device as _device
+from .. import placement
 from ..ops.creation import is_integer
 from ..tape import state as _state
 from ..tensor import Tensor, tensor
@@ -28,7 +29,8 @@ from .recording import OVERLAP, Recording
 
 _KEPT = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64", np.dtype(np.int32): "int32"}
 _STATIC = (bool, int, str, bytes, type(None))
-_is_planned = _device.cpu.is_plan_recorded
+_cpu = _device.cpu
+_is_planned = _cpu.is_plan_recorded
 _all: weakref.WeakSet[Traced] = weakref.WeakSet()
 
 
@@ -97,6 +99,9 @@ class Traced:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if _state.tape is not None or _is_planned():
             return self._step(*arguments, **named)
+        if len(placement.loaded) > 1:  # whose kernels a recording on the CPU would not see
+            self.traced = "a device beside the CPU is in use"
+            return self._step(*arguments, **named)
         with self._lock:
             return self._call(arguments, named)
 
@@ -124,8 +129,11 @@ class Traced:
         signature: list[Any] = [_state.kinks, _device.get_matmul_precision()]
         given: list[Any] = []
         reason = None
-        for name, value in (*enumerate(arguments), *named.items()) if named else enumerate(arguments):
-            reason = _sign(name, value, signature, given) or reason
+        for value in arguments:
+            reason = _sign(value, signature, given) or reason
+        for name, value in named.items():
+            signature.append(name)
+            reason = _sign(value, signature, given) or reason
         if reason:
             self.traced = reason
             return self._eager(arguments, named, given)
@@ -197,19 +205,17 @@ class Traced:
         return result
 
 
-def _sign(name: Any, value: Any, signature: list[Any], given: list[Any]) -> str | None:
+def _sign(value: Any, signature: list[Any], given: list[Any]) -> str | None:
     """Add an argument to a call's signature, and its array to what is given; or say why it cannot be."""
-    if type(name) is str:
-        signature.append(name)
     kind = type(value)
     if kind is Tensor:
         array = value.array
         given.append(array)
         signature.append((array.shape, array.dtype))
-        return None if array.device is _device.cpu else f"an argument is on {value.device}"
+        return None if array.device is _cpu else f"an argument is on {value.device}"
     if isinstance(value, np.ndarray):
         dtype = _KEPT.get(value.dtype)
-        if dtype is None or not value.flags.c_contiguous or not value.dtype.isnative:
+        if kind is not np.ndarray or dtype is None or not (value.flags.c_contiguous and value.dtype.isnative):
             array = tensor(value, "int32" if value.dtype.kind in "iu" else None).array
             given.append(array)
             signature.append((array.shape, array.dtype))
@@ -226,7 +232,7 @@ def _sign(name: Any, value: Any, signature: list[Any], given: list[Any]) -> str 
 
 
 def _array(given: Any) -> Any:
-    return _device.cpu.from_numpy(given) if isinstance(given, np.ndarray) else given
+    return _cpu.from_numpy(given) if isinstance(given, np.ndarray) else given
 
 
 class _Known:

@@ -3,6 +3,7 @@
 import dlcore
 import numpy as np
 import pytest
+from dlcore import placement
 from dlcore.models import RBM
 from machines import SIGMAS, Exact, bars, check_mean, sigmoid, small
 from processes import python
@@ -160,7 +161,7 @@ def test_many_steps_are_a_few_native_calls_with_the_same_bits(monkeypatch):
     expected = [whole.sample(5, steps=23), whole.sample(5, steps=np.int64(3), binary=True)]
     monkeypatch.setattr("dlcore.models.rbm.machine.GIBBS_WORK", 5 * (12 + 50 * 7) * 4 + 4 * 10**4)  # four steps
     calls = []
-    device = dlcore.device.cpu
+    device = placement.placed(None)
     gibbs = device.rbm_gibbs
     monkeypatch.setattr(device, "rbm_gibbs", lambda *a: calls.append(a[4]) or gibbs(*a))
     found = [cut.sample(5, steps=23), cut.sample(5, steps=np.int64(3), binary=True)]

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from dlcore import device
+from dlcore import placement
 from dlcore.models import RBM
 from machines import bars
 
@@ -77,10 +77,10 @@ def test_memory_does_not_grow():
     rbm = model(persistent=True, n_chains=10)
     for _ in range(20):
         rbm.partial_fit(bars(40))
-    before = device.cpu.memory_stats()["in_use"]
+    before = placement.placed(None).memory_stats()["in_use"]
     for _ in range(100):
         rbm.partial_fit(bars(40))
-    assert device.cpu.memory_stats()["in_use"] <= before
+    assert placement.placed(None).memory_stats()["in_use"] <= before
     assert len(rbm.history) == 0
 
 

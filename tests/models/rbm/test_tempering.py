@@ -151,9 +151,9 @@ def test_refused_samples():
 
 
 def test_replicas_that_share_memory_with_the_variances():
-    from dlcore import device
+    from dlcore import placement
 
-    cpu = device.cpu
+    cpu = placement.placed(None)
     both = cpu.full((4,), 0.0, "float64")
     w, b, c, accepted = (cpu.full(shape, 0.0, "float64") for shape in [(1, 2), (1,), (2,), (1,)])
     units = ([("gaussian", 1, 1)], both.view(0, (1,)), "bernoulli")

@@ -11,7 +11,7 @@ from ... import ops, train
 from ...nn import ConvTranspose2d, Corruption, Linear, Module, Sequential, corrupt
 from ...ops import Generator
 from ...optim import Optimizer
-from ...tensor import Tensor, as_tensor
+from ...tensor import Tensor, tensor_at
 from ...train import Callback, History
 from ..base import Array, Model
 from ..fitting import EarlyStoppingLike, FitOptions, check_weights, fit_network, require_finite
@@ -210,7 +210,7 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
     def decode(self, code: Any, batch_size: int = 1024) -> Array:
         """The reconstructions (n, *input_shape) of codes (n, *code_shape)."""
         decoder = self.coder.decoder
-        h = ops.cast(as_tensor(code, self.parameters.storage, "decode: code"), self.dtype)
+        h = ops.cast(tensor_at(code, self.parameters.storage, "decode: code"), self.dtype)
         if h.ndim == 2 and h.shape[1] == math.prod(self.code_shape):
             h = ops.reshape(h, (h.shape[0], *self.code_shape))
         if h.shape[1:] != self.code_shape or h.ndim == 0:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import ops
 from ...ops import Generator
-from ...tensor import Tensor, as_tensor, tensor
+from ...tensor import Tensor, tensor, tensor_at
 from ..base import Array
 from .machine import Machine
 
@@ -96,8 +96,10 @@ def base_bias(machine: Machine, base: Any, who: str) -> Tensor:
     if isinstance(base, str):
         if base not in ("visible_bias", "uniform"):
             raise ValueError(f"{who}: base is {base!r}, expected 'visible_bias', 'uniform', biases or cases")
-        return machine.visible_bias if base == "visible_bias" else ops.zeros((machine.n_visible,), machine.weight.dtype)
-    given = ops.cast(as_tensor(base, machine.weight, f"{who}: base"), machine.weight.dtype)
+        if base == "visible_bias":
+            return machine.visible_bias
+        return ops.zeros((machine.n_visible,), machine.weight.dtype, machine.device)
+    given = ops.cast(tensor_at(base, machine.weight, f"{who}: base"), machine.weight.dtype)
     if given.ndim not in (1, 2) or given.shape[-1] != machine.n_visible or given.shape[0] == 0:
         raise ValueError(
             f"{who}: base has shape {given.shape}, expected ({machine.n_visible},) or (n, {machine.n_visible})"
@@ -110,7 +112,7 @@ def base_bias(machine: Machine, base: Any, who: str) -> Tensor:
     if values.min() < 0 or values.max() > 1:
         raise ValueError(f"{who}: base has cases with values from {values.min()} to {values.max()}, expected [0, 1]")
     rate = (values.sum(0, dtype=np.float64) + 1.0) / (len(values) + 2.0)
-    return tensor(np.log(rate) - np.log1p(-rate), machine.weight.dtype)
+    return tensor(np.log(rate) - np.log1p(-rate), machine.weight.dtype, machine.device)
 
 
 def anneal(machine: Machine, v: Tensor, base: Tensor, betas: Array, generator: Generator) -> Array:
@@ -124,7 +126,7 @@ def anneal(machine: Machine, v: Tensor, base: Tensor, betas: Array, generator: G
     work = n * (2 * machine.n_visible * machine.n_hidden + _DRAW * (machine.n_visible + machine.n_hidden)) + 10**4
     at_once = max(1, 2 * _PIECE // work)
     for first in range(0, steps, at_once):
-        piece = tensor(betas[first : first + at_once + 1])
+        piece = tensor(betas[first : first + at_once + 1], device=machine.device)
         device.rbm_ais(
             v.array, machine.weight.array, machine.visible_bias.array, machine.hidden_bias.array, base.array,
             piece.array, generator.key, (generator.step + 2 * first) % 2**64, log_weights.array,

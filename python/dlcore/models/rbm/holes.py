@@ -29,7 +29,7 @@ def clamped_gibbs(
 
 def filled(machine: Machine, given: Tensor) -> Tensor:
     """`given` with the machine's means without hidden units, E[v | h = 0], in place of NaN."""
-    means = machine.visible(ops.zeros((1, machine.n_hidden), given.dtype))
+    means = machine.visible(ops.zeros((1, machine.n_hidden), given.dtype, given.device))
     return ops.where(observed(given), given, ops.broadcast_to(means, given.shape))
 
 

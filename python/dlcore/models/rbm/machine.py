@@ -103,7 +103,7 @@ class Machine(Module):
                 parts.append(ops.exp(ops.negative(ops.narrow(self.log_variance, 0, done, count))))
                 done += count
             else:
-                parts.append(ops.full((count,), 1.0, self.weight.dtype))
+                parts.append(ops.full((count,), 1.0, self.weight.dtype, self.device))
         return ops.concatenate(parts, 0)
 
     def require_visible(self, x: Tensor, who: str, name: str) -> None:
@@ -225,6 +225,6 @@ class Machine(Module):
         if not self.n_gaussian:
             return energy - ops.matmul(v, self.visible_bias)
         gaussian = np.concatenate([np.full(s.end - s.begin, float(s.kind == "gaussian")) for s in self.units])
-        mask = tensor(gaussian, self.weight.dtype)
+        mask = tensor(gaussian, self.weight.dtype, self.device)
         quadratic = ops.matmul(ops.square(v - self.visible_bias), 0.5 * mask * self.precision())
         return energy + quadratic - ops.matmul(v, (1.0 - mask) * self.visible_bias)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from ... import ops
 from ...ops import Generator
 from ...ops.creation import is_number
-from ...tensor import Tensor, as_tensor, tensor
+from ...tensor import Tensor, tensor, tensor_at
 from ...train import register
 from ..base import Array, Model, check_share, flag, not_negative, sizes
 from .clamping import Clamping
@@ -162,6 +162,12 @@ class RBM(Learning, Streaming, Tempered, Clamping, Diagnostics, Likelihoods, Mod
     def generators(self) -> dict[str, Generator]:
         return super().generators | {"sample": self.sample_generator}
 
+    def own_tensors(self) -> Iterator[Tensor]:
+        replicas = self.replicas
+        ladder = () if replicas is None else (replicas.betas, replicas.states, replicas.accepted)
+        kept = (self.chains, self.terms.offsets, self.terms.activity, *ladder)
+        return (x for x in kept if x is not None)
+
     def __getstate__(self) -> dict[str, Any]:
         kept = {"chains": self.chains, "offsets": self.terms.offsets, "activity": self.terms.activity}
         arrays = {name: None if x is None else x.numpy() for name, x in kept.items()}
@@ -249,7 +255,7 @@ class RBM(Learning, Streaming, Tempered, Clamping, Diagnostics, Likelihoods, Mod
         return cases
 
     def _hidden(self, h: Any, who: str) -> Tensor:
-        states = ops.cast(as_tensor(h, self.parameters.storage, f"{who}: h"), self.dtype)
+        states = ops.cast(tensor_at(h, self.parameters.storage, f"{who}: h"), self.dtype)
         if states.ndim != 2 or states.shape[1] != self.n_hidden:
             raise ValueError(f"{who}: h has shape {states.shape}, expected (n, {self.n_hidden})")
         self.machine.require_hidden(states, who, "h")

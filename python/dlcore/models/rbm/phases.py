@@ -53,7 +53,7 @@ class Phases:
         """
         machine, n = self.machine, v.shape[0]
         dtype = v.dtype.name
-        share = ops.full((n,), 1.0 / n, dtype) if weight is None else weight * (1.0 / n)
+        share = ops.full((n,), 1.0 / n, dtype, v.device) if weight is None else weight * (1.0 / n)
         error = None
         if self.replicas is None:
             chain, means = machine.gibbs(v, 1, self.generator)
@@ -65,7 +65,9 @@ class Phases:
             chain = self.replicas.advance(machine, self.k, self.generator)
             each, shape = 1.0 / chain.shape[0], (chain.shape[0],)
             mirrored = (
-                ops.full(shape, each, dtype) if weight is None else ops.broadcast_to(ops.sum(share) * each, shape)
+                ops.full(shape, each, dtype, v.device)
+                if weight is None
+                else ops.broadcast_to(ops.sum(share) * each, shape)
             )
         rows, weights = ops.concatenate([v, chain], 0), ops.concatenate([ops.negative(share), mirrored], 0)
         gradient = v.array.device.rbm_statistics(

@@ -46,9 +46,9 @@ def check_ladder(tempering: Any, who: str) -> Ladder | None:
 def base_of_tempering(machine: Machine) -> Tensor:
     """Visible biases at β = 0, (n_visible,): 0 for Bernoulli and softmax units, the machine's own for Gaussian ones."""
     if not machine.n_gaussian:
-        return ops.zeros((machine.n_visible,), machine.weight.dtype)
+        return ops.zeros((machine.n_visible,), machine.weight.dtype, machine.device)
     own = np.concatenate([np.full(s.end - s.begin, float(s.kind == "gaussian")) for s in machine.units])
-    return machine.visible_bias * tensor(own, machine.weight.dtype)
+    return machine.visible_bias * tensor(own, machine.weight.dtype, machine.device)
 
 
 class Replicas:
@@ -66,13 +66,13 @@ class Replicas:
     """
 
     def __init__(self, ladder: Ladder, states: Tensor) -> None:
-        self.betas, self.states = tensor(np.array(ladder), "float64"), states
-        self.accepted = ops.zeros((len(ladder) - 1,), "float64")
+        self.betas, self.states = tensor(np.array(ladder), "float64", states.device), states
+        self.accepted = ops.zeros((len(ladder) - 1,), "float64", states.device)
         self.tried = 0
 
     def reset(self) -> None:
         """Count exchanges from here."""
-        self.accepted.array.assign(ops.zeros(self.accepted.shape, "float64").array)
+        self.accepted.array.assign(ops.zeros_like(self.accepted).array)
         self.tried = 0
 
     def count(self, steps: int) -> None:
@@ -98,10 +98,10 @@ class Replicas:
 
 def fresh_states(machine: Machine, replicas: int, n_chains: int, generator: Generator) -> Tensor:
     """Hidden states (replicas, n_chains, n_hidden) of no fields: coins, or normal ones."""
-    shape, dtype = (replicas, n_chains, machine.n_hidden), machine.weight.dtype.name
+    shape, dtype, device = (replicas, n_chains, machine.n_hidden), machine.weight.dtype.name, machine.device
     if machine.hidden == "gaussian":
-        return ops.normal(generator, shape, dtype=dtype)
-    return ops.bernoulli(generator, ops.full(shape, 0.5, dtype))
+        return ops.normal(generator, shape, dtype=dtype, device=device)
+    return ops.bernoulli(generator, ops.full(shape, 0.5, dtype, device))
 
 
 class Tempered:

@@ -126,7 +126,7 @@ def draw_free_energies(machine: Machine, replicas: Replicas, draws: int, thin: i
 
 def copied(ladder: Ladder, chains: Tensor) -> Replicas:
     """Replicas at the states of chains (n_chains, n_hidden), or (temperatures, n_chains, n_hidden), which stay."""
-    return shared(ladder, tensor(chains.numpy()))
+    return shared(ladder, tensor(chains))
 
 
 def shared(ladder: Ladder, chains: Tensor) -> Replicas:

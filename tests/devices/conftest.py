@@ -1,0 +1,30 @@
+"""A device beside the CPU: the one that DLCORE_TEST_DEVICE names, else the emulation of the CUDA kernels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import dlcore
+import pytest
+from dlcore import placement
+
+
+@pytest.fixture(autouse=True)
+def cpu_by_default() -> Iterator[None]:
+    """These tests name their devices."""
+    before = dlcore.get_default_device()
+    dlcore.set_default_device("cpu")
+    yield
+    dlcore.set_default_device(before)
+
+
+@pytest.fixture
+def other() -> str:
+    """The name of the other device."""
+    name = os.environ.get("DLCORE_TEST_DEVICE", "cuda_host")
+    try:
+        placement.find(name)
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    return name

@@ -1,0 +1,270 @@
+"""What can be shown only where there is an NVIDIA GPU: ``python tools/gpu_check.py``, or ``make gpu-check``.
+
+For a bare machine with nvcc, CMake, pybind11, pytest and PyTorch. Each stage is a process of its own with a limit; one
+that fails is written down and the next goes on. The figures of stages that were not run are kept from the file that
+there is, so that stages can be spread over several calls (``--only``). Writes benchmarks/results/gpu-NAME.json, and
+prints a table of it.
+
+    build        CPU modules and _cuda, for this machine's architecture, into build/gpu
+    cases        every kernel's cases on the device
+    suite        all tests on the device: what they make is made there
+    memcheck, racecheck   compute-sanitizer on a sample of the cases
+    gemm, conv, optimizer, rbm, steps   benchmarks/bench_gpu.py, by CUDA events, against PyTorch
+    split        gemm again with float32 products on tensor cores (DLCORE_CUDA_GEMM=split)
+    cpu          benchmarks/compare.py on this machine's processor
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "gpu"
+SITE = BUILD / "site"
+BENCHMARKS = ("gemm", "conv", "optimizer", "rbm", "steps")
+LIMITS = {
+    "build": 420, "cases": 120, "suite": 300, "memcheck": 150, "racecheck": 150, "split": 60, "cpu": 300,
+    "gemm": 60, "conv": 60, "optimizer": 30, "rbm": 90, "steps": 90,
+}  # fmt: skip
+SAMPLED = 60  # cases under compute-sanitizer
+_TAIL = 1500  # characters of a failed stage's output
+
+
+def output(command: list[str]) -> str:
+    """What a program prints; empty where there is none or it fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def machine() -> dict[str, str]:
+    """The GPU, its driver, and the tools."""
+    names = ("name", "compute_cap", "driver_version", "clocks.max.sm", "memory.total")
+    row = output(["nvidia-smi", f"--query-gpu={','.join(names)}", "--format=csv,noheader"]).split("\n")[0].split(", ")
+    found = dict(zip(names, row, strict=True)) if len(row) == len(names) else {"name": "none"}
+    release = re.search(r"release ([\d.]+)", output(["nvcc", "--version"]))
+    found["nvcc"] = release[1] if release else "none"
+    found["torch"] = output([sys.executable, "-c", "import torch; print(torch.__version__)"]) or "none"
+    return found
+
+
+class Check:
+    """A run of the stages: where they write, and how much time is left."""
+
+    def __init__(self, options: argparse.Namespace, target: Path, record: dict[str, Any]) -> None:
+        self.options, self.target, self.record = options, target, record
+        self.deadline = time.monotonic() + options.budget
+        paths = [str(SITE), str(ROOT / "benchmarks")]
+        if options.site:
+            paths[0] = str(options.site)
+        self.environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DLCORE_TEST_DEVICE": options.device}
+
+    def stage(self, name: str) -> None:
+        """Run one, write down how it ended, and save."""
+        left = self.deadline - time.monotonic()
+        print(f"== {name} (at most {min(LIMITS[name], left):.0f} s)", flush=True)
+        entry: dict[str, Any] = {"status": "not reached: no time was left"}
+        started = time.monotonic()
+        if left > 5:
+            try:
+                entry = {"status": "passed"} | STAGES[name](self, min(LIMITS[name], left))
+            except StageFailedError as error:
+                entry = {"status": "failed", "why": str(error)} | error.found
+            entry["seconds"] = round(time.monotonic() - started, 1)
+        self.record["stages"][name] = entry
+        self.target.write_text(json.dumps(self.record, indent=1) + "\n", encoding="utf-8")
+        print(f"   {entry['status']}{': ' + entry['why'] if 'why' in entry else ''}", flush=True)
+
+    def run(self, command: list[str], limit: float, found: Callable[[], dict[str, Any]] = dict, **extra: str) -> str:
+        """A program of a stage.
+
+        Raises
+        ------
+        StageFailedError
+            Where it fails or takes too long, with the end of its output.
+        """
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=self.environment | extra, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        try:
+            text, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            text, _ = process.communicate()
+            raise StageFailedError(f"it took more than {limit:.0f} s", text, found()) from None
+        if process.returncode != 0:
+            raise StageFailedError(f"it ended with {process.returncode}", text, found())
+        return text
+
+
+class StageFailedError(Exception):
+    """A stage that did not pass, with the end of its output and what it found nevertheless."""
+
+    def __init__(self, why: str, text: str = "", found: dict[str, Any] | None = None) -> None:
+        super().__init__(why)
+        self.found = {"output": text[-_TAIL:]} | summary(text) | (found or {})
+
+
+def summary(text: str) -> dict[str, Any]:
+    """pytest's counts, where a text ends with them."""
+    counts = (
+        {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)\b", text.split("\n")[-2])}
+        if (text.count("\n") > 1)
+        else {}
+    )
+    return {"tests": counts} if counts else {}
+
+
+def build(check: Check, limit: float) -> dict[str, Any]:
+    if check.options.site:
+        return {"note": f"left out: --site names {check.options.site}"}
+    capability = check.record["machine"].get("compute_cap", "").replace(".", "")
+    if not capability:
+        raise StageFailedError("nvidia-smi names no GPU to build for")
+    if importlib.util.find_spec("pybind11") is None:
+        raise StageFailedError("pybind11 is not installed")
+    pybind = output([sys.executable, "-m", "pybind11", "--cmakedir"])
+    flags = [f"-Dpybind11_DIR={pybind}", f"-DPython_EXECUTABLE={sys.executable}", "-DDLCORE_CUDA=ON"]
+    flags += [f"-DDLCORE_CUDA_ARCH={capability}", "-DDLCORE_ISA=avx512", "-DDLCORE_CUDA_REPORT=ON"]
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    started = time.monotonic()
+    check.run(["cmake", "-S", ".", "-B", str(BUILD), *generator, *flags], limit)
+    log = check.run(["cmake", "--build", str(BUILD), "--parallel"], limit - (time.monotonic() - started))
+    (BUILD / "build.log").write_text(log, encoding="utf-8")
+    check.run(["cmake", "--install", str(BUILD), "--prefix", str(SITE)], 60)
+    shutil.copytree(ROOT / "python" / "dlcore", SITE / "dlcore", dirs_exist_ok=True)
+    spills = set(re.findall(r".*[1-9]\d* bytes spill stores.*", log))
+    return {"architecture": capability, "functions_that_spill": len(spills)}
+
+
+def tests(*selection: str) -> Callable[[Check, float], dict[str, Any]]:
+    """A stage of pytest on the device."""
+
+    def stage(check: Check, limit: float) -> dict[str, Any]:
+        return summary(check.run([*pytest(check), *selection, *(["-k", "exp"] if check.options.tiny else [])], limit))
+
+    return stage
+
+
+def pytest(check: Check, workers: bool = True) -> list[str]:
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", ".", "-o", "addopts=", "-q"]
+    command += ["-p", "no:cacheprovider", "--tb=line"]
+    many = workers and importlib.util.find_spec("xdist") is not None and not check.options.tiny
+    return command + (["-n", str(min(8, os.cpu_count() or 1))] if many else [])
+
+
+def sanitizer(tool: str) -> Callable[[Check, float], dict[str, Any]]:
+    """A stage of compute-sanitizer on cases spread over all families."""
+
+    def stage(check: Check, limit: float) -> dict[str, Any]:
+        program = shutil.which("compute-sanitizer")
+        if program is None and not check.options.tiny:
+            raise StageFailedError("there is no compute-sanitizer")
+        listed = check.run([*pytest(check, False), "--collect-only", "tests/test_cases.py"], limit)
+        names = [line for line in listed.splitlines() if "::test_cases" in line or "::test_" in line]
+        count = 3 if check.options.tiny else SAMPLED
+        chosen = names[:: max(len(names) // count, 1)][:count]
+        command = [] if program is None else [program, "--tool", tool, "--error-exitcode", "9"]
+        text = check.run([*command, *pytest(check, False), *chosen], limit)
+        return summary(text) | {"cases": len(chosen)}
+
+    return stage
+
+
+def benchmark(family: str, **extra: str) -> Callable[[Check, float], dict[str, Any]]:
+    """A stage of benchmarks/bench_gpu.py; what was measured before a failure is kept."""
+
+    def stage(check: Check, limit: float) -> dict[str, Any]:
+        figures = check.target.with_suffix(f".{family}.tmp")
+        figures.unlink(missing_ok=True)
+
+        def found() -> dict[str, Any]:
+            rows = json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else []
+            figures.unlink(missing_ok=True)
+            return {"rows": rows}
+
+        command = [sys.executable, "benchmarks/bench_gpu.py", family, "--device", check.options.device]
+        command += ["--json", str(figures), *(["--tiny"] if check.options.tiny else [])]
+        check.run(command, limit, found, **extra)
+        return found()
+
+    return stage
+
+
+def cpu(check: Check, limit: float) -> dict[str, Any]:
+    if check.options.tiny:
+        return {"note": "left out: --tiny"}
+    target = check.target.with_name(check.target.name.replace("gpu-", "compare-beside-"))
+    text = check.run([sys.executable, "benchmarks/compare.py", "--quick", "--out", str(target)], limit)
+    return {"file": target.name, "end": text[-300:]}
+
+
+STAGES: dict[str, Callable[[Check, float], dict[str, Any]]] = {
+    "build": build,
+    "cases": tests("tests/test_cases.py"),
+    "suite": tests("tests"),
+    "memcheck": sanitizer("memcheck"),
+    "racecheck": sanitizer("racecheck"),
+    **{family: benchmark(family) for family in BENCHMARKS},
+    "split": benchmark("gemm", DLCORE_CUDA_GEMM="split"),
+    "cpu": cpu,
+}
+
+
+def table(record: dict[str, Any]) -> str:
+    """The stages, and the benchmarks' medians with the speed of dlcore over each peer."""
+    lines = [f"{record['machine']['name']}: {json.dumps(record['machine'])}", ""]
+    for name, entry in record["stages"].items():
+        lines.append(f"{name:<10} {entry['status']:<8} {entry.get('seconds', '')} {entry.get('tests', '')}".rstrip())
+        for row in entry.get("rows", []):
+            if "error" in row:
+                lines.append(f"    {row['name']}: {row['error']}")
+                continue
+            parts = [
+                f"{c} {value} {row['unit']}" + (f" (x{row['speed_of_first_over'][c]})" if i else "")
+                for i, (c, value) in enumerate(row["median"].items())
+            ]
+            lines.append(f"    {row['name']}: {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", choices=STAGES, default=list(STAGES), help="these stages, in this order")
+    parser.add_argument("--budget", type=float, default=570.0, help="seconds for all of them (default 570)")
+    parser.add_argument("--out", type=Path, help="the file to write (default benchmarks/results/gpu-NAME.json)")
+    parser.add_argument("--device", default="cuda", help="dlcore's device; cuda_host tries the script without a GPU")
+    parser.add_argument("--site", type=Path, help="a folder with a built dlcore to take instead of building")
+    parser.add_argument("--tiny", action="store_true", help="few tests and small sizes, to try the script")
+    options = parser.parse_args()
+    found = machine()
+    name = re.sub(r"[^a-z0-9]+", "-", found["name"].lower()).strip("-")
+    target: Path = options.out or ROOT / "benchmarks" / "results" / f"gpu-{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    record: dict[str, Any] = {"stages": {}}
+    if target.exists():
+        record = json.loads(target.read_text(encoding="utf-8"))
+    record |= {"machine": found, "date": time.strftime("%Y-%m-%d"), "device": options.device}
+    check = Check(options, target, record)
+    for stage in options.only:
+        check.stage(stage)
+    text = table(record)
+    target.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
+    print(text)
+    return 0 if all(record["stages"][stage]["status"] == "passed" for stage in options.only) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
