@@ -61,8 +61,7 @@ inline constexpr Index narrow_panels = 8;
 inline constexpr Index max_sliced_tiles = 48, min_sliced_blocks = 4, max_slices = 16;
 // Multiply-adds, and elements packed, worth handing to another thread: about 10 microseconds.
 inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
-// With few columns, where a thread reads much of A for each sum; twice as many where depth blocks are loops of their
-// own.
+// With few columns, where a thread reads much of A for each sum; twice as many where depth blocks are single loops.
 inline constexpr Index narrow_work = 2 * multiply_grain;
 
 template <typename T, typename Problem> class Product {
