@@ -85,9 +85,11 @@ Array bind_broadcast_to(const Array& x, const py::handle& sizes) {
 Array bind_concatenate(const py::sequence& sequence, Index given_axis) {
   std::vector<Array> arrays;  // `sequence` may make its items as they are asked for
   for (const py::object item : sequence) {
-    if (!is_array(item))
+    if (!is_array(item)) {
+      refuse_other_device(item);
       type_error("concatenate: arrays[" + std::to_string(arrays.size()) + "] is a " +
                  std::string(py::str(py::type::of(item).attr("__name__"))) + ", expected an Array");
+    }
     arrays.push_back(as_array(item));
     if (Plan* plan = recording()) plan->keep(arrays.back());
   }
