@@ -18,10 +18,13 @@ namespace {
 constexpr int panel_vectors = 8;
 template <typename T> constexpr Index panel_width = panel_vectors * lanes<T>;
 constexpr Index panel_rows = 24576 / (panel_vectors * vector_bytes);
-// The share of other elements up to which a product by entries is the faster one, measured on Zen 2; cases worth
-// packing the weights for, and whose entries memory holds with ease.
-constexpr double most_entries = 0.35;
+// Cases worth packing the weights for, and whose entries memory holds with ease.
 constexpr Index least_rows = 16, most_rows = 4096;
+
+// The share of other elements up to which a product by entries is the faster one: measured on Zen 2 where columns are
+// many; what it takes to find the entries, however many columns they are for, is that of a dense product of 32 columns
+// (steps of 784 visible and 16 to 256 hidden units, Zen 3).
+inline double most_entries(Index columns) { return 0.35 * (1 - 32 / static_cast<double>(columns)); }
 
 // The elements other than 0 of rows, in runs of panel_rows places: run r of row i is starts[i (runs + 1) + r] up to the
 // number after that.
@@ -50,8 +53,8 @@ template <typename T> struct Entries {
     });
     for (Index row = 0; row < n; ++row) total += to_starts[row * (runs + 1) + runs] - to_starts[row * (runs + 1)];
   }
-  bool few() const {
-    return static_cast<double>(total) <= most_entries * static_cast<double>(rows) * static_cast<double>(depth);
+  bool few(Index columns) const {
+    return static_cast<double>(total) <= most_entries(columns) * static_cast<double>(rows) * static_cast<double>(depth);
   }
 
   // Those of the columns of two groups of rows, one above the other.
@@ -210,14 +213,15 @@ template <typename T, typename F> void multiply_entries(const Entries<T>& a, con
 }
 
 // Whether few elements of some of the rows are other than 0.
-template <typename T> bool seems_few(Index n, Index depth, const T* x) {
+template <typename T> bool seems_few(Index n, Index depth, Index columns, const T* x) {
+  if (most_entries(columns) <= 0) return false;
   constexpr Index looked_at = 8;
   Index found = 0;
   for (Index i = 0; i < looked_at; ++i) {
     const T* const row = x + i * n / looked_at * depth;
     for (Index j = 0; j < depth; ++j) found += row[j] != 0;
   }
-  return static_cast<double>(found) <= 1.1 * most_entries * static_cast<double>(looked_at * depth);
+  return static_cast<double>(found) <= 1.1 * most_entries(columns) * static_cast<double>(looked_at * depth);
 }
 
 // The products of one machine's weights with layers of states, W in panels as soon as they are needed. Weights that are
@@ -237,9 +241,9 @@ template <typename T> class Weights {
  private:
   void product(bool transposed, Index n, Index depth, Index columns, const T* x, const Epilogue<T>& epilogue, T* out,
                Panels<T>& panels, Entries<T>* kept) {
-    if (n >= least_rows && n <= most_rows && depth > 0 && columns > 0 && seems_few(n, depth, x)) {
+    if (n >= least_rows && n <= most_rows && depth > 0 && columns > 0 && seems_few(n, depth, columns, x)) {
       Entries<T> entries(n, depth, x);
-      const bool few = entries.few();
+      const bool few = entries.few(columns);
       if (few && !panels.data.data()) panels = Panels<T>(transposed, depth, columns, rbm_.weight);
       const bool by_entries = few && panels.finite;
       if (by_entries) {

@@ -1,73 +1,33 @@
 #include "emulate.h"
 
 #include <setjmp.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
 #include <numeric>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "fault.h"
 #include "fiber.h"
+#include "runtime.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
+using emulate::alignment;
+using emulate::Opened;
 using emulate::Place;
 
 constexpr unsigned warp_size = 32;
 constexpr unsigned most_threads = 1024;
 constexpr std::size_t most_shared = 99 << 10;  // bytes of a block on sm_120, the least of the architectures built for
 constexpr std::size_t shared_gap = 64;
-constexpr std::size_t alignment = 16;
 
 std::atomic<int> order{1};
 std::atomic<Index> launch_count{0};
-
-// --- Device memory: each allocation ends at a page that cannot be touched ---
-
-struct Allocation {
-  char* pages;  // first page; one that cannot be touched lies before it and one behind
-  std::size_t page_bytes;
-  char* data;
-  std::size_t bytes;
-  bool hidden;  // while no kernel runs
-};
-
-struct DeviceMemory {
-  std::mutex mutex;
-  std::vector<Allocation> allocations;  // the latest last
-  int open = 0;                         // kernels and copies that run now
-  bool hide = false;
-};
-DeviceMemory& memory() {
-  static DeviceMemory* instance = new DeviceMemory;  // never destroyed: arrays may outlive static destructors
-  return *instance;
-}
-
-class Opened {  // hidden allocations can be touched while one lives
- public:
-  Opened() { change(+1, 0, PROT_READ | PROT_WRITE); }
-  ~Opened() { change(-1, 1, PROT_NONE); }
-  Opened(const Opened&) = delete;
-  Opened& operator=(const Opened&) = delete;
-
- private:
-  static void change(int step, int when, int protection) {
-    DeviceMemory& m = memory();
-    const std::lock_guard lock(m.mutex);
-    if (m.open == when)
-      for (const Allocation& a : m.allocations)
-        if (a.hidden) mprotect(a.pages, a.page_bytes, protection);
-    m.open += step;
-  }
-};
 
 // --- Threads of a block ---
 
@@ -249,45 +209,9 @@ void run_block(Machine& m, uint3 block, dim3 block_size, dim3 grid_size, int how
 }
 
 // A stray access within a kernel: the fibers are given up.
-struct sigaction before_segv, before_bus;
-void on_fault(int signal, siginfo_t* info, void* context) {
+void give_up_kernel() {
   if (machine && machine->current) siglongjmp(machine->fault, 1);
-  const struct sigaction& before = signal == SIGSEGV ? before_segv : before_bus;
-  if ((before.sa_flags & SA_SIGINFO) != 0) before.sa_sigaction(signal, info, context);
-  else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) before.sa_handler(signal);
-  else ::signal(signal, SIG_DFL);
 }
-
-class FaultHandler {  // while a kernel runs, in any thread
- public:
-  FaultHandler() {
-    const std::lock_guard lock(mutex());
-    if (users()++ > 0) return;
-    struct sigaction action{};
-    action.sa_sigaction = on_fault;
-    action.sa_flags = SA_SIGINFO | SA_NODEFER;
-    sigaction(SIGSEGV, &action, &before_segv);
-    sigaction(SIGBUS, &action, &before_bus);
-  }
-  ~FaultHandler() {
-    const std::lock_guard lock(mutex());
-    if (--users() > 0) return;
-    sigaction(SIGSEGV, &before_segv, nullptr);
-    sigaction(SIGBUS, &before_bus, nullptr);
-  }
-  FaultHandler(const FaultHandler&) = delete;
-  FaultHandler& operator=(const FaultHandler&) = delete;
-
- private:
-  static std::mutex& mutex() {
-    static std::mutex m;
-    return m;
-  }
-  static int& users() {
-    static int n = 0;
-    return n;
-  }
-};
 
 Machine& this_machine() {
   if (!machine) machine = new Machine;  // one for each thread, for the process's life: a testing tool
@@ -302,10 +226,6 @@ thread_local const Place* place = nullptr;
 
 void set_order(int threads) { order = threads; }
 Index launches() { return launch_count; }
-void hide_allocations(bool on) {
-  const std::lock_guard lock(memory().mutex);
-  memory().hide = on;
-}
 
 void run(const char* name, dim3 grid, dim3 block, std::size_t shared_bytes, const void* context,
          void (*body)(const void* context)) {
@@ -338,7 +258,7 @@ void run(const char* name, dim3 grid, dim3 block, std::size_t shared_bytes, cons
   std::iota(sequence.begin(), sequence.end(), 0U);
   permute(sequence, how, m.random);
   const Opened opened;
-  const FaultHandler handler;
+  const FaultHandler handler(give_up_kernel);
   if (sigsetjmp(m.fault, 0) != 0) fail(m, cudaGetErrorString(cudaErrorIllegalAddress));
   for (const unsigned i : sequence)
     run_block(m, {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y}, block, grid, how);
@@ -413,78 +333,5 @@ void wait_async(int groups_left) {
 }
 
 }  // namespace emulate
-
-// --- The runtime ---
-
-const char* cudaGetErrorString(cudaError_t error) {
-  switch (error) {
-    case cudaSuccess: return "no error";
-    case cudaErrorInvalidValue: return "invalid argument";
-    case cudaErrorMemoryAllocation: return "out of memory";
-    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
-    case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
-  }
-  return "unrecognized error code";
-}
-
-const char* cudaGetErrorName(cudaError_t error) {
-  switch (error) {
-    case cudaSuccess: return "cudaSuccess";
-    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
-    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
-    case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
-    case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
-  }
-  return "unrecognized error code";
-}
-
-cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
-  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  const std::size_t used = (bytes + alignment - 1) / alignment * alignment;
-  const std::size_t page_bytes = std::max<std::size_t>(1, (used + page - 1) / page) * page;
-  void* reserved = mmap(nullptr, page_bytes + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (reserved == MAP_FAILED) return cudaErrorMemoryAllocation;
-  char* pages = static_cast<char*>(reserved) + page;
-  DeviceMemory& m = memory();
-  const std::lock_guard lock(m.mutex);
-  mprotect(pages, page_bytes, PROT_READ | PROT_WRITE);
-  std::memset(pages, 0xFF, page_bytes);
-  char* data = pages + page_bytes - used;
-  m.allocations.push_back({pages, page_bytes, data, bytes, m.hide});
-  if (m.hide && m.open == 0) mprotect(pages, page_bytes, PROT_NONE);
-  *pointer = data;
-  return cudaSuccess;
-}
-
-cudaError_t cudaFree(void* pointer) {
-  if (!pointer) return cudaSuccess;
-  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  DeviceMemory& m = memory();
-  const std::lock_guard lock(m.mutex);
-  const auto found = std::find_if(m.allocations.rbegin(), m.allocations.rend(),
-                                  [&](const Allocation& a) { return a.data == pointer; });
-  if (found == m.allocations.rend()) return cudaErrorInvalidValue;
-  const Allocation a = *found;
-  m.allocations.erase(std::next(found).base());
-  mprotect(a.pages, a.page_bytes, PROT_READ | PROT_WRITE);
-  const auto untouched = [](const char* begin, const char* end) {
-    return std::all_of(begin, end, [](char c) { return c == '\xFF'; });
-  };
-  const bool intact = untouched(a.pages, a.data) && untouched(a.data + a.bytes, a.pages + a.page_bytes);
-  munmap(a.pages - page, a.page_bytes + 2 * page);
-  return intact ? cudaSuccess : cudaErrorIllegalAddress;
-}
-
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  const Opened opened;
-  std::memmove(to, from, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {
-  const Opened opened;
-  std::memset(to, value, bytes);
-  return cudaSuccess;
-}
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -216,4 +216,7 @@ CASES = [
         for case in sampled(f, 40, 230, 70, k=2, few=True, name="most of 230 are 0")
     ),
     *sampled("rbm_cd", 20, 110, 9, n_chains=50, few=True, name="chains, most of 110 are 0"),
+    # Of fewer hidden units the products to them are dense.
+    *(case for f in ("rbm_cd", "rbm_gibbs") for case in sampled(f, 40, 150, 130, few=True, name="most of 150 are 0")),
+    *sampled("rbm_cd", 20, 110, 130, n_chains=50, few=True, name="chains of many units, most are 0"),
 ]
