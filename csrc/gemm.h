@@ -30,11 +30,7 @@
 #pragma once
 
 #include <algorithm>
-#include <type_traits>
 
-#if defined(DLCORE_AMX)
-#include "gemm_tiles.h"
-#endif
 #include "matmul_kernel.h"
 #include "matmul_pack.h"
 #include "memory.h"
@@ -288,13 +284,7 @@ template <typename T, typename Problem> class Product {
 
 template <typename T, typename Problem> void gemm(const Problem& problem) {
   if (problem.rows == 0 || problem.panels == 0) return;
-  const detail::Product<T, Problem> product(problem);
-#if defined(DLCORE_AMX)
-  if constexpr (std::is_same_v<T, float>)
-    if (!product.is_sliced() && detail::TileProduct<Problem>::suits(problem))
-      return detail::TileProduct<Problem>(problem).run();
-#endif
-  product.run();
+  detail::Product<T, Problem>(problem).run();
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -13,7 +13,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 
 #include "matmul_kernel.h"
@@ -26,9 +25,6 @@
 namespace dlcore::DLCORE_DEVICE {
 
 namespace detail {
-
-// Parts of an element that products use; 3 is exact. Set by set_matmul_precision.
-inline std::atomic<int> parts_in_use{most_parts};
 
 // The steps of the depth that are summed at once: a panel of that depth, 36 KiB, stays in the L1 cache (48 KiB).
 inline constexpr Index most_steps = 6;
@@ -81,13 +77,13 @@ __attribute__((noinline)) void multiply_panels(Index steps, int parts, const Spl
 
 template <typename Problem> class TileProduct {
  public:
-  explicit TileProduct(const Problem& problem)
+  TileProduct(const Problem& problem, int parts)  // of an element that are multiplied; most_parts is exact
       : problem_(problem),
         rows_(problem.rows, panel_side),
         groups_(ceil_div(problem.panels, together)),
         steps_(ceil_div(problem.depth, tile_depth)),
         blocks_(ceil_div(steps_, most_steps)),
-        parts_(parts_in_use.load(std::memory_order_relaxed)) {}
+        parts_(parts) {}
 
   static bool suits(const Problem& problem) {
     const Index columns = (problem.panels - 1) * NR<float> + problem.columns(problem.panels - 1);

@@ -17,6 +17,9 @@ template <typename T> struct Epilogue {
 // parts of bfloat16: operands cut to two of them (16 bits) or one (8), in products large enough for that way.
 enum class Precision { exact, bf16x2, bf16 };
 bool set_matmul_precision(Precision precision);  // false, and nothing changes, where the module has no such products
+// From now on, for the whole process, large float32 products multiply such parts; false where the module has no such
+// products or the system refuses the process what they need.
+bool use_tiles();
 
 // op(A) is (m, k): A is (m, k), or (k, m) when transposed; op(B) is (k, n); C is (m, n). C is not read when beta is 0;
 // C must not overlap A or B.

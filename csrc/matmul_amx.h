@@ -41,8 +41,8 @@ inline bool processor_has_tiles() {
   return syscall(SYS_arch_prctl, detail::ask_supported, &states) == 0 && (states >> detail::tile_data & 1);
 }
 
-// Asks the system for the tiles, once for the process: from then on its signal stacks must be larger, so that only the
-// module that uses them does so.
+// Asks the system for the tiles, once for the process: from then on its signal stacks must be larger, so that only who
+// uses them does so.
 inline bool request_tiles() {
 #if defined(DLCORE_AMX_EMULATED)
   return true;
@@ -56,8 +56,6 @@ inline bool request_tiles() { return false; }
 #endif
 
 #if defined(DLCORE_AMX)
-inline constexpr bool has_tiles = true;
-
 #if defined(DLCORE_AMX_EMULATED)
 // TDPBF16PS as its documentation writes it down: for each sum, pairs of the depth are multiplied into two chains, which
 // are added to each other and then to the sum. Every operation is a fused one in float32, rounded to nearest, with
@@ -176,9 +174,6 @@ class Tiles {
   static void fence() { asm volatile("" ::: "memory"); }
 };
 #endif
-
-#else
-inline constexpr bool has_tiles = false;
 #endif
 
 }  // namespace dlcore::DLCORE_DEVICE

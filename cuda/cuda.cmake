@@ -1,23 +1,24 @@
-# The modules made of cuda/*.cu: `_cuda` by nvcc, and `_cuda_host`, their emulation, by the C++ compiler.
-#
-# Their bindings are the same code, compiled once: but for what bears the module's name, `_cuda_host` takes those of
-# `_cuda` where that is built.
+# The modules made of cuda/*.cu: `_cuda` by nvcc, and `_cuda_host`, their emulation, by the C++ compiler. Their bindings
+# are the same objects.
 set(cuda_sources cuda/stream.cu cuda/memory.cu)
 foreach(family IN LISTS families)
   list(APPEND cuda_sources cuda/${family}.cu)
 endforeach()
 
-# A device module of bindings `ARGN` and the object library `kernels`.
-function(dlcore_cuda_module name kernels)
-  pybind11_add_module(${name} MODULE NO_EXTRAS ${ARGN})
-  target_link_libraries(${name} PRIVATE ${kernels})
-  target_compile_definitions(${name} PRIVATE DLCORE_DEVICE=cuda DLCORE_MODULE=${name})
-  target_compile_options(${name} PRIVATE -Os -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+function(dlcore_cuda_options target)
+  target_compile_definitions(${target} PRIVATE DLCORE_DEVICE=cuda)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
     $<$<BOOL:${DLCORE_WERROR}>:-Werror>)
-  target_precompile_headers(${name} PRIVATE <pybind11/pybind11.h>)
-  target_link_options(${name} PRIVATE LINKER:--gc-sections $<$<CONFIG:Release>:LINKER:-s>
-    LINKER:--version-script=${CMAKE_CURRENT_SOURCE_DIR}/csrc/exports.map)
-  set_target_properties(${name} PROPERTIES LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/csrc/exports.map)
+endfunction()
+
+# A device module of the object library `kernels`.
+function(dlcore_cuda_module name kernels)
+  if(NOT TARGET bindings_cuda)
+    dlcore_bindings(bindings_cuda)
+    dlcore_cuda_options(bindings_cuda)
+  endif()
+  dlcore_module(${name} bindings_cuda ${kernels})
+  dlcore_cuda_options(${name})
 endfunction()
 
 include(cuda/nvcc.cmake)

@@ -6,6 +6,7 @@
 namespace dlcore::DLCORE_DEVICE {
 
 bool set_matmul_precision(Precision precision) { return precision == Precision::exact; }
+bool use_tiles() { return false; }
 
 template <typename T>
 void matmul_and_draw(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alpha, const T* a, const T* b,

@@ -64,7 +64,7 @@ target_compile_options(kernels_cuda PRIVATE --expt-relaxed-constexpr $<$<BOOL:${
 if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.9)
   target_compile_options(kernels_cuda PRIVATE --compress-mode=size)
 endif()
-dlcore_cuda_module(_cuda kernels_cuda ${binding_sources})
+dlcore_cuda_module(_cuda kernels_cuda)
 # Not by find_package(CUDAToolkit), which asks for libraries that the compiler packages of PyPI do not have.
 find_library(DLCORE_CUDART cudart_static REQUIRED
   HINTS ${cuda_root}/lib ${CMAKE_CUDA_IMPLICIT_LINK_DIRECTORIES} ${CMAKE_CUDA_HOST_IMPLICIT_LINK_DIRECTORIES})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import dlcore
 import dlcore.device
@@ -135,6 +137,20 @@ def test_whole_numbers_are_exact(bits: tuple[int, int]) -> None:
 
 
 # --- the tile unit ---
+
+
+def test_tiles_are_where_they_were_asked_for() -> None:
+    if HAS_TILES:
+        assert dlcore.device.cpu.use_tiles()
+    else:
+        assert not dlcore.device._load("generic").use_tiles()
+
+
+def test_a_system_that_refuses_the_tiles_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib, "import_module", lambda name: SimpleNamespace(use_tiles=lambda: False))
+    expected = r"^DLCORE_ISA: 'amx' cannot be used: the system refuses this process the tiles of AMX$"
+    with pytest.raises(ImportError, match=expected):
+        dlcore.device._load("amx")
 
 
 @pytest.mark.skipif(not HAS_TILES, reason="this module has no tiles")

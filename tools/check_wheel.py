@@ -11,7 +11,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 LARGEST, LARGEST_WITH_CUDA = 5_000_000, 20_000_000  # bytes
-X86_MODULES = ("generic", "avx2", "avx512", "amx")
+X86_MODULES = ("generic", "avx2", "avx512")
 REQUIRED = ("dlcore/__init__.py", "dlcore/py.typed", "dlcore/data/digits.npz")
 SETTINGS = Path(__file__).parents[1] / "python/dlcore/reproduce/settings"
 LICENSES = ("LICENSE", "DIGITS_LICENSE.md")

@@ -4,9 +4,6 @@
 
 #include "bind.h"
 
-#define DLCORE_TEXT_OF(name) #name
-#define DLCORE_TEXT(name) DLCORE_TEXT_OF(name)
-
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
@@ -52,9 +49,6 @@ PyType_Slot slots[] = {
     {Py_tp_getset, properties},
     {0, nullptr},
 };
-PyType_Spec specification = {"dlcore." DLCORE_TEXT(DLCORE_MODULE) ".Array", sizeof(ArrayObject), 0,
-                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
-
 }  // namespace
 
 py::handle new_array_object(Array array) {
@@ -73,6 +67,9 @@ void refuse_other_device(py::handle object) {
 }
 
 py::object bind_array_type(py::module_& m) {
+  static const std::string type_name = m.attr("__name__").cast<std::string>() + ".Array";  // types refer to it
+  PyType_Spec specification = {type_name.c_str(), sizeof(ArrayObject), 0,
+                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
   const auto type = py::reinterpret_steal<py::object>(PyType_FromSpec(&specification));
   if (!type) throw py::error_already_set();
   array_type = reinterpret_cast<PyTypeObject*>(type.ptr());

@@ -73,6 +73,7 @@ void bind_matmul(py::module_& m) {
   m.def("matmul", &matmul_binding, py::arg("a"), py::arg("b"), py::arg("transpose_a") = false,
         py::arg("transpose_b") = false, py::arg("alpha") = 1.0, py::arg("beta") = 0.0, py::arg("out") = py::none());
   m.def("set_matmul_precision", &set_matmul_precision_binding, py::arg("mode"));
+  m.def("use_tiles", &use_tiles);
   m.def("linear", &linear, py::arg("x"), py::arg("weight"), py::arg("bias") = py::none(),
         py::arg("activation") = "identity", py::arg("parameter") = 0.0);
 }

@@ -6,8 +6,8 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-// Whether this processor has every instruction set that CMakeLists.txt compiles a module for; asked of the generic
-// module, which runs anywhere.
+// Whether this processor has every instruction set that CMakeLists.txt compiles for; asked of the generic module, which
+// runs anywhere.
 py::dict cpu_features() {
   py::dict features;
 #if defined(__x86_64__)
@@ -61,9 +61,6 @@ void bind_runtime(py::module_& m) {
 
 PYBIND11_MODULE(DLCORE_MODULE, m) {
   using namespace dlcore::DLCORE_DEVICE;
-#if defined(DLCORE_AMX)
-  if (!request_tiles()) throw py::import_error("the system refuses this process the tiles of AMX");
-#endif
   bind_array(m);
   bind_plan(m);
   bind_runtime(m);

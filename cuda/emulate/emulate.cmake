@@ -16,12 +16,7 @@ target_compile_options(kernels_cuda_host PRIVATE -O2 -Wall -Wextra -Wshadow -Wco
   -Wno-unknown-pragmas $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage> -U_FORTIFY_SOURCE
   $<$<BOOL:${DLCORE_WERROR}>:-Werror>)
 
-if(TARGET _cuda)
-  dlcore_cuda_module(_cuda_host kernels_cuda_host ${own_binding_sources})
-  dlcore_borrow_objects(_cuda_host $<TARGET_OBJECTS:_cuda>)
-else()
-  dlcore_cuda_module(_cuda_host kernels_cuda_host ${binding_sources})
-endif()
+dlcore_cuda_module(_cuda_host kernels_cuda_host)
 set_target_properties(_cuda_host PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${DLCORE_CUDA_HOST} CUDA_RUNTIME_LIBRARY None)
 
 add_executable(cuda_host_selftest cuda/emulate/selftest.cpp)

@@ -15,15 +15,19 @@ from types import ModuleType
 from typing import Any
 
 CPU_ISAS = ("avx512", "avx2", "generic")  # best first
-# Only by DLCORE_ISA: `amx` until its speed has been measured; the other is that code over a model of the tile unit, for
-# tests on other processors, and not in any wheel.
+# Only by DLCORE_ISA: `amx`, which is avx512 with products of matrices in tiles, until its speed has been measured; the
+# other is avx2 with these over a model of the tile unit, for tests on other processors, and not in any wheel.
 ASKED_FOR = ("amx",)
 _EMULATED = "amx_emulated"
+MODULES = {"amx": "avx512"}  # of those that are not one of their own name
 _MOST_THREADS = 1024
 
 
 def _load(isa: str) -> ModuleType:
-    return importlib.import_module(f"dlcore._cpu_{isa}")
+    module = importlib.import_module(f"dlcore._cpu_{MODULES.get(isa, isa)}")
+    if isa in (*ASKED_FOR, _EMULATED) and not module.use_tiles():
+        raise ImportError(f"DLCORE_ISA: {isa!r} cannot be used: the system refuses this process the tiles of AMX")
+    return module
 
 
 def _survey(generic: ModuleType) -> dict[str, str]:
@@ -34,7 +38,7 @@ def _survey(generic: ModuleType) -> dict[str, str]:
     for isa in (*CPU_ISAS, *ASKED_FOR, *emulated):
         if isa != "generic" and not features.get("avx2" if isa == _EMULATED else isa, False):
             reasons[isa] = "this processor lacks the instructions"
-        elif importlib.util.find_spec(f"dlcore._cpu_{isa}") is None:
+        elif importlib.util.find_spec(f"dlcore._cpu_{MODULES.get(isa, isa)}") is None:
             reasons[isa] = "not in this build"
         else:
             reasons[isa] = ""
@@ -135,7 +139,7 @@ def set_matmul_precision(mode: str) -> None:
 
     ``"exact"`` multiplies all parts whose product counts in float32: an error no larger than that of a chain of float32
     multiply-adds. ``"bf16x2"`` takes the first two (operands of 16 bits, relative errors about 2⁻¹⁶), ``"bf16"`` the
-    first (8 bits, about 2⁻⁸), for the large products of the module ``amx``. Small ones, and numbers near the ends of
+    first (8 bits, about 2⁻⁸), for the large products of ``DLCORE_ISA=amx``. Small ones, and numbers near the ends of
     float32's range, stay exact, and so do float64 and the other modules.
 
     Raises
