@@ -2,7 +2,7 @@
 #
 # Their bindings are the same code, compiled once: but for what bears the module's name, `_cuda_host` takes those of
 # `_cuda` where that is built.
-set(cuda_sources cuda/stream.cu cuda/memory.cu)
+set(cuda_sources cuda/stream.cu cuda/memory.cu cuda/graph.cu)
 foreach(family IN LISTS families)
   list(APPEND cuda_sources cuda/${family}.cu)
 endforeach()
