@@ -10,6 +10,7 @@
 #include <mutex>
 #include <utility>
 
+#include "graph.h"
 #include "memory.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -241,6 +242,12 @@ void set_allocation_checks(bool on) {
   Cache& c = cache();
   const std::lock_guard lock(c.mutex);
   c.checks = on;
+}
+
+bool allocations_are_checked() {
+  Cache& c = cache();
+  const std::lock_guard lock(c.mutex);
+  return c.checks;
 }
 
 Index guard_violations() {

@@ -78,9 +78,9 @@ void rbm_gibbs(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t ke
 //   CD:  h_0 ~ p(v_0), then k - 1 times v_i ~ p(v | h), h_i ~ p(h | v_i), then v_k. Steps step .. step + 2k - 1.
 //   PCD: the state kept between calls is h, `chains` (n_chains, n_hidden): k times v_i ~ p(v | h), h_i ~ p(h | v_i), of
 //        which the last h is the new state. It saves the product that would make h from a kept v. Same steps.
-// `gradient` is [W row-major, b, c, z], with the terms of `more` added. CD returns the mean over the cases of sum_j
-// (v_0 - E[v | h_0])^2; PCD, whose chains have no case to reconstruct, returns 0. n >= 1; n_chains >= 1 unless chains
-// is null. `chains` and the terms' states change only at the end.
+// `gradient` is [W row-major, b, c, z], with the terms of `more` added. `error`, in the device's memory, is the mean
+// over the cases of sum_j (v_0 - E[v | h_0])^2, and 0 for PCD, whose chains have no case to reconstruct. n >= 1;
+// n_chains >= 1 unless chains is null. `chains` and the terms' states change only at the end.
 //
 // Centring (Montavon and Mueller 2012; Melchior, Fischer and Wiskott 2016, d-d centring): the offsets mu of v and
 // lambda of h slide to the data's means, offset += rate (mean - offset), then the gradient becomes that of the
@@ -102,8 +102,9 @@ template <typename T> struct ContrastTerms {
   bool scaled_steps = false;
 };
 template <typename T>
-double rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, Index n_chains,
-              T* chains, T* gradient, const Interruption& interruption, const ContrastTerms<T>& terms = {});
+void rbm_cd(const Rbm<T>& rbm, Index n, const T* v, Index k, std::uint64_t key, std::uint64_t step, Index n_chains,
+            T* chains, T* gradient, double* error, const Interruption& interruption,
+            const ContrastTerms<T>& terms = {});
 
 // F(v) = -log sum_h exp(-E(v, h)) = sum_i e_i(v) - sum_j softplus(c + (v / s) W)_j, (n,); for Gaussian hidden units
 // the last sum is sum_j (field^2 + log 2 pi) / 2.

@@ -238,14 +238,33 @@ template <typename T> bool all_finite(Index n, const T* x) {
   return finite.load();
 }
 
+template <typename T> bool within(Index n, const T* x, double low, double high) {
+  if (n == 0) return true;
+  if constexpr (std::is_integral_v<T>) {
+    bool all = true;
+    for (Index i = 0; i < n; ++i) all &= x[i] >= low && x[i] <= high;
+    return all;
+  } else {
+    T found;
+    std::int32_t place;
+    const auto bound = [&](bool largest) {
+      extreme(largest, 1, n, 1, x, &found, &place);
+      return found;
+    };
+    return bound(false) >= static_cast<T>(low) && bound(true) <= static_cast<T>(high);
+  }
+}
+
 #define DLCORE_INSTANTIATE(T)                                                    \
   template void sum(Index, Index, Index, const T*, T*);                          \
   template void extreme(bool, Index, Index, Index, const T*, T*, std::int32_t*); \
   template void logsumexp(Index, Index, const T*, T*);                           \
   template T dot(Index, const T*, const T*);                                     \
-  template bool all_finite(Index, const T*);
+  template bool all_finite(Index, const T*);                                     \
+  template bool within(Index, const T*, double, double);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)
 #undef DLCORE_INSTANTIATE
+template bool within(Index, const std::int32_t*, double, double);
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -19,5 +19,7 @@ template <typename T> void logsumexp(Index rows, Index columns, const T* x, T* y
 
 template <typename T> T dot(Index n, const T* a, const T* b);
 template <typename T> bool all_finite(Index n, const T* x);
+// low <= x[i] <= high for all i, of float, double or int32; false where one is NaN. n < 2^31.
+template <typename T> bool within(Index n, const T* x, double low, double high);
 
 }  // namespace dlcore::DLCORE_DEVICE

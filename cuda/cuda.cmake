@@ -1,6 +1,6 @@
 # The modules made of cuda/*.cu: `_cuda` by nvcc, and `_cuda_host`, their emulation, by the C++ compiler. Their bindings
 # are the same objects.
-set(cuda_sources cuda/stream.cu cuda/memory.cu)
+set(cuda_sources cuda/stream.cu cuda/memory.cu cuda/graph.cu)
 foreach(family IN LISTS families)
   list(APPEND cuda_sources cuda/${family}.cu)
 endforeach()

@@ -4,13 +4,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <stdexcept>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 // The formulas of csrc/*_vec.h and loss_pointwise.h, one element at a time.
 #define DLCORE_LANES "../cuda/lanes.cuh"
 
+#include "../csrc/graph.h"
 #include "../csrc/types.h"
 
 #ifdef __CUDACC__
@@ -55,6 +58,7 @@ class Turn {
 void synchronize();
 // After a launch: its error, and with DLCORE_CUDA_SYNC=1 that of the kernel itself.
 void check_launch(const char* name, cudaStream_t stream);
+bool synchronizes_each_launch();
 int multiprocessors();
 void count_launch();
 
@@ -66,26 +70,81 @@ struct Grid {
   std::size_t shared_bytes = 0;  // dynamic
 };
 
+// --- Recording (graph.cu) ---
+
+#ifdef __CUDACC__
+struct Kernel {
+  const char* name;
+  const Grid& grid;
+  const void* function;
+  void** arguments;
+  const std::size_t* sizes;  // of the arguments
+  std::size_t count;
+};
+#else
+using Kernel = std::function<void()>;
+#endif
+
+// Takes a thread's kernels and copies within the device, which then do not run, to make a graph of them.
+class Recorder {
+ public:
+  explicit Recorder(GraphReport* to) : report(to) {}
+  virtual void kernel(const Kernel& given) = 0;
+  virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
+  GraphReport* const report;
+  int checks = 0;
+
+ protected:
+  ~Recorder() = default;
+};
+inline thread_local Recorder* recorder = nullptr;
+
+// Thrown by what a graph cannot do: wait for values, or take them from the host's memory.
+struct NeedsHost : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+inline void require_no_recorder(const char* what) {
+  if (recorder) throw NeedsHost(what);
+}
+
+// A check of values that passes where *x is `good`: in a graph it leaves its answer in the report.
+void expect(const unsigned long long* x, unsigned long long good);
+
 // Runs kernel(arguments...) on this thread's stream. Nothing is launched where the grid is empty, so that kernels need
 // no care for sizes of 0. `name` is what errors are reported with.
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, Arguments&&... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
-  const Turn turn;
 #ifdef __CUDACC__
   constexpr std::size_t shared_by_default = 48 << 10;
   if (grid.shared_bytes > shared_by_default)
     check(
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
         name);
+  if (recorder) {
+    std::tuple<Parameters...> values(static_cast<Parameters>(std::forward<Arguments>(arguments))...);
+    std::apply(
+        [&](auto&... each) {
+          void* pointers[] = {static_cast<void*>(&each)..., nullptr};
+          static constexpr std::size_t sizes[] = {sizeof(Parameters)..., 0};
+          recorder->kernel({name, grid, reinterpret_cast<const void*>(kernel), pointers, sizes, sizeof...(Parameters)});
+        },
+        values);
+    return;
+  }
+  const Turn turn;
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, turn.stream()>>>(
       static_cast<Parameters>(std::forward<Arguments>(arguments))...);
   check_launch(name, turn.stream());
   count_launch();
 #else
-  const auto call = [&] { kernel(static_cast<Parameters>(arguments)...); };
-  emulate::run(name, grid.blocks, grid.threads, grid.shared_bytes, &call,
-               [](const void* context) { (*static_cast<decltype(&call)>(context))(); });
+  const auto run = [name, kernel, grid](const Parameters&... values) {
+    const auto call = [&] { kernel(values...); };
+    emulate::run(name, grid.blocks, grid.threads, grid.shared_bytes, &call,
+                 [](const void* context) { (*static_cast<decltype(&call)>(context))(); });
+  };
+  if (recorder) return recorder->kernel([run, ... values = static_cast<Parameters>(arguments)] { run(values...); });
+  run(static_cast<Parameters>(arguments)...);
 #endif
 }
 

@@ -50,6 +50,7 @@ bool free_block(Storage* storage) {
 
 void set_bytes(void* to, int value, std::size_t bytes) {
   if (bytes == 0) return;
+  require_no_recorder("bytes are set");
   const Turn turn;
   check(cudaMemsetAsync(to, value, bytes, turn.stream()), "cudaMemset");
 }
@@ -68,8 +69,24 @@ bool guard_intact(const Storage* storage) {
   return true;
 }
 
+// A few bytes of the host's, which a graph holds as an argument.
+struct Few {
+  static constexpr Index most = 16;
+  unsigned char byte[most];
+};
+__global__ void store_kernel(Few few, Index bytes, unsigned char* to) {
+  for (Index i = global_thread(); i < bytes; i += global_threads()) to[i] = few.byte[i];
+}
+
 void copy(void* to, const void* from, Index bytes, cudaMemcpyKind kind) {
   if (bytes <= 0) return;
+  if (recorder && kind == cudaMemcpyDeviceToDevice) return recorder->copy(to, from, static_cast<std::size_t>(bytes));
+  if (recorder && kind == cudaMemcpyHostToDevice && bytes <= Few::most) {
+    Few few{};
+    std::memcpy(few.byte, from, static_cast<std::size_t>(bytes));
+    return launch("store", store_kernel, Grid{dim3(1), dim3(32)}, few, bytes, static_cast<unsigned char*>(to));
+  }
+  require_no_recorder("the host's memory is read or written");
   const Turn turn;
   check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), kind, turn.stream()), "cudaMemcpy");
 }

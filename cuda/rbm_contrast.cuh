@@ -77,7 +77,6 @@ template <typename T> struct SquaredDistance {
 template <typename T> struct Contrast {
   Index n, n_chains;
   Buffer<T> visible, hidden, state, precision, scaled, means;
-  Buffer<double> error;
 
   Contrast(const Rbm<T>& rbm, Index cases, Index chains)
       : n(cases),
@@ -86,14 +85,13 @@ template <typename T> struct Contrast {
         hidden((cases + chains) * rbm.n_hidden),
         state(chains * rbm.n_hidden),
         scaled(rbm.n_gaussian ? (cases + chains) * rbm.n_visible : 0),
-        means(chains * rbm.n_visible),
-        error(1) {}
+        means(chains * rbm.n_visible) {}
 };
 
-// rbm_cd of the cases that stand at the head of work.visible. What it returns goes to work.error: nothing waits.
+// rbm_cd of the cases that stand at the head of work.visible.
 template <typename T>
 void contrast(const Rbm<T>& rbm, Contrast<T>& work, Index k, std::uint64_t key, std::uint64_t step, T* chains,
-              T* gradient, const Interruption& interruption, const ContrastTerms<T>& terms) {
+              T* gradient, double* error, const Interruption& interruption, const ContrastTerms<T>& terms) {
   const Index visible = rbm.n_visible, hidden = rbm.n_hidden, n = work.n, n_chains = work.n_chains;
   const Index rows = n + n_chains;
   T* const v_data = work.visible.data();
@@ -128,11 +126,11 @@ void contrast(const Rbm<T>& rbm, Contrast<T>& work, Index k, std::uint64_t key, 
     sample_visible<T>(rbm, n_chains, h, key, step++, v_chain, compared ? work.means.data() : nullptr);
     if (compared)
       add_up("rbm: reconstruction error", v_size, SquaredDistance<T>{v_data, work.means.data()},
-             1 / static_cast<double>(n), work.error.data());
+             1 / static_cast<double>(n), error);
     scale(n, n_chains);
   }
   if (chains) {
-    for_each("rbm: no error", 1, 1, FillWith<double>{work.error.data(), 0.0});
+    for_each("rbm: no error", 1, 1, FillWith<double>{error, 0.0});
     hidden_of_scaled<T>(rbm, n, scaled_data, h_data);
     map<T>("rbm: weigh", n * hidden, h_data, Times<T>{static_cast<T>(-data_weight)}, static_cast<const T*>(h_data));
     sample_hidden<T>(rbm, n_chains, scaled_chain, key, step, h, h_chain);

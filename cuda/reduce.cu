@@ -183,6 +183,12 @@ template <typename T> struct NotFinite {
   const T* x;
   __device__ bool operator()(Index i) const { return x[i] - x[i] != T(0); }
 };
+template <typename T> struct Outside {
+  using Bound = std::conditional_t<std::is_integral_v<T>, double, T>;
+  const T* x;
+  Bound low, high;
+  __device__ bool operator()(Index i) const { return !(x[i] >= low && x[i] <= high); }
+};
 
 }  // namespace
 
@@ -220,14 +226,21 @@ template <typename T> bool all_finite(Index n, const T* x) {
   return first_where("all_finite", n, NotFinite<T>{x}) == n;
 }
 
+template <typename T> bool within(Index n, const T* x, double low, double high) {
+  using Bound = typename Outside<T>::Bound;
+  return first_where("within", n, Outside<T>{x, static_cast<Bound>(low), static_cast<Bound>(high)}) == n;
+}
+
 #define DLCORE_INSTANTIATE(T)                                                    \
   template void sum(Index, Index, Index, const T*, T*);                          \
   template void extreme(bool, Index, Index, Index, const T*, T*, std::int32_t*); \
   template void logsumexp(Index, Index, const T*, T*);                           \
   template T dot(Index, const T*, const T*);                                     \
-  template bool all_finite(Index, const T*);
+  template bool all_finite(Index, const T*);                                     \
+  template bool within(Index, const T*, double, double);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)
 #undef DLCORE_INSTANTIATE
+template bool within(Index, const std::int32_t*, double, double);
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -15,11 +15,6 @@ namespace {
 std::atomic<int> thread_count{1};
 
 #ifdef __CUDACC__
-bool synchronizes_each_launch() {
-  static const char* setting = std::getenv("DLCORE_CUDA_SYNC");
-  return setting && setting[0] == '1';
-}
-
 std::atomic<const char*> last_kernel{nullptr};
 std::atomic<Index> launch_count{0};
 std::mutex turn_mutex;
@@ -53,6 +48,11 @@ void throw_error(cudaError_t error, const char* what) {
   throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")");
 }
 
+bool synchronizes_each_launch() {
+  static const char* setting = std::getenv("DLCORE_CUDA_SYNC");
+  return setting && setting[0] == '1';
+}
+
 #ifdef __CUDACC__
 
 Turn::Turn() : stream_(this_stream()) {
@@ -69,6 +69,7 @@ Turn::Turn() : stream_(this_stream()) {
 Turn::~Turn() { turn_mutex.unlock(); }
 
 void synchronize() {
+  require_no_recorder("values are waited for");
   cudaStream_t stream;
   {
     const Turn turn;
@@ -139,7 +140,7 @@ std::uintptr_t stream_handle() { return 1; }  // work is done when its call retu
 void issue_before(std::uintptr_t) {}
 void issue_after(std::uintptr_t) {}
 void wait_for_device() noexcept {}
-void synchronize() {}
+void synchronize() { require_no_recorder("values are waited for"); }
 void check_launch(const char*, cudaStream_t) {}
 int multiprocessors() { return 1; }  // a small grid, so that its strides are taken
 void count_launch() {}

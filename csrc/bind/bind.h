@@ -87,6 +87,7 @@ py::object bind_array_type(py::module_& m);
 void bind_array(py::module_& m);
 void bind_interop(py::module_& m);  // a part of bind_array
 void bind_plan(py::module_& m);
+void bind_plan_run(py::class_<Plan>& plan);
 void bind_plan_call(py::module_& m, py::class_<Plan>& plan);
 void bind_elementwise(py::module_& m);
 void bind_movement(py::module_& m);

@@ -113,7 +113,8 @@ void launch_segments(Index size, const Segments& segments, Kernel, const Varying
   };
   static const Stretch none{};
   if (Plan* plan = recording(); plan && recorded_clip)  // grad_scale, the last number, is given without it
-    plan->add([scale = static_cast<double*>(plan->fields.back().place), clip = recorded_clip] { *scale *= *clip; });
+    plan->add([scale = static_cast<double*>(plan->fields.back().place), clip = recorded_clip] { *scale *= *clip; },
+              false, true);
   const auto count = segments ? static_cast<Index>(segments->size()) : 0;
   const Stretch* stretches = !segments ? nullptr : count ? kept(segments->data(), segments->size()) : &none;
   launch(size, each, size, stretches, count, options, arrays...);

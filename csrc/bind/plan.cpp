@@ -3,13 +3,12 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <tuple>
 
-#include "../movement.h"
+#include "../elementwise.h"
 #include "bind.h"
 #include "optimizer_checks.h"
+#include "plan_graphs.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -26,6 +25,7 @@ void stop_recording() {
 Plan::Plan() : arena(new_arena()) {}
 Plan::~Plan() {
   if (recorded == this) stop_recording();
+  graphs.reset();
   release_arena(arena);
 }
 
@@ -104,8 +104,6 @@ void end(Plan& plan) {
   stop_recording();
 }
 
-using Shift = std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>;
-
 void begin(Plan& plan) {
   require_idle("Plan.begin", plan);
   if (recorded) throw std::runtime_error("Plan.begin: this thread records another plan");
@@ -132,39 +130,10 @@ std::vector<Array> stage(Plan& plan, const std::vector<Array>& data, Index rows)
   return staged;
 }
 
-// Rows first ... of the data, in `order` where there is one, into what the recorded step reads.
-void fill_inputs(const Plan& plan, Index first, const std::int32_t* order) {
-  for (const Plan::Input& input : plan.inputs) {
-    const Index rows = input.staged.shape(0), stored = input.data.shape(0),
-                columns = input.staged.shape().product(1, input.staged.ndim());
-    const auto move = [&]<typename Word>(Word) {
-      const Word* from = input.data.data<Word>();
-      Word* to = input.staged.data<Word>();
-      if (order) gather(rows, stored, columns, from, order + first, to);
-      else copy_rows(1, rows * columns, from + first * columns, rows * columns, to, rows * columns);
-    };
-    if (item_size(input.data.dtype()) == 8) move(std::uint64_t{});
-    else move(std::uint32_t{});
-  }
-}
-
-void require_rows(const std::string& op, const Plan& plan, Index steps, Index first,
-                  const std::optional<Array>& order) {
-  if (order) {
-    require_dtype(op.c_str(), "order", *order, DType::int32);
-    require_ndim(op.c_str(), "order", *order, 1);
-  }
-  if (plan.inputs.empty()) return;
-  const Index cases = order ? order->size() : plan.inputs[0].data.shape(0), batch = plan.inputs[0].staged.shape(0);
-  if (first < 0 || first > cases || steps > (cases - first) / batch)
-    value_error(op + ": " + std::to_string(steps) + " steps of " + std::to_string(batch) + " rows from " +
-                std::to_string(first) + " do not lie within " + std::to_string(cases));
-}
-
 void bring(Plan& plan, Index first, const std::optional<Array>& order) {
   require_idle("Plan.bring", plan);
   require_rows("Plan.bring", plan, 1, first, order);
-  fill_inputs(plan, first, order ? order->data<std::int32_t>() : nullptr);
+  fill_inputs(plan);
 }
 
 // A replay ends where this number is not finite; without one, the newest figure.
@@ -176,73 +145,18 @@ double watch(Plan& plan, const std::optional<Array>& loss) {
     Figure figure;
     dispatch_float(loss->dtype(), [&]<typename T>(T) {
       launch(
-          1, [](const T* from, double* to) { *to = static_cast<double>(value_at(from)); },
+          1,
+          [](const T* from, double* to) {
+            if constexpr (std::is_same_v<T, double>) copy_within(to, from, sizeof *to);
+            else cast(1, from, to);
+          },
           const_cast<const T*>(loss->data<T>()), figure.place());
     });
   }
   if (plan.figures.empty()) throw std::runtime_error("Plan.watch: there is no figure");
   plan.stop = plan.launches.size();
   plan.stop_figure = plan.figures.size() - 1;
-  return *plan.figures.back();
-}
-
-void run_steps(Plan& plan, Index steps, Index first, const std::int32_t* order, const std::vector<Shift>& shifts,
-               const std::vector<double>& numbers) {
-  using Clock = std::chrono::steady_clock;
-  const bool rows = numbers.size() > plan.fields.size();
-  const Index batch = plan.inputs.empty() ? 0 : plan.inputs[0].staged.shape(0);
-  std::vector<std::pair<Plan::Stream*, const Shift*>> streams;
-  for (const auto& stream : plan.streams)
-    for (const Shift& shift : shifts)
-      if (std::get<0>(shift) == stream->key) streams.emplace_back(stream.get(), &shift);
-  auto next_look = Clock::now() + std::chrono::milliseconds(50);
-  for (Index i = 0; i < steps; ++i) {
-    if (Clock::now() >= next_look) {
-      const py::gil_scoped_acquire acquire;
-      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      next_look = Clock::now() + std::chrono::milliseconds(50);
-    }
-    fill_inputs(plan, first + i * batch, order);
-    for (const auto& [stream, shift] : streams)
-      stream->shift = std::get<1>(*shift) + static_cast<std::uint64_t>(i) * std::get<2>(*shift);
-    if (rows || i == 0)
-      write_numbers(plan, numbers.data() + (rows ? i * static_cast<Index>(plan.fields.size()) : 0), 0);
-    else write_numbers(plan, numbers.data(), i);
-    plan.save();
-    plan.at = 0;
-    bool stopped = false;
-    try {
-      plan.advance(plan.stop);
-      stopped = plan.stop > 0 && !std::isfinite(*plan.figures[plan.stop_figure]);
-      if (!stopped) plan.advance(plan.launches.size());
-    } catch (const OtherAnswer&) {
-      plan.restore();
-      throw;
-    }
-    for (const double* figure : plan.figures) plan.found.push_back(*figure);
-    if (!stopped || plan.stop == plan.launches.size()) ++plan.done;
-    if (stopped) return;
-  }
-}
-
-void run(Plan& plan, Index steps, Index first, const std::optional<Array>& order, const std::vector<Shift>& shifts,
-         const std::vector<double>& numbers) {
-  require_idle("Plan.run", plan);
-  cannot_replay("a plan is replayed");
-  if (!plan.reason.empty()) value_error("Plan.run: the step cannot be replayed: " + plan.reason);
-  if (plan.launches.empty()) value_error("Plan.run: nothing was recorded");
-  if (steps < 0) value_error("Plan.run: steps is " + std::to_string(steps) + ", expected at least 0");
-  if (numbers.size() != plan.fields.size() &&
-      (steps == 0 || numbers.size() != plan.fields.size() * static_cast<std::size_t>(steps)))
-    value_error("Plan.run: " + std::to_string(numbers.size()) + " numbers, expected " +
-                std::to_string(plan.fields.size()) + " or as many for each of " + std::to_string(steps) + " steps");
-  require_rows("Plan.run", plan, steps, first, order);
-  const Busy busy(plan);
-  plan.done = 0;
-  plan.found.clear();
-  plan.found.reserve(static_cast<std::size_t>(steps) * plan.figures.size());
-  const py::gil_scoped_release release;
-  run_steps(plan, steps, first, order ? order->data<std::int32_t>() : nullptr, shifts, numbers);
+  return value_at(plan.figures.back().data<double>());
 }
 
 // [(key, recorded step, launches before it), ...]
@@ -265,17 +179,21 @@ void bind_plan(py::module_& m) {
       .def("watch", &watch, py::arg("loss") = py::none())
       .def("end", &end)
       .def_property_readonly("is_recorded", [](const Plan& p) { return recorded == &p; })
-      .def("run", &run, py::arg("steps"), py::arg("first") = 0, py::arg("order") = py::none(),
-           py::arg("shifts") = std::vector<Shift>(), py::arg("numbers") = std::vector<double>())
       .def_readonly("done", &Plan::done)
       .def_readonly("found", &Plan::found)
       .def_readwrite("reason", &Plan::reason)
       .def_property_readonly("draws", &draws)
       .def_property_readonly("launches", [](const Plan& p) { return p.launches.size(); })
+      .def_property_readonly("graphs", [](const Plan& p) { return p.graphs ? p.graphs->count() : 0; })
+      .def_property_readonly("steps_of_graph", [](const Plan& p) { return p.graphs ? p.graphs->steps_of_long : 0; })
+      .def_property_readonly("launches_on_host",
+                             [](const Plan& p) { return p.graphs ? p.graphs->launches_on_host() : p.launches.size(); })
+      .def_property_readonly("steps_by_graphs", [](const Plan& p) { return p.graphs ? p.graphs->issued : 0; })
       .def_property_readonly("figures", [](const Plan& p) { return p.figures.size(); })
       .def_property_readonly("numbers", [](const Plan& p) { return p.fields.size(); })
       .def_property_readonly("arrays_alive", [](const Plan& p) { return blocks_in_use(p.arena); })
       .def_property_readonly("nbytes", [](const Plan& p) { return bytes_of(p.arena); });
+  bind_plan_run(plan);
   bind_plan_call(m, plan);
 }
 

@@ -5,7 +5,8 @@
 // a replay finds every block where the recording had it; arrays made before are kept alive. What a step's Python
 // computes from values, not from shapes, a replay cannot repeat: bindings that hand values to Python call
 // `cannot_replay`. What changes from step to step in a known way has a place in the plan that a replay fills in: draws'
-// steps (`Draw`), optimizers' numbers (`varying`), and figures that come out (`figure`).
+// steps (`Draw`), optimizers' numbers (`varying`), and figures that come out (`figure`). On a GPU the launches become
+// graphs (plan_graphs.h).
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -13,15 +14,19 @@
 #include <cstddef>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "../array.h"
+#include "../graph.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
 namespace py = pybind11;
+
+class PlanGraphs;
 
 class Plan {
  public:
@@ -55,8 +60,8 @@ class Plan {
     std::memcpy(place, &value, sizeof(T));
     return static_cast<T*>(place);
   }
-  template <typename Call> void add(const Call& call) {
-    launches.push_back({[](const void* given) { (*static_cast<const Call*>(given))(); }, copy(call)});
+  template <typename Call> void add(const Call& call, bool varies, bool on_host = false) {
+    launches.push_back({[](const void* given) { (*static_cast<const Call*>(given))(); }, copy(call), varies, on_host});
   }
   void keep(const Array& array);        // an array made before the recording
   bool uses(const Array& array) const;  // whether its memory is that of an array kept
@@ -70,17 +75,15 @@ class Plan {
   }
   const std::uint64_t* shift_of(std::uint64_t key, std::uint64_t step);
 
-  struct Launch {
-    void (*run)(const void* call);
-    const void* call;
-  };
   Arena* arena;
   std::vector<Launch> launches;
   std::vector<Array> kept;
   std::vector<std::unique_ptr<Stream>> streams;
   std::vector<Field> fields;
-  std::vector<const double*> figures;
+  std::vector<Array> figures;  // one element each
   std::vector<Input> inputs;
+  Index first = 0;                      // row of the next step, of the inputs' data or
+  const std::int32_t* order = nullptr;  // of their order
   // Arrays made before that the step writes into; and, with room for what was in them, those that it had written when
   // it looked at values: where a replay finds another answer, the step is made again from its beginning.
   std::vector<Array> written;
@@ -92,10 +95,11 @@ class Plan {
   std::string reason;           // why it cannot be replayed
   std::vector<double> numbers;  // of the newest step, as given
   bool running = false;
-  Index work = 0;             // of all launches
-  std::size_t at = 0;         // the next launch of a replay
-  Index done = 0;             // whole steps of the newest run
-  std::vector<double> found;  // its figures, step by step
+  Index work = 0;                      // of all launches
+  std::size_t at = 0;                  // the next launch of a replay
+  Index done = 0;                      // whole steps of the newest run
+  std::vector<double> found;           // its figures, step by step
+  std::unique_ptr<PlanGraphs> graphs;  // once it has been replayed by a device that makes them
 
  private:
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
@@ -121,6 +125,9 @@ class Busy {
 };
 
 void require_idle(const char* op, const Plan& plan);
+// Steps of rows from `first` on are the plan's next ones; ValueError where there are not so many.
+void require_rows(const std::string& op, Plan& plan, Index steps, Index first, const std::optional<Array>& order);
+void fill_inputs(const Plan& plan);  // the rows of the next step, into what the recorded one read
 // Puts the numbers of a step where its optimizers read them; counts are `later` than given.
 void write_numbers(const Plan& plan, const double* row, Index later);
 
@@ -148,6 +155,13 @@ template <typename F> void without_gil(Index work, const F& f) {
   f();
 }
 
+// Whether an argument of this type is another at each replay of a step: `Draw` and `Varying`, below.
+template <typename T> inline constexpr bool changes_between_steps = false;
+class Draw;
+template <> inline constexpr bool changes_between_steps<Draw> = true;
+template <typename Options> class Varying;
+template <typename Options> inline constexpr bool changes_between_steps<Varying<Options>> = true;
+
 // Calls kernel(arguments...), with the GIL released as above, and adds the call to the plan that this thread records.
 // All is taken by value: the kernel is a lambda that captures nothing, the arguments are pointers, sizes and options. A
 // kernel may throw what a binding throws (a check of values), with or without the GIL.
@@ -158,7 +172,7 @@ template <typename Kernel, typename... Arguments> void launch(Index work, Kernel
   if (Plan* plan = recording()) {
     const OutsideArena outside;
     without_gil(work, call);
-    plan->add(call);
+    plan->add(call, (changes_between_steps<Arguments> || ...));
     plan->work += work;
     return;
   }
@@ -223,23 +237,22 @@ Varying<Options> varying(const Options& options, const Fields&... fields) {
   return {options, place};
 }
 
-// Where a launch puts a number that Python gets: `result`, or a figure of the plan, which a replay collects.
+// Where a launch puts a number that Python gets, in the device's memory: `value`, or a figure of the plan, which a
+// replay collects.
 class Figure {
  public:
-  Figure() : place_(&value_) {
-    if (Plan* plan = recording()) {
-      place_ = plan->copy(0.0);
-      plan->figures.push_back(place_);
-    }
+  Figure() {
+    const OutsideArena outside;
+    room_ = Array::empty({1}, DType::float64);
+    if (Plan* plan = recording()) plan->figures.push_back(room_);
   }
   Figure(const Figure&) = delete;
   Figure& operator=(const Figure&) = delete;
-  double* place() { return place_; }
-  double value() const { return *place_; }
+  double* place() { return room_.data<double>(); }
+  double value() const { return value_at(room_.data<double>()); }
 
  private:
-  double value_ = 0;
-  double* place_;
+  Array room_;
 };
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "bind.h"
+#include "plan_graphs.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -95,11 +96,17 @@ py::object call(Plan& plan, const py::list& given, const std::vector<std::pair<s
   plan.at = 0;
   const auto run = [&] {
     for (std::size_t i = 0; i < from.size(); ++i) from[i].copy_to(plan.arguments[i]);
-    plan.advance(plan.launches.size());
+    PlanGraphs* const graphs = graphs_of(plan);
+    if (graphs && graphs->issue(1, 1, [](Index) {}, plan.found)) {
+      plan.at = plan.launches.size();
+    } else {
+      plan.save();
+      plan.advance(plan.launches.size());
+      if (graphs) graphs->rethrow();
+    }
     for (std::size_t i = 0; i < results.size(); ++i)
       copy_within(results[i].raw(), plan.results[i].raw(), results[i].bytes());
   };
-  plan.save();
   try {
     without_gil(plan.work, run);
   } catch (const OtherAnswer&) {

@@ -138,8 +138,8 @@ py::tuple cd(const Array& v, const Array& weight, const Array& visible_bias, con
         work(p, n) * (steps + 2),
         [](Rbm<T> rbm, Draw draw, Index cases, const T* from, Index count, Index n_chains, T* states, T* to,
            ContrastTerms<T> terms, double* found) {
-          *found = rbm_cd(rbm, cases, from, count, draw.key(), draw.step(), n_chains, states, to,
-                          signals_now_and_then(), terms);
+          rbm_cd(rbm, cases, from, count, draw.key(), draw.step(), n_chains, states, to, found, signals_now_and_then(),
+                 terms);
         },
         to_rbm<T>(p), Draw(key_, step_), n, v.data<T>(), steps, chains ? chains->shape(0) : 0,
         chains ? chains->data<T>() : nullptr, gradient.data<T>(),

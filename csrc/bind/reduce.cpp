@@ -174,25 +174,6 @@ bool bind_all_finite(const Array& x) {
   return result;
 }
 
-// low <= x <= high for all; false where one is NaN.
-template <typename T> bool within(Index n, const T* x, double low, double high) {
-  if (n == 0) return true;
-  if constexpr (std::is_integral_v<T>) {
-    const HostView<T> values(x, n);
-    bool all = true;
-    for (Index i = 0; i < n; ++i) all &= values[i] >= low && values[i] <= high;
-    return all;
-  } else {
-    const Buffer<T> found(1);
-    const Buffer<std::int32_t> place(1);
-    const auto bound = [&](bool largest) {
-      extreme(largest, 1, n, 1, x, found.data(), place.data());
-      return value_at(found.data());
-    };
-    return bound(false) >= static_cast<T>(low) && bound(true) <= static_cast<T>(high);
-  }
-}
-
 // A replay of a step for which the answer was yes ends where it is no.
 bool bind_within(const Array& x, double low, double high) {
   if (x.size() > std::numeric_limits<std::int32_t>::max())

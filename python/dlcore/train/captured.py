@@ -65,7 +65,7 @@ class Captured:
     Attributes
     ----------
     guards : (holder, key, value) of what must stay as it is; `dlcore.device.cpu.first_change` compares
-    optimizers, generators : those among the values
+    optimizers, generators, tensors : those among the values
 
     Raises
     ------
@@ -80,6 +80,7 @@ class Captured:
             self.guards: list[tuple[Any, Any, Any]] = []
             self.optimizers: list[Optimizer] = []
             self.generators: list[Generator] = []
+            self.tensors: list[Tensor] = []
             self._where: list[str] = []
             self._seen: dict[int, Any] = {}  # kept, so that no identity comes again
             self._visit(function, getattr(function, "__name__", "the step"), False)
@@ -107,6 +108,7 @@ class Captured:
             return
         self._seen[id(value)] = value
         if isinstance(value, Tensor):
+            self.tensors.append(value)
             self._watch(value, "array", value.array, where)
         elif isinstance(value, types.MethodType):
             self._visit(value.__self__, where.rpartition(".")[0] or where, False)
@@ -273,3 +275,11 @@ class Captured:
             self._module(value, chain[1:])
         else:
             self._visit(value, where, False)
+
+
+def first_tensor(function: Callable[..., Any]) -> Tensor | None:
+    """A tensor that a function captures, also where it cannot be replayed."""
+    captured = Captured.__new__(Captured)
+    with contextlib.suppress(UntraceableError):
+        captured.__init__(function)  # type: ignore[misc]
+    return captured.tensors[0] if captured.tensors else None

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import device as _device
+from .. import placement
 from ..ops import Generator
 from ..optim import Optimizer
 from ..optim.numbers import JointNumbers, Update, untraceable
@@ -17,6 +17,7 @@ from .replay import stranger
 
 _LIMIT = 2**64
 OVERLAP = "an argument is what the step captures too"
+_TWO_DEVICES = "it computes on two devices"
 
 
 class Recording:
@@ -25,16 +26,19 @@ class Recording:
     Parameters
     ----------
     captured : what the step reaches, as it was just before
+    device : the module of the device that it computes on
 
     Attributes
     ----------
     reason : why there are no replays, or None
     """
 
-    def __init__(self, captured: Captured) -> None:
+    def __init__(self, captured: Captured, device: Any) -> None:
         self.captured = captured
         self.reason: str | None = None
-        self._plan = _device.cpu.Plan()
+        self._plan = device.Plan()
+        # What goes on elsewhere meanwhile, which a replay would leave out.
+        self._elsewhere = [module.Plan() for module in placement.loaded if module is not device]
         # Generators with their step when the recording began, and how far they were after so many launches.
         self._draws: list[tuple[Generator, int, list[tuple[int, int]]]] = []
 
@@ -46,12 +50,15 @@ class Recording:
         made: list[tuple[Optimizer, int]] = []
         plan.arguments = [array.copy() for array in given]
         _state.stepped = lambda optimizer: made.append((optimizer, plan.launches))
+        plans = [plan, *self._elsewhere]
         try:
-            plan.begin()
+            for one in plans:
+                one.begin()
             result = step([Tensor(array) for array in plan.arguments])
         finally:
-            if plan.is_recorded:
-                plan.end()
+            for one in plans:
+                if one.is_recorded:
+                    one.end()
             _state.stepped = None
         try:
             arrays: list[Any] = []
@@ -77,7 +84,10 @@ class Recording:
         made: Sequence[tuple[Optimizer, int]],
         counts: Sequence[tuple[Optimizer, int, Any, float]],
     ) -> None:
-        plan = self._plan
+        plan, elsewhere = self._plan, self._elsewhere
+        self._elsewhere = []
+        if any(other.launches or other.reason for other in elsewhere):
+            raise UntraceableError(_TWO_DEVICES)
         if plan.reason:
             raise UntraceableError(plan.reason)
         if plan.launches == 0:
@@ -149,6 +159,8 @@ _NO_UPDATES: list[Update] = []
 def _form(value: Any, plan: Any, arrays: list[Any]) -> Any:
     """The form of a result: a place among its arrays, or what `_build` makes of such; it adds to `arrays`."""
     if isinstance(value, Tensor):
+        if not isinstance(plan, value.array.device.Plan):
+            raise UntraceableError(_TWO_DEVICES)
         if not plan.owns(value.array):
             return _Same(value)
         arrays.append(value.array)

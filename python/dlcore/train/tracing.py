@@ -13,7 +13,7 @@ import threading
 import types
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,12 @@ from ..ops.creation import is_integer
 from ..tape import state as _state
 from ..tensor import Tensor, tensor
 from . import replay as _replay
-from .captured import Captured, UntraceableError
+from .captured import Captured, UntraceableError, first_tensor
 from .recording import OVERLAP, Recording
 
 _KEPT = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64", np.dtype(np.int32): "int32"}
 _STATIC = (bool, int, str, bytes, type(None))
 _cpu = _device.cpu
-_is_planned = _cpu.is_plan_recorded
 _all: weakref.WeakSet[Traced] = weakref.WeakSet()
 
 
@@ -49,6 +48,9 @@ def traced(step: Callable[..., Any], signatures: int = 8) -> Traced:
     Python values it reaches: globals, closures, attributes of objects. In-place changes of parameters and tensors, a
     new learning rate and the states of optimizers and generators are followed. Of the other values the recording holds
     what they were: each is compared before a replay, and where one has changed the step is recorded anew.
+
+    A step runs on the device of the tensors that it is given, else of those that it captures; arrays go there. What
+    computes on two devices is not replayed.
 
     A step that cannot be replayed runs as it is each time, and ``traced`` says why: one that reads values of tensors (a
     branch, ``float(loss)``), that has effects or asks for what may differ (``print``, a file, the time, NumPy), that
@@ -94,13 +96,12 @@ class Traced:
         self._lock = threading.RLock()
         self.traced: str | None = None
         self.replays = self.recordings = 0
+        self._place: Tensor | None = None  # one that the step captures, on whose device it computes
+        self._was_placed = False  # whether that was looked for
         _all.add(self)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if _state.tape is not None or _is_planned():
-            return self._step(*arguments, **named)
-        if len(placement.loaded) > 1:  # whose kernels a recording on the CPU would not see
-            self.traced = "a device beside the CPU is in use"
             return self._step(*arguments, **named)
         with self._lock:
             return self._call(arguments, named)
@@ -123,20 +124,31 @@ class Traced:
         """Forget the recordings, and why there are none."""
         with self._lock:
             self._known.clear()
+            self._was_placed = False
             self.traced = None
 
+    def _home(self, values: Iterable[Any]) -> Any:
+        """Where the step computes: its tensors' device, else that of what it captures, else the current one."""
+        for value in values:
+            if isinstance(value, Tensor):
+                return value.array.device
+        if not self._was_placed:
+            self._place, self._was_placed = first_tensor(self._step), True
+        return placement.placed(None) if self._place is None else self._place.array.device
+
     def _call(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        signature: list[Any] = [_state.kinks, _device.get_matmul_precision()]
+        device = _cpu if len(placement.loaded) == 1 else self._home((*arguments, *named.values()))
+        signature: list[Any] = [device, _state.kinks, _device.get_matmul_precision()]
         given: list[Any] = []
         reason = None
         for value in arguments:
-            reason = _sign(value, signature, given) or reason
+            reason = _sign(value, signature, given, device) or reason
         for name, value in named.items():
             signature.append(name)
-            reason = _sign(value, signature, given) or reason
+            reason = _sign(value, signature, given, device) or reason
         if reason:
             self.traced = reason
-            return self._eager(arguments, named, given)
+            return self._eager(arguments, named, given, device)
         key = tuple(signature)
         known = self._known.get(key)
         if known is None:
@@ -146,12 +158,12 @@ class Traced:
                 if oldest.recording is None:
                     self.traced = f"more than {self._signatures} signatures come and go"
             self._known[key] = _Known()
-            return self._eager(arguments, named, given)
+            return self._eager(arguments, named, given, device)
         self._known.move_to_end(key)
         if known.recording is not None and known.reason is None:
             changed = known.recording.captured.change()
             if changed is None:
-                return self._replayed(known, known.recording, arguments, named, given)
+                return self._replayed(known, known.recording, arguments, named, given, device)
             known.recording = None
             if known.recordings > 4 + known.replays // 4:
                 known.reason = f"{changed}, which it captures, changes again and again"
@@ -163,12 +175,18 @@ class Traced:
             except UntraceableError as objection:
                 known.reason = str(objection)
         if known.reason is None:
-            return self._record(known, captured, arguments, named, given)
+            return self._record(known, captured, arguments, named, given, device)
         self.traced = known.reason
-        return self._eager(arguments, named, given)
+        return self._eager(arguments, named, given, device)
 
     def _replayed(
-        self, known: _Known, recording: Recording, arguments: tuple[Any, ...], named: dict[str, Any], given: list[Any]
+        self,
+        known: _Known,
+        recording: Recording,
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        given: list[Any],
+        device: Any,
     ) -> Any:
         found = recording.replay(given)
         if isinstance(found, list):
@@ -177,10 +195,10 @@ class Traced:
             self.traced = None
             return recording.result(found)
         self.traced = OVERLAP if found is False else "values are outside their range"
-        return self._eager(arguments, named, given)
+        return self._eager(arguments, named, given, device)
 
-    def _eager(self, arguments: tuple[Any, ...], named: dict[str, Any], given: Sequence[Any]) -> Any:
-        return self._with(arguments, named, iter([Tensor(_array(value)) for value in given]))
+    def _eager(self, arguments: tuple[Any, ...], named: dict[str, Any], given: Sequence[Any], device: Any) -> Any:
+        return self._with(arguments, named, iter([Tensor(_array(value, device)) for value in given]))
 
     def _with(self, arguments: tuple[Any, ...], named: dict[str, Any], tensors: Iterator[Tensor]) -> Any:
         """Call the step with tensors in the places of arrays; those that were given stay the objects that they are."""
@@ -194,29 +212,41 @@ class Traced:
         return self._step(*map(place, arguments), **{name: place(value) for name, value in named.items()})
 
     def _record(
-        self, known: _Known, captured: Captured, arguments: tuple[Any, ...], named: dict[str, Any], given: Sequence[Any]
+        self,
+        known: _Known,
+        captured: Captured,
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+        given: Sequence[Any],
+        device: Any,
     ) -> Any:
         self.recordings += 1
         known.recordings += 1
-        recording = Recording(captured)
-        result = recording.record(lambda tensors: self._with(arguments, named, iter(tensors)), [*map(_array, given)])
+        recording = Recording(captured, device)
+        arrays = [_array(value, device) for value in given]
+        result = recording.record(lambda tensors: self._with(arguments, named, iter(tensors)), arrays)
         self.traced = known.reason = recording.reason
         known.recording = recording if recording.reason is None else None
         return result
 
 
-def _sign(value: Any, signature: list[Any], given: list[Any]) -> str | None:
+def _is_planned() -> bool:
+    """Whether this thread records a step, on whichever device."""
+    return any(module.is_plan_recorded() for module in placement.loaded)
+
+
+def _sign(value: Any, signature: list[Any], given: list[Any], device: Any) -> str | None:
     """Add an argument to a call's signature, and its array to what is given; or say why it cannot be."""
     kind = type(value)
     if kind is Tensor:
         array = value.array
         given.append(array)
         signature.append((array.shape, array.dtype))
-        return None if array.device is _cpu else f"an argument is on {value.device}"
+        return None if array.device is device else "arguments are on several devices"
     if isinstance(value, np.ndarray):
         dtype = _KEPT.get(value.dtype)
         if kind is not np.ndarray or dtype is None or not (value.flags.c_contiguous and value.dtype.isnative):
-            array = tensor(value, "int32" if value.dtype.kind in "iu" else None).array
+            array = tensor(value, "int32" if value.dtype.kind in "iu" else None, device=device.Array.device_name).array
             given.append(array)
             signature.append((array.shape, array.dtype))
         else:
@@ -231,8 +261,8 @@ def _sign(value: Any, signature: list[Any], given: list[Any]) -> str | None:
     return None
 
 
-def _array(given: Any) -> Any:
-    return _cpu.from_numpy(given) if isinstance(given, np.ndarray) else given
+def _array(given: Any, device: Any) -> Any:
+    return device.from_numpy(given) if isinstance(given, np.ndarray) else given
 
 
 class _Known:
