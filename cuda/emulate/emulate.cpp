@@ -12,11 +12,14 @@
 
 #include "fault.h"
 #include "fiber.h"
+#include "races.h"
 #include "runtime.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
+using emulate::Access;
+using emulate::Actor;
 using emulate::alignment;
 using emulate::Opened;
 using emulate::Place;
@@ -24,6 +27,7 @@ using emulate::Place;
 constexpr unsigned warp_size = 32;
 constexpr unsigned most_threads = 1024;
 constexpr std::size_t most_shared = 99 << 10;  // bytes of a block on sm_120, the least of the architectures built for
+constexpr std::size_t most_static = 48 << 10;  // of them without a request at run time
 constexpr std::size_t shared_gap = 64;
 
 std::atomic<int> order{1};
@@ -41,10 +45,12 @@ struct AsyncCopy {
 
 struct Thread {
   Place place;
+  Actor actor;
   State state;
   unsigned warp, lane;
   unsigned collectives;  // passed so far: even and odd ones use different slots
   unsigned mask;         // of the collective waited for
+  bool orders_memory;    // which is __syncwarp
   int group;             // of cp.async copies, being filled
   std::vector<AsyncCopy> copies;
   Fiber fiber;
@@ -76,6 +82,8 @@ struct Machine {
   Thread* current = nullptr;
   bool immediate_copies = false;
   std::uint64_t random = 0;
+  std::uint32_t launch = 0;
+  std::string misdeed;  // the first, where races are watched
   sigjmp_buf fault;
 };
 thread_local Machine* machine = nullptr;
@@ -119,7 +127,9 @@ void permute(std::vector<unsigned>& sequence, int how, std::uint64_t& random) {
 void resume(Machine& m, Thread& thread) {
   m.current = &thread;
   emulate::place = &thread.place;
+  emulate::actor = &thread.actor;
   m.scheduler.switch_to(thread.fiber);
+  emulate::actor = nullptr;
 }
 
 // Lets a warp's lanes go on once all that the collective of the one that came last names are there.
@@ -132,6 +142,7 @@ void release_warp(Machine& m, const Thread& last) {
     if ((mask >> (j - first) & 1) == 0) continue;
     if (m.threads[j].mask != mask) fail(m, "lanes of a warp name different masks in one collective");
     m.threads[j].state = State::ready;
+    m.threads[j].actor.warp_barriers += m.threads[j].orders_memory;
   }
   warp.arrived &= ~mask;
 }
@@ -158,7 +169,10 @@ void run_threads(Machine& m, int how) {
     }
     if (done == m.threads.size()) return;
     if (waiting == m.threads.size()) {
-      for (Thread& thread : m.threads) thread.state = State::ready;
+      for (Thread& thread : m.threads) {
+        thread.state = State::ready;
+        ++thread.actor.barriers;
+      }
     } else if (!progress) {
       for (Thread& thread : m.threads)
         if (thread.state == State::at_warp_barrier) {
@@ -193,6 +207,7 @@ void run_block(Machine& m, uint3 block, dim3 block_size, dim3 grid_size, int how
       for (unsigned x = 0; x < block_size.x; ++x, ++i) {
         Thread& thread = m.threads[i];
         thread.place = {{x, y, z}, block, block_size, grid_size};
+        thread.actor = {m.launch, (block.z * grid_size.y + block.y) * grid_size.x + block.x, i, i / warp_size, 0, 0};
         thread.state = State::ready;
         thread.collectives = thread.mask = 0;
         thread.group = 0;
@@ -223,6 +238,14 @@ Machine& this_machine() {
 namespace emulate {
 
 thread_local const Place* place = nullptr;
+thread_local const Actor* actor = nullptr;
+
+bool in_shared_memory(std::uintptr_t address) {
+  return address - reinterpret_cast<std::uintptr_t>(machine->shared) < sizeof machine->shared;
+}
+void report(const std::string& what) {
+  if (machine->misdeed.empty()) machine->misdeed = what;
+}
 
 void set_order(int threads) { order = threads; }
 Index launches() { return launch_count; }
@@ -259,18 +282,25 @@ void run(const char* name, dim3 grid, dim3 block, std::size_t shared_bytes, cons
   permute(sequence, how, m.random);
   const Opened opened;
   const FaultHandler handler(give_up_kernel);
-  if (sigsetjmp(m.fault, 0) != 0) fail(m, cudaGetErrorString(cudaErrorIllegalAddress));
+  ++m.launch;
+  m.misdeed.clear();
+  if (sigsetjmp(m.fault, 0) != 0) {
+    actor = nullptr;
+    fail(m, m.misdeed.empty() ? cudaGetErrorString(cudaErrorIllegalAddress) : m.misdeed);
+  }
   for (const unsigned i : sequence)
     run_block(m, {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y}, block, grid, how);
   m.current = nullptr;
+  if (!m.misdeed.empty()) fail(m, m.misdeed);
 }
 
 void block_barrier() { wait_as(State::at_block_barrier); }
 
 int lane() { return static_cast<int>(machine->current->lane); }
 
-void warp_barrier(unsigned mask) {
+void warp_barrier(unsigned mask, bool orders_memory) {
   Thread& self = *machine->current;
+  self.orders_memory = orders_memory;
   // Lanes that the last, short warp does not have take no part.
   const std::size_t lanes = std::min<std::size_t>(warp_size, machine->threads.size() - self.warp * warp_size);
   if (lanes < warp_size) mask &= (1U << lanes) - 1;
@@ -285,7 +315,7 @@ const unsigned char* gather(unsigned mask, const void* value, std::size_t bytes)
   Warp& warp = machine->warps[self.warp];
   auto& slots = warp.slots[self.collectives & 1];
   std::memcpy(slots[self.lane], value, bytes);
-  warp_barrier(mask);
+  warp_barrier(mask, false);
   return slots[0];
 }
 
@@ -299,7 +329,11 @@ void* shared_array(const void* tag, std::size_t bytes) {
     end = a.offset + a.bytes;
   }
   const auto offset = static_cast<std::size_t>(round_up(static_cast<Index>(end + shared_gap), 64));
-  if (offset + bytes + shared_gap > sizeof m.shared) std::abort();  // nvcc refuses so much at compile time
+  std::size_t taken = m.dynamic_bytes + bytes;
+  for (const SharedArray& a : m.arrays) taken += a.bytes;
+  if (offset + bytes + shared_gap > sizeof m.shared || taken - m.dynamic_bytes > most_static)
+    std::abort();  // nvcc refuses so much at compile time
+  if (taken > most_shared) report("more shared memory than a block may have");
   m.arrays.push_back({tag, offset, bytes});
   m.shared_used = std::max(m.shared_used, offset + bytes + shared_gap);
   return m.shared + offset;
@@ -310,11 +344,23 @@ void perform(const AsyncCopy& copy) {
   std::memcpy(copy.to, copy.from, static_cast<std::size_t>(copy.valid));
   std::memset(static_cast<char*>(copy.to) + copy.valid, 0, static_cast<std::size_t>(copy.bytes - copy.valid));
 }
+
+// PTX ISA, cp.async: 4, 8 or 16 bytes, both addresses aligned to them.
+void check_async(const AsyncCopy& copy) {
+  const auto from = reinterpret_cast<std::uintptr_t>(copy.from), to = reinterpret_cast<std::uintptr_t>(copy.to);
+  if ((from | to) % static_cast<std::uintptr_t>(copy.bytes) != 0)
+    report("a cp.async of " + std::to_string(copy.bytes) + " bytes that is not aligned to them");
+  if (copy.valid < 0 || copy.valid > copy.bytes) report("a cp.async of more bytes than it has room for");
+  if (!in_shared_memory(to)) report("a cp.async to what is not shared memory");
+}
 }  // namespace
 
 void copy_async(void* shared, const void* global, int bytes, int valid) {
   Thread& self = *machine->current;
   const AsyncCopy copy{shared, global, bytes, valid, self.group};
+  check_async(copy);
+  touch(global, static_cast<std::size_t>(valid), Access::read);
+  touch(shared, static_cast<std::size_t>(bytes), Access::write);
   if (machine->immediate_copies) perform(copy);
   else std::memset(shared, 0xFF, static_cast<std::size_t>(bytes));
   self.copies.push_back(copy);
@@ -327,6 +373,7 @@ void wait_async(int groups_left) {
   std::size_t finished = 0;
   while (finished < self.copies.size() && self.copies[finished].group < self.group - groups_left) {
     if (!machine->immediate_copies) perform(self.copies[finished]);
+    touch(self.copies[finished].to, static_cast<std::size_t>(self.copies[finished].bytes), Access::write);
     ++finished;
   }
   self.copies.erase(self.copies.begin(), self.copies.begin() + static_cast<std::ptrdiff_t>(finished));

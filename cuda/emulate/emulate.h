@@ -8,7 +8,8 @@
 //   * shared memory starts as 0xFF bytes (NaN) in every block, with gaps behind each array that are looked at;
 //   * cudaMalloc ends each allocation at a page that cannot be touched, and fills it with 0xFF: a stray access of a
 //     kernel is an error that names the thread; while no kernel runs, allocations made under set_allocation_checks
-//     cannot be touched at all, so that host code which follows a device pointer dies here too;
+//     cannot be touched at all, so that host code which follows a device pointer dies here too (with
+//     DLCORE_CUDA_HOST_HIDE in the environment, all allocations; slow);
 //   * a barrier that some threads of the block do not reach, and a collective of a warp that some of its lanes do not
 //     reach, are errors;
 //   * cp.async copies as late as it may (when waited for) in ascending order, at once in the others; until then its
@@ -109,7 +110,7 @@ Index launches();                // of more than one thread, so far
 void hide_allocations(bool on);  // those made from now on, while no kernel runs
 
 void block_barrier();
-void warp_barrier(unsigned mask);
+void warp_barrier(unsigned mask, bool orders_memory);
 void* dynamic_shared();
 void* shared_array(const void* tag, std::size_t bytes);  // one for each tag and block
 
@@ -129,6 +130,21 @@ void copy_async(void* shared, const void* global, int bytes, int valid);  // zer
 void commit_async();
 void wait_async(int groups_left);
 
+#ifdef DLCORE_RACES
+void begin_atomic();
+void end_atomic();
+struct Atomic {  // accesses while one lives are
+  Atomic() { begin_atomic(); }
+  ~Atomic() { end_atomic(); }
+  Atomic(const Atomic&) = delete;
+  Atomic& operator=(const Atomic&) = delete;
+};
+#else
+struct Atomic {
+  Atomic() {}
+};
+#endif
+
 }  // namespace emulate
 
 #define threadIdx (::dlcore::DLCORE_DEVICE::emulate::place->thread)
@@ -139,7 +155,7 @@ void wait_async(int groups_left);
 // --- Barriers, shuffles and votes ---
 
 inline void __syncthreads() { emulate::block_barrier(); }
-inline void __syncwarp(unsigned mask = 0xffffffffU) { emulate::warp_barrier(mask); }
+inline void __syncwarp(unsigned mask = 0xffffffffU) { emulate::warp_barrier(mask, true); }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 
@@ -191,27 +207,35 @@ inline unsigned __float_as_uint(float x) { return __builtin_bit_cast(unsigned, x
 
 template <typename T> T atomicAdd(T* place, std::type_identity_t<T> value) {
   static_assert(std::is_integral_v<T>, "sums of floating-point numbers have a fixed order here");
+  const emulate::Atomic atomic;
   const T old = *place;
   *place = static_cast<T>(old + value);
   return old;
 }
 template <typename T> T atomicMin(T* place, std::type_identity_t<T> value) {
+  const emulate::Atomic atomic;
   const T old = *place;
   if (value < old) *place = value;
   return old;
 }
 template <typename T> T atomicMax(T* place, std::type_identity_t<T> value) {
+  const emulate::Atomic atomic;
   const T old = *place;
   if (value > old) *place = value;
   return old;
 }
 template <typename T> T atomicOr(T* place, std::type_identity_t<T> value) {
+  const emulate::Atomic atomic;
   const T old = *place;
   *place = old | value;
   return old;
 }
-template <typename T> T atomicExch(T* place, std::type_identity_t<T> value) { return std::exchange(*place, value); }
+template <typename T> T atomicExch(T* place, std::type_identity_t<T> value) {
+  const emulate::Atomic atomic;
+  return std::exchange(*place, value);
+}
 template <typename T> T atomicCAS(T* place, std::type_identity_t<T> expected, std::type_identity_t<T> value) {
+  const emulate::Atomic atomic;
   const T old = *place;
   if (old == expected) *place = value;
   return old;
@@ -223,9 +247,9 @@ inline int __syncthreads_count(int predicate) {
   static const char tag = 0;
   int* votes = static_cast<int*>(emulate::shared_array(&tag, sizeof(int)));
   __syncthreads();
-  *votes = 0;
+  atomicExch(votes, 0);
   __syncthreads();
-  *votes += predicate != 0;
+  atomicAdd(votes, predicate != 0);
   __syncthreads();
   return *votes;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <mutex>
@@ -52,8 +53,9 @@ Opened::Opened() { change(+1, 0, PROT_READ | PROT_WRITE); }
 Opened::~Opened() { change(-1, 1, PROT_NONE); }
 
 void hide_allocations(bool on) {
+  static const bool always = std::getenv("DLCORE_CUDA_HOST_HIDE") != nullptr;
   const std::lock_guard lock(memory().mutex);
-  memory().hide = on;
+  memory().hide = on || always;
 }
 
 }  // namespace emulate
