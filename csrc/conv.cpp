@@ -25,12 +25,14 @@ template <typename T> bool prefer_batch(const Correlation<T>& c) {
   const Index rows = c.groups * c.rows, columns = c.horizontal.outputs, positions = c.vertical.outputs * columns;
   const Index flat = round_up((c.vertical.outputs - 1) * c.horizontal.length() + columns, lanes<T>);
   const Index computed = std::min(flat, c.vertical.outputs * round_up(columns, lanes<T>));
-  const Index moved = positions * rows + c.groups * c.channels * c.vertical.source_size * c.horizontal.source_size;
+  const Index outputs = positions * rows;
+  const Index copied = outputs + c.groups * c.channels * c.vertical.source_size * c.horizontal.source_size;
+  const Index transposed = outputs + BatchCorrelator<T>::source_moved(c);
   const Index padded_batch = round_up(c.batch, image_lanes<T>);
-  const Index by_position = c.batch * (computed * c.depth() * rows + moved / copied_per_cycle * cycle);
+  const Index by_position = c.batch * (computed * c.depth() * rows + copied / copied_per_cycle * cycle);
   const Index by_image =
       padded_batch * (products(c.vertical) * products(c.horizontal) * c.channels * rows +
-                      positions * ceil_div(rows, MR<T>) * tile_cycles + moved / transposed_per_cycle * cycle);
+                      positions * ceil_div(rows, MR<T>) * tile_cycles + transposed / transposed_per_cycle * cycle);
   return by_image < by_position;
 }
 

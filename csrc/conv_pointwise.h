@@ -13,24 +13,13 @@ namespace {
 // Depth of one pass: its source for NR positions, and its weights for a panel of rows, stay in the L1 cache.
 inline constexpr Index pointwise_block = 400;
 
-// Where a tile of sums goes: max(sum + bias[i], floor), or the sums alone where there is no bias.
-template <typename T> struct PointwiseTarget {
-  T* y;
-  Index stride;
-  bool add;  // to what is there
-  const T* bias;
-  T floor;
-};
-
 // rows x NR sums of weights times `depth` planes at the same positions. `packs`: the positions are `stride` apart from
 // plane to plane, and are left in `packed`, from where the other panels of rows read them.
 template <typename T, int rows, bool packs>
-__attribute__((noinline)) void pointwise_tile(Index depth, const T* a, const T* source, Index stride, T* packed,
-                                              const PointwiseTarget<T>& to) {
+__attribute__((noinline, aligned(64))) void pointwise_tile(Index depth, const T* a, const T* source, Index stride,
+                                                           T* packed, T* y, Index y_stride, const TileEnd<T>& end) {
   constexpr int vectors = Tile<T>::vectors;
   Vec<T> sum[rows][vectors] = {};
-  T* y = to.y;
-  const Index y_stride = to.stride;
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i) __builtin_prefetch(y + i * y_stride, 1);
 #pragma GCC unroll 4
@@ -50,15 +39,15 @@ __attribute__((noinline)) void pointwise_tile(Index depth, const T* a, const T* 
       for (int j = 0; j < vectors; ++j) sum[i][j] += element * column[j];
     }
   }
-  if (to.add) {
+  if (end.add) {
     const T* before = y;
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i, before += y_stride)
 #pragma GCC unroll 4
       for (int j = 0; j < vectors; ++j) sum[i][j] += load(before + j * lanes<T>);
   }
-  if (const T* bias = to.bias) {
-    const Vec<T> floor = splat(to.floor);
+  if (const T* bias = end.bias) {
+    const Vec<T> floor = splat(end.floor);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i, y += y_stride)
 #pragma GCC unroll 4
@@ -74,7 +63,8 @@ __attribute__((noinline)) void pointwise_tile(Index depth, const T* a, const T* 
   }
 }
 
-template <typename T> using PointwiseTile = void (*)(Index, const T*, const T*, Index, T*, const PointwiseTarget<T>&);
+template <typename T>
+using PointwiseTile = void (*)(Index, const T*, const T*, Index, T*, T*, Index, const TileEnd<T>&);
 
 template <typename T, bool packs, int rows> PointwiseTile<T> choose_pointwise_tile(Index wanted) {
   if (wanted == rows) return pointwise_tile<T, rows, packs>;
@@ -100,23 +90,12 @@ template <typename T> class PointwiseCorrelator {
         plane_(correlation.target_height * correlation.target_width),
         blocks_(std::max<Index>(1, ceil_div(correlation.channels, pointwise_block))),
         block_(std::max<Index>(1, ceil_div(correlation.channels, blocks_))),
-        biases_(correlation.groups * weights.panels * MR<T>) {
-    const Epilogue<T>& epilogue = c_.epilogue;
+        epilogue_(correlation, weights) {
     for (int i = 0; i < 2; ++i) {
       const Index rows = weights_.rows(i == 0 ? 0 : weights_.panels - 1);
       packing_tile_[i] = choose_pointwise_tile<T, true, MR<T>>(rows);
       tile_[i] = choose_pointwise_tile<T, false, MR<T>>(rows);
     }
-    if (epilogue.activation == Activation::relu) floor_ = 0;
-    else if (epilogue.activation != Activation::identity)
-      with_activation(epilogue.activation, [&](auto kind) { finish_tile_ = finish_tile<kind(), T, vectors>; });
-    if (!epilogue.bias && floor_ != 0) return;
-    has_bias_ = true;
-    T* bias = biases_.data();
-    for (Index group = 0; group < c_.groups; ++group)
-      for (Index p = 0; p < weights_.panels; ++p, bias += MR<T>)
-        for (Index i = 0; i < weights_.rows(p); ++i)
-          bias[i] = epilogue.bias ? epilogue.bias[group * c_.rows + weights_.begin(p) + i] : T(0);
   }
 
   void run() const {
@@ -161,16 +140,17 @@ template <typename T> class PointwiseCorrelator {
                     T* edge) const {
     const Index group = image % c_.groups, rows = weights_.rows(panel);
     const bool whole = columns == NR<T>, last = p + depth == c_.channels;
-    const T* bias = last && has_bias_ ? biases_.data() + (group * weights_.panels + panel) * MR<T> : nullptr;
-    const PointwiseTarget<T> to{whole ? y : edge, whole ? plane_ : NR<T>, p > 0, bias, floor_};
+    T* to = whole ? y : edge;
+    const Index stride = whole ? plane_ : NR<T>;
     if (!whole && p > 0)
       for (Index r = 0; r < rows; ++r) copy_few<T, NR<T>>(edge + r * NR<T>, y + r * plane_, columns);
     const PointwiseTile<T>* tile = whole && panel == 0 ? packing_tile_ : tile_;
-    tile[panel >= weights_.higher](depth, weights_.panel(group, panel) + p * MR<T>, from, plane_, packed, to);
-    if (last && finish_tile_) {
+    tile[panel >= weights_.higher](depth, weights_.panel(group, panel) + p * MR<T>, from, plane_, packed, to, stride,
+                                   epilogue_.end(group, panel, p > 0, last));
+    if (last) {
       T* targets[vectors];
-      for (int j = 0; j < vectors; ++j) targets[j] = to.y + j * lanes<T>;
-      finish_tile_(rows, targets, to.stride, nullptr, c_.epilogue.parameter);
+      for (int j = 0; j < vectors; ++j) targets[j] = to + j * lanes<T>;
+      epilogue_.finish(rows, vectors, targets, stride);
     }
     if (!whole)
       for (Index r = 0; r < rows; ++r) copy_few<T, NR<T>>(y + r * plane_, edge + r * NR<T>, columns);
@@ -179,11 +159,8 @@ template <typename T> class PointwiseCorrelator {
   const Correlation<T>& c_;
   const PackedWeights<T>& weights_;
   Index plane_, blocks_, block_;
-  Buffer<T> biases_;  // MR for each panel of rows
-  bool has_bias_ = false;
-  T floor_ = -std::numeric_limits<T>::infinity();
+  TileEpilogue<T> epilogue_;
   PointwiseTile<T> packing_tile_[2], tile_[2];  // of the higher panels, and of the others
-  FinishTile<T> finish_tile_ = nullptr;         // of activations that are more than a floor
 };
 
 // dweight = sum over images of dy[image] x[image]^T, as a Problem of gemm.h: the positions of all images are the depth.
