@@ -2,6 +2,7 @@
 
 #include "conv_batch.h"
 #include "conv_correlate.h"
+#include "conv_pointwise.h"
 #include "conv_weight.h"
 #include "conv_weight_rows.h"
 
@@ -24,20 +25,23 @@ template <typename T> bool prefer_batch(const Correlation<T>& c) {
   const Index rows = c.groups * c.rows, columns = c.horizontal.outputs, positions = c.vertical.outputs * columns;
   const Index flat = round_up((c.vertical.outputs - 1) * c.horizontal.length() + columns, lanes<T>);
   const Index computed = std::min(flat, c.vertical.outputs * round_up(columns, lanes<T>));
-  const Index moved = positions * rows + c.groups * c.channels * c.vertical.source_size * c.horizontal.source_size;
+  const Index outputs = positions * rows;
+  const Index copied = outputs + c.groups * c.channels * c.vertical.source_size * c.horizontal.source_size;
+  const Index transposed = outputs + BatchCorrelator<T>::source_moved(c);
   const Index padded_batch = round_up(c.batch, image_lanes<T>);
-  const Index by_position = c.batch * (computed * c.depth() * rows + moved / copied_per_cycle * cycle);
+  const Index by_position = c.batch * (computed * c.depth() * rows + copied / copied_per_cycle * cycle);
   const Index by_image =
       padded_batch * (products(c.vertical) * products(c.horizontal) * c.channels * rows +
-                      positions * ceil_div(rows, MR<T>) * tile_cycles + moved / transposed_per_cycle * cycle);
+                      positions * ceil_div(rows, MR<T>) * tile_cycles + transposed / transposed_per_cycle * cycle);
   return by_image < by_position;
 }
 
 template <typename T> void correlate(const Correlation<T>& c, Index kernel_width, const WeightView<T>& view) {
-  const bool batch = prefer_batch(c);
+  const bool pointwise = PointwiseCorrelator<T>::suits(c), batch = !pointwise && prefer_batch(c);
   const PackedWeights<T> weights(c.groups, c.rows, c.channels, c.vertical, c.horizontal, kernel_width, view,
                                  batch ? DepthOrder::tap_channel : DepthOrder::channel_tap);
-  if (batch) BatchCorrelator<T>(c, weights).run();
+  if (pointwise) PointwiseCorrelator<T>(c, weights).run();
+  else if (batch) BatchCorrelator<T>(c, weights).run();
   else Correlator<T>(c, weights).run();
 }
 
@@ -88,6 +92,7 @@ template <typename T> void conv2d_weight_grad(const ConvShape& s, const T* x, co
   if (s.batch == 0) std::fill_n(dweight, size, T{0});
   else if (is_matrix_product(s))
     matmul<T>(true, false, s.out_channels, size / s.out_channels, s.batch, 1, dy, x, 0, dweight, {});
+  else if (suits_weight_product<T>(s)) pointwise_weight_grad(s, x, dy, dweight);
   else if (RowWeightGrad<T>::is_preferred(s)) RowWeightGrad<T>(s, x, dy, dweight).run();
   else WeightGrad<T>(s, x, dy, dweight).run();
 }

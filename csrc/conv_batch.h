@@ -22,8 +22,8 @@ template <typename T> struct Run {
 };
 
 template <typename T, int rows>
-__attribute__((noinline)) void run_tile(Index runs, const Run<T>* run, const T* weights, T* target, Index stride,
-                                        bool add) {
+__attribute__((noinline, aligned(64))) void run_tile(Index runs, const Run<T>* run, const T* weights, T* target,
+                                                     Index stride, bool add) {
   Vec<T> sum[rows][2] = {};
   for (; runs > 0; --runs, ++run) {
     const T* a = weights + run->p * MR<T>;
@@ -77,11 +77,7 @@ template <typename T> class BatchCorrelator {
     contiguous_ = true;
     for (Index t = 1; t < c_.horizontal.taps; ++t)
       contiguous_ &= source(c_.horizontal, t) == source(c_.horizontal, t - 1) + 1;
-    const Index row_source = c_.channels * c_.horizontal.source_size * image_lanes<T>;
-    const Index row_sums = c_.rows * columns * image_lanes<T>;
-    const Index rows_read = batch_source_limit / std::max<Index>(1, row_source);
-    const Index by_source = (rows_read - span() - 1) / c_.vertical.source_step + 1;
-    rows_ = std::clamp<Index>(std::min(by_source, batch_sum_limit / row_sums), 1, c_.vertical.outputs);
+    rows_ = strip_rows(c_);
     strips_ = ceil_div(c_.vertical.outputs, rows_);
     rows_ = ceil_div(c_.vertical.outputs, strips_);
     max_runs_ = std::max<Index>(1, c_.vertical.taps * (contiguous_ ? 1 : c_.horizontal.taps)) +
@@ -89,11 +85,26 @@ template <typename T> class BatchCorrelator {
     for (int i = 0; i < 2; ++i) tile_[i] = choose_run_tile<T, MR<T>>(weights_.rows(i == 0 ? 0 : weights_.panels - 1));
   }
 
+  // Output rows of a strip, at most.
+  static Index strip_rows(const Correlation<T>& c) {
+    const Index row_source = c.channels * c.horizontal.source_size * image_lanes<T>;
+    const Index row_sums = c.rows * c.horizontal.outputs * image_lanes<T>;
+    const Index rows_read = batch_source_limit / std::max<Index>(1, row_source);
+    const Index by_source = (rows_read - span(c) - 1) / c.vertical.source_step + 1;
+    return std::clamp<Index>(std::min(by_source, batch_sum_limit / row_sums), 1, c.vertical.outputs);
+  }
+  // Source elements of all strips of an image; rows that two of them read count twice.
+  static Index source_moved(const Correlation<T>& c) {
+    const Index strips = ceil_div(c.vertical.outputs, strip_rows(c));
+    const Index rows = std::min(strips * c.vertical.source_size, c.vertical.source_size + (strips - 1) * span(c));
+    return c.groups * c.channels * rows * c.horizontal.source_size;
+  }
+
   void run() const {
     const Index image_groups = ceil_div(c_.batch, image_lanes<T>), items = image_groups * c_.groups * strips_;
     const Index work = c_.rows * c_.depth() * rows_ * c_.horizontal.outputs * image_lanes<T>;
     const Index grain = std::max<Index>(1, multiply_grain / std::max<Index>(1, work));
-    const Index most_rows = std::min(c_.vertical.source_size, (rows_ - 1) * c_.vertical.source_step + span() + 1);
+    const Index most_rows = std::min(c_.vertical.source_size, (rows_ - 1) * c_.vertical.source_step + span(c_) + 1);
     const Index source_size = most_rows * c_.horizontal.source_size * c_.channels * image_lanes<T>;
     const Index sums_size = c_.rows * sum_stride();
     const Team team(items, grain);
@@ -113,8 +124,8 @@ template <typename T> class BatchCorrelator {
  private:
   static Index source(const Axis& axis, Index tap) { return axis.source(axis.tap.data()[tap]); }
   // From the first to the last source row of one output.
-  Index span() const {
-    return c_.vertical.taps > 0 ? source(c_.vertical, c_.vertical.taps - 1) - source(c_.vertical, 0) : 0;
+  static Index span(const Correlation<T>& c) {
+    return c.vertical.taps > 0 ? source(c.vertical, c.vertical.taps - 1) - source(c.vertical, 0) : 0;
   }
   Index sum_stride() const { return rows_ * c_.horizontal.outputs * image_lanes<T>; }
 
@@ -125,7 +136,7 @@ template <typename T> class BatchCorrelator {
     const Index origin = c_.vertical.taps > 0 ? source(c_.vertical, 0) + first * c_.vertical.source_step : 0;
     const Index low = std::clamp<Index>(origin, 0, c_.vertical.source_size);
     const Index high =
-        std::clamp<Index>(origin + (rows - 1) * c_.vertical.source_step + span() + 1, low, c_.vertical.source_size);
+        std::clamp<Index>(origin + (rows - 1) * c_.vertical.source_step + span(c_) + 1, low, c_.vertical.source_size);
     if (count < image_lanes<T>) std::fill_n(planes, (high - low) * width * pixel, T{0});
     for (Index channel = 0; channel < c_.channels; ++channel) {
       const T* from = c_.source + ((image * c_.groups + group) * c_.channels + channel) * plane + low * width;

@@ -1,6 +1,8 @@
 // The products of a convolution and of its input gradient: rows of packed weights times the positions of planes.
 #pragma once
 
+#include <limits>
+
 #include "activation_vec.h"
 #include "conv_pack.h"
 #include "conv_plane.h"
@@ -28,13 +30,23 @@ template <typename T> struct Correlation {
   Index depth() const { return channels * vertical.taps * horizontal.taps; }
 };
 
+// What becomes of sums: max(sum + bias[i], floor), where there is a bias.
+template <typename T> struct TileEnd {
+  bool add;  // first, to what is in the targets
+  const T* bias;
+  T floor;
+};
+
 // `rows` x `vectors` sums in registers: targets[j][i stride] (+)= sum over p of a[p][i] sources[j][offsets[p]].
 template <typename T, int rows, int vectors>
-__attribute__((noinline)) void correlate_tile(Index depth, const T* a, const Index* offsets, const T* const* sources,
-                                              T* const* targets, Index stride, bool add) {
+__attribute__((noinline, aligned(64))) void correlate_tile(Index depth, const T* a, const Index* offsets,
+                                                           const T* const* sources, T* const* targets, Index stride,
+                                                           const TileEnd<T>& end) {
   Vec<T> sum[rows][vectors] = {};
   const T* source[vectors];
   for (int j = 0; j < vectors; ++j) source[j] = sources[j];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) __builtin_prefetch(targets[0] + i * stride, 1);
 #pragma GCC unroll 2
   for (Index p = 0; p < depth; ++p) {
     const Index at = offsets[p];
@@ -49,18 +61,33 @@ __attribute__((noinline)) void correlate_tile(Index depth, const T* a, const Ind
     }
     a += MR<T>;
   }
+  T* target[vectors];
+  for (int j = 0; j < vectors; ++j) target[j] = targets[j];
+  if (end.add) {  // to all before any is stored: targets may overlap
 #pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i) {
-    if (add)  // to all before any is stored: targets may overlap
+    for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 16
-      for (int j = 0; j < vectors; ++j) sum[i][j] += load(targets[j] + i * stride);
+      for (int j = 0; j < vectors; ++j) sum[i][j] += load(target[j] + i * stride);
+  }
+  if (const T* bias = end.bias) {
+    const Vec<T> floor = splat(end.floor);
 #pragma GCC unroll 16
-    for (int j = 0; j < vectors; ++j) store(targets[j] + i * stride, sum[i][j]);
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < vectors; ++j) {
+        const Vec<T> value = sum[i][j] + bias[i];
+        store(target[j] + i * stride, value < floor ? floor : value);
+      }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 16
+      for (int j = 0; j < vectors; ++j) store(target[j] + i * stride, sum[i][j]);
   }
 }
 
 template <typename T>
-using CorrelateTile = void (*)(Index, const T*, const Index*, const T* const*, T* const*, Index, bool);
+using CorrelateTile = void (*)(Index, const T*, const Index*, const T* const*, T* const*, Index, const TileEnd<T>&);
 
 template <typename T, int vectors, int rows> CorrelateTile<T> choose_tile(Index wanted) {
   if (wanted == rows) return correlate_tile<T, rows, vectors>;
@@ -68,20 +95,52 @@ template <typename T, int vectors, int rows> CorrelateTile<T> choose_tile(Index 
   return nullptr;
 }
 
-// activation(y + bias) on a tile of outputs where they lie. Its vectors may overlap: all of a row are read first.
-template <Activation kind, typename T, int vectors>
-void finish_tile(Index rows, T* const* targets, Index stride, const T* bias, T parameter) {
+// activation(y) on a tile of outputs where they lie. Its vectors may overlap: all of a row are read first.
+template <Activation kind, typename T>
+void finish_tile(Index rows, Index vectors, T* const* targets, Index stride, T parameter) {
   for (Index i = 0; i < rows; ++i) {
-    Vec<T> value[vectors];
-#pragma GCC unroll 4
-    for (int j = 0; j < vectors; ++j)
-      value[j] = activate<kind, T>(load(targets[j] + i * stride) + (bias ? bias[i] : T(0)), parameter);
-#pragma GCC unroll 4
-    for (int j = 0; j < vectors; ++j) store(targets[j] + i * stride, value[j]);
+    Vec<T> value[4];
+    for (Index j = 0; j < vectors; ++j) value[j] = activate<kind, T>(load(targets[j] + i * stride), parameter);
+    for (Index j = 0; j < vectors; ++j) store(targets[j] + i * stride, value[j]);
   }
 }
 
-template <typename T> using FinishTile = void (*)(Index, T* const*, Index, const T*, T);
+template <typename T> using FinishTile = void (*)(Index, Index, T* const*, Index, T);
+
+// An epilogue by tiles, of at most four vectors: what a tile ends with, and for activations that are more than a floor,
+// a second look at it.
+template <typename T> class TileEpilogue {
+ public:
+  TileEpilogue(const Correlation<T>& c, const PackedWeights<T>& weights) : parameter_(c.epilogue.parameter) {
+    const Epilogue<T>& epilogue = c.epilogue;
+    const bool is_floor = epilogue.activation == Activation::relu;
+    if (is_floor) floor_ = 0;
+    else if (epilogue.activation != Activation::identity)
+      with_activation(epilogue.activation, [&](auto kind) { finish_ = finish_tile<kind(), T>; });
+    if (!epilogue.bias && !is_floor) return;
+    panels_ = weights.panels;
+    biases_ = Buffer<T>(c.groups * panels_ * MR<T>);
+    T* bias = biases_.data();
+    for (Index group = 0; group < c.groups; ++group)
+      for (Index p = 0; p < panels_; ++p, bias += MR<T>)
+        for (Index i = 0; i < weights.rows(p); ++i)
+          bias[i] = epilogue.bias ? epilogue.bias[group * c.rows + weights.begin(p) + i] : T(0);
+  }
+  // Of a panel of rows; `last`: their sums are complete.
+  TileEnd<T> end(Index group, Index panel, bool add, bool last) const {
+    return {add, last && biases_.data() ? biases_.data() + (group * panels_ + panel) * MR<T> : nullptr, floor_};
+  }
+  void finish(Index rows, Index vectors, T* const* targets, Index stride) const {
+    if (finish_) finish_(rows, vectors, targets, stride, parameter_);
+  }
+
+ private:
+  Index panels_ = 0;
+  Buffer<T> biases_;  // MR for each panel
+  T parameter_;
+  T floor_ = -std::numeric_limits<T>::infinity();
+  FinishTile<T> finish_ = nullptr;
+};
 
 // One row of finished outputs.
 template <Activation kind, typename T>
@@ -108,16 +167,13 @@ template <typename T> class Correlator {
         strips_(ceil_div(c_.vertical.outputs, layout_.rows)),
         tile_vectors_(2 * weights_.rows(0) <= MR<T> ? 4 : 2),
         sum_stride_((layout_.vectors(layout_.rows, c_.horizontal.outputs) + 1) * lanes<T> | lanes<T>),
-        offsets_(c_.depth()) {
+        offsets_(c_.depth()),
+        epilogue_(c_, weights_) {
     tap_offsets(layout_, c_.vertical, c_.horizontal, offsets_.data());
     for (int i = 0; i < 2; ++i) {
       const Index rows = weights_.rows(i == 0 ? 0 : weights_.panels - 1);
       tile_[i] = tile_vectors_ == 4 ? choose_tile<T, 4, MR<T> / 2>(rows) : choose_tile<T, 2, MR<T>>(rows);
     }
-    if (c_.epilogue.bias || c_.epilogue.activation != Activation::identity)
-      with_activation(c_.epilogue.activation, [&](auto kind) {
-        finish_tile_ = tile_vectors_ == 4 ? finish_tile<kind(), T, 4> : finish_tile<kind(), T, 2>;
-      });
   }
 
   void run() const {
@@ -162,7 +218,6 @@ template <typename T> class Correlator {
     const Index size = c_.target_height * c_.target_width;
     T* outputs = c_.target + image * c_.rows * size + (c_.vertical.target_origin + first) * c_.target_width +
                  c_.horizontal.target_origin;
-    const T* bias = c_.epilogue.bias ? c_.epilogue.bias + group * c_.rows : nullptr;
     const Index depth = c_.depth(), passes = std::max<Index>(1, ceil_div(depth, direct_tap_block));
     const Index block = std::max<Index>(1, ceil_div(depth, passes));
     Index row = 0, column = 0;
@@ -186,9 +241,9 @@ template <typename T> class Correlator {
           T* to[4];
           for (Index j = 0; j < tile_vectors_; ++j) to[j] = targets[j] + weights_.begin(i) * size;
           tile_[i >= weights_.higher](std::min(block, depth - p), weights_.panel(group, i) + p * MR<T>,
-                                      offsets_.data() + p, sources, to, size, p > 0);
-          if (finish_tile_ && p + block >= depth)
-            finish_tile_(weights_.rows(i), to, size, bias ? bias + weights_.begin(i) : nullptr, c_.epilogue.parameter);
+                                      offsets_.data() + p, sources, to, size,
+                                      epilogue_.end(group, i, p > 0, p + block >= depth));
+          if (p + block >= depth) epilogue_.finish(weights_.rows(i), tile_vectors_, to, size);
         }
     }
   }
@@ -217,7 +272,7 @@ template <typename T> class Correlator {
           T* to[4];
           for (Index j = 0; j < tile_vectors_; ++j) to[j] = targets[j] + weights_.begin(i) * sum_stride_;
           tile_[i >= weights_.higher](std::min(block, depth - p), weights_.panel(group, i) + p * MR<T>,
-                                      offsets_.data() + p, sources, to, sum_stride_, p > 0);
+                                      offsets_.data() + p, sources, to, sum_stride_, {p > 0, nullptr, T(0)});
         }
       }
     }
@@ -248,7 +303,7 @@ template <typename T> class Correlator {
   Index strips_, tile_vectors_, sum_stride_;
   Buffer<Index> offsets_;
   CorrelateTile<T> tile_[2];  // of the higher panels, and of the others
-  FinishTile<T> finish_tile_ = nullptr;
+  TileEpilogue<T> epilogue_;
 };
 
 }  // namespace

@@ -26,8 +26,8 @@ template <typename T> struct Positions {
 
 // sums[i stride + j lanes] += over positions of dy[i] times the vector at columns[j].
 template <typename T, int rows, int vectors>
-__attribute__((noinline)) void gradient_tile(const Positions<T>& at, const T* dy, const T* const* columns, T* sums,
-                                             Index stride) {
+__attribute__((noinline, aligned(64))) void gradient_tile(const Positions<T>& at, const T* dy, const T* const* columns,
+                                                          T* sums, Index stride) {
   Vec<T> sum[rows][vectors] = {};
   for (Index unit = 0; unit < at.units; ++unit) {
     const T* a = dy + unit * at.dy_unit;

@@ -12,8 +12,8 @@ inline constexpr int taps_at_once = 2;
 
 // sums[i stride + t] += over `height` rows of n positions of dy[i] times the source at x[t], by lane. n >= lanes.
 template <typename T, int rows>
-__attribute__((noinline)) void row_tile(Index height, Index n, const T* dy, Index dy_channel, const T* const* x,
-                                        Index x_row, T* sums, Index stride) {
+__attribute__((noinline, aligned(64))) void row_tile(Index height, Index n, const T* dy, Index dy_channel,
+                                                     const T* const* x, Index x_row, T* sums, Index stride) {
   constexpr int taps = taps_at_once;
   const Index rest = n % lanes<T>;
   T is_fresh[lanes<T>];  // in the last vector, which overlaps the one before

@@ -62,6 +62,7 @@ def special_cases(values: tuple[float, ...], name: str) -> list[Case]:
         Geometry(f"{name}, stride", (2, 3, 14, 13), 5, (3, 4), stride=(2, 2)),
         Geometry(f"{name}, one channel", (2, 1, 14, 21), 5, (3, 4)),
         Geometry(f"{name}, batch", (35, 3, 5, 4), 5, (3, 3)),
+        Geometry(f"{name}, one by one", (3, 35, 5, 9), 8, (1, 1)),
     ]
     return [
         case
@@ -97,6 +98,7 @@ CASES = [
             Geometry("stride and groups", (2, 4, 9, 9), 6, (3, 3), stride=(2, 2), groups=2),
             Geometry("long rows", (2, 6, 9, 31), 8, (3, 3), padding=(1, 1), groups=2),
             Geometry("kernel of the image", (5, 3, 4, 3), 20, (4, 3)),
+            Geometry("one by one, groups", (2, 6, 5, 9), 14, (1, 1), groups=2),
         )
     ],
     activation_case("relu", ACTIVATIONS["relu"], Geometry("no channels", (2, 0, 8, 8), 4, (3, 3))),
