@@ -158,16 +158,20 @@ def main() -> int:
     parser.add_argument("--device", default="cuda", help="dlcore's device (default cuda)")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script")
+    parser.add_argument("--alone", action="store_true", help="dlcore without its peers")
     parser.add_argument("--json", type=Path, help="write the figures here, after each row")
     options = parser.parse_args()
-    clock = Clock(options.device, options.turns if not options.tiny else 1, 0.0 if options.tiny else 0.02)
+    clock = Clock(
+        options.device, options.turns if not options.tiny else 1, 0.0 if options.tiny else 0.02, options.alone
+    )
     rows: list[dict[str, Any]] = []
     failed = 0
     for row in FAMILIES[options.family](clock, options.tiny):
         try:
             record = clock.measure(row)
         except Exception as error:
-            record, failed = {"name": row.name, "error": f"{type(error).__name__}: {error}"}, failed + 1
+            record, failed = {"name": row.name, "error": f"{type(error).__name__}: {error}"[:500]}, failed + 1
+        failed += "errors" in record
         rows.append(record)
         print(json.dumps(record), flush=True)
         if options.json:

@@ -49,13 +49,15 @@ class Clock:
     device : dlcore's name of it
     turns : of each candidate
     least : seconds that a turn takes at least
+    alone : without what is not dlcore's
     """
 
-    def __init__(self, device: str, turns: int = 7, least: float = 0.02) -> None:
+    def __init__(self, device: str, turns: int = 7, least: float = 0.02, alone: bool = False) -> None:
         from dlcore import placement
 
-        self.device, self.turns, self.least = device, turns, least
+        self.device, self.turns, self.least, self.alone = device, turns, least, alone
         self.module = placement.find(device)
+        self._number = self.module.full((1,), 0.0, "float32")
         self.torch = _torch() if device == "cuda" else None
 
     def _stream(self, candidate: str) -> Any:
@@ -70,6 +72,7 @@ class Clock:
             started = time.perf_counter()
             for _ in range(count):
                 call()
+            self._number.numpy()  # waits for what was issued
             return (time.perf_counter() - started) / count
         stream = self._stream(candidate)
         begin, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -82,26 +85,28 @@ class Clock:
         return begin.elapsed_time(end) / 1e3 / count
 
     def measure(self, row: Row) -> dict[str, Any]:
-        """The row's record: medians and the fastest turns in its unit, ratios to the first candidate turn by turn."""
-        import numpy as np
+        """The row's record: medians and the fastest turns in its unit, ratios to the first candidate turn by turn.
 
+        A peer that fails costs its own figures: its error is written down.
+        """
+        calls = {c: call for c, call in row.calls.items() if not self.alone or c.startswith("dlcore")}
         record: dict[str, Any] = {"name": row.name, "unit": row.unit}
-        reference, differences = None, {}
-        for candidate, result in row.results.items():
-            value = np.asarray(result(), np.float64).ravel()
-            if reference is None:
-                reference = value
-            else:
-                differences[candidate] = float(np.linalg.norm(value - reference) / (np.linalg.norm(reference) or 1.0))
-        counts = {}
-        for candidate, call in row.calls.items():
-            call()
-            once = max(self.seconds(candidate, call, 1), 1e-7)
+        differences = {} if self.alone else _differences(row)
+        counts, errors = {}, {}
+        for candidate, call in calls.items():
+            try:
+                call()
+                once = max(self.seconds(candidate, call, 1), 1e-7)
+            except Exception as error:
+                if candidate.startswith("dlcore"):
+                    raise
+                errors[candidate] = f"{type(error).__name__}: {error}"[:500]
+                continue
             counts[candidate] = max(1, min(1000, int(self.least / once)))
-        times: dict[str, list[float]] = {candidate: [] for candidate in row.calls}
+        times: dict[str, list[float]] = {candidate: [] for candidate in counts}
         for _ in range(self.turns):
-            for candidate, call in row.calls.items():
-                times[candidate].append(self.seconds(candidate, call, counts[candidate]))
+            for candidate, count in counts.items():
+                times[candidate].append(self.seconds(candidate, calls[candidate], count))
         first = times[next(iter(times))]
         record["median"] = {c: float(f"{row.shown(statistics.median(t)):.5g}") for c, t in times.items()}
         record["best"] = {c: float(f"{row.shown(min(t)):.5g}") for c, t in times.items()}
@@ -110,7 +115,23 @@ class Clock:
         }
         if differences:
             record["relative_difference"] = differences
+        if errors:
+            record["errors"] = errors
         return record
+
+
+def _differences(row: Row) -> dict[str, float]:
+    """Of the results, relative to the first of them."""
+    import numpy as np
+
+    reference, differences = None, {}
+    for candidate, result in row.results.items():
+        value = np.asarray(result(), np.float64).ravel()
+        if reference is None:
+            reference = value
+        else:
+            differences[candidate] = float(np.linalg.norm(value - reference) / (np.linalg.norm(reference) or 1.0))
+    return differences
 
 
 def _torch() -> Any:

@@ -1,16 +1,19 @@
 """What can be shown only where there is an NVIDIA GPU: ``python tools/gpu_check.py``, or ``make gpu-check``.
 
-For a bare machine with nvcc, CMake, pybind11, pytest and PyTorch. Each stage is a process of its own with a limit; one
-that fails is written down and the next goes on. The figures of stages that were not run are kept from the file that
-there is, so that stages can be spread over several calls (``--only``). Writes benchmarks/results/gpu-NAME.json, and
-prints a table of it.
+For a bare machine with nvcc, CMake, pybind11, pytest and PyTorch; nothing is fetched. Each stage is a process of its
+own with a limit; one that fails is written down and the next goes on. The figures of stages that were not run are kept
+from the file that there is, so that stages can be spread over several calls (``--only``), and `cases` and `suite` go on
+where an earlier call came to the end of its time (``--resume``). Writes benchmarks/results/gpu-NAME.json after each
+stage and the output of those that failed to gpu-NAME.log, and prints a table.
 
     build        CPU modules and _cuda, for this machine's architecture, into build/gpu
     cases        every kernel's cases on the device
-    suite        all tests on the device: what they make is made there
-    memcheck, racecheck   compute-sanitizer on a sample of the cases
     gemm, conv, optimizer, rbm, steps   benchmarks/bench_gpu.py, by CUDA events, against PyTorch
     split        gemm again with float32 products on tensor cores (DLCORE_CUDA_GEMM=split)
+    large, medium, small   gemm again with tiles of one size (DLCORE_CUDA_GEMM), dlcore alone
+    memcheck, racecheck, synccheck, initcheck   compute-sanitizer on a sample of the cases
+    profile      what Nsight Compute says of the hot kernels (ncu), into gpu-NAME.log
+    suite        all tests on the device: what they make is made there
     cpu          benchmarks/compare.py on this machine's processor
 """
 
@@ -29,16 +32,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from device_tests import PYTEST, Tests, kill
+from gpu_table import table
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "gpu"
 SITE = BUILD / "site"
 BENCHMARKS = ("gemm", "conv", "optimizer", "rbm", "steps")
+TILES = ("large", "medium", "small")
+SANITIZERS = ("memcheck", "racecheck", "synccheck", "initcheck")
 LIMITS = {
-    "build": 420, "cases": 120, "suite": 300, "memcheck": 150, "racecheck": 150, "split": 60, "cpu": 300,
-    "gemm": 60, "conv": 60, "optimizer": 30, "rbm": 90, "steps": 90,
+    "build": 420, "cases": 240, "suite": 500, "profile": 120, "cpu": 300, "split": 60,
+    "gemm": 60, "conv": 60, "optimizer": 40, "rbm": 150, "steps": 150,
+    **dict.fromkeys(TILES, 40), **dict.fromkeys(SANITIZERS, 120),
 }  # fmt: skip
 SAMPLED = 60  # cases under compute-sanitizer
-_TAIL = 1500  # characters of a failed stage's output
+_TAIL = 1500  # characters of a failed stage's output that the record holds
+_TOOLS = "/usr/local/cuda/bin"  # where the toolkit puts itself, and often not on PATH
 
 
 def output(command: list[str]) -> str:
@@ -66,7 +76,7 @@ class Check:
     def __init__(self, options: argparse.Namespace, target: Path, record: dict[str, Any]) -> None:
         self.options, self.target, self.record = options, target, record
         self.deadline = time.monotonic() + options.budget
-        paths = [str(SITE), str(ROOT / "benchmarks")]
+        paths = [str(SITE), str(ROOT / "benchmarks"), str(ROOT / "tools")]
         if options.site:
             paths[0] = str(options.site)
         self.environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "DLCORE_TEST_DEVICE": options.device}
@@ -96,17 +106,25 @@ class Check:
             Where it fails or takes too long, with the end of its output.
         """
         process = subprocess.Popen(
-            command, cwd=ROOT, env=self.environment | extra, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+            command, cwd=ROOT, env=self.environment | extra, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", start_new_session=True,
+        )  # fmt: skip
         try:
-            text, _ = process.communicate(timeout=limit)
+            text, _ = process.communicate(timeout=max(limit, 1.0))
         except subprocess.TimeoutExpired:
-            process.kill()
+            kill(process)  # and its compilers, or workers on the device
             text, _ = process.communicate()
+            self.log(command, text)
             raise StageFailedError(f"it took more than {limit:.0f} s", text, found()) from None
         if process.returncode != 0:
+            self.log(command, text)
             raise StageFailedError(f"it ended with {process.returncode}", text, found())
         return text
+
+    def log(self, command: list[str], text: str) -> None:
+        """Keep all of a program's output."""
+        with self.target.with_suffix(".log").open("a", encoding="utf-8") as file:
+            file.write(f"\n==== {time.strftime('%H:%M:%S')} {' '.join(command)[:300]}\n{text}\n")
 
 
 class StageFailedError(Exception):
@@ -143,6 +161,7 @@ def build(check: Check, limit: float) -> dict[str, Any]:
     check.run(["cmake", "-S", ".", "-B", str(BUILD), *generator, *flags], limit)
     log = check.run(["cmake", "--build", str(BUILD), "--parallel"], limit - (time.monotonic() - started))
     (BUILD / "build.log").write_text(log, encoding="utf-8")
+    check.log(["build"], log)
     check.run(["cmake", "--install", str(BUILD), "--prefix", str(SITE)], 60)
     shutil.copytree(ROOT / "python" / "dlcore", SITE / "dlcore", dirs_exist_ok=True)
     spills = set(re.findall(r".*[1-9]\d* bytes spill stores.*", log))
@@ -153,16 +172,21 @@ def tests(*selection: str) -> Callable[[Check, float], dict[str, Any]]:
     """A stage of pytest on the device."""
 
     def stage(check: Check, limit: float) -> dict[str, Any]:
-        return summary(check.run([*pytest(check), *selection, *(["-k", "exp"] if check.options.tiny else [])], limit))
+        options, name = check.options, "suite" if selection == ("tests",) else "cases"
+        few = ["-k", "exp"] if options.tiny else []
+        chosen = Tests(ROOT, check.environment, [*selection, *few], 2 if options.tiny else 16)
+        before = check.record["stages"].get(name, {}) if options.resume else {}
+        try:
+            found = chosen.run(limit, 2 if options.tiny else min(8, os.cpu_count() or 1), before)
+        except RuntimeError as error:
+            raise StageFailedError(str(error)) from None
+        if found["not_passed"] or found["not_reached"]:
+            check.log([name], "\n\n".join(f"{test}\n{text}" for test, text in found["not_passed"].items()))
+            why = f"{len(found['not_passed'])} did not pass, {found['not_reached']} were not reached (--resume)"
+            raise StageFailedError(why, "", found)
+        return found
 
     return stage
-
-
-def pytest(check: Check, workers: bool = True) -> list[str]:
-    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "--rootdir", ".", "-o", "addopts=", "-q"]
-    command += ["-p", "no:cacheprovider", "--tb=line"]
-    many = workers and importlib.util.find_spec("xdist") is not None and not check.options.tiny
-    return command + (["-n", str(min(8, os.cpu_count() or 1))] if many else [])
 
 
 def sanitizer(tool: str) -> Callable[[Check, float], dict[str, Any]]:
@@ -172,18 +196,32 @@ def sanitizer(tool: str) -> Callable[[Check, float], dict[str, Any]]:
         program = shutil.which("compute-sanitizer")
         if program is None and not check.options.tiny:
             raise StageFailedError("there is no compute-sanitizer")
-        listed = check.run([*pytest(check, False), "--collect-only", "tests/test_cases.py"], limit)
-        names = [line for line in listed.splitlines() if "::test_cases" in line or "::test_" in line]
+        started = time.monotonic()
+        listed = check.run([*PYTEST, "--collect-only", "tests/test_cases.py"], limit, DLCORE_TESTS_RECORD=os.devnull)
+        names = [line for line in listed.splitlines() if "::test_agrees" in line]
         count = 3 if check.options.tiny else SAMPLED
         chosen = names[:: max(len(names) // count, 1)][:count]
         command = [] if program is None else [program, "--tool", tool, "--error-exitcode", "9"]
-        text = check.run([*command, *pytest(check, False), *chosen], limit)
+        left = limit - (time.monotonic() - started)
+        text = check.run([*command, *PYTEST, *chosen], left, DLCORE_TESTS_RECORD=os.devnull)
         return summary(text) | {"cases": len(chosen)}
 
     return stage
 
 
-def benchmark(family: str, **extra: str) -> Callable[[Check, float], dict[str, Any]]:
+def profile(check: Check, limit: float) -> dict[str, Any]:
+    """Nsight Compute on each of the hot kernels once; its report goes to the log."""
+    program = shutil.which("ncu")
+    if program is None and not check.options.tiny:
+        raise StageFailedError("there is no ncu")
+    command = [] if program is None else [program, "--clock-control", "none", "--set", "detailed"]
+    shown = [sys.executable, "benchmarks/gpu_profile.py", "--device", check.options.device]
+    text = check.run([*command, *shown, *(["--tiny"] if check.options.tiny else [])], limit)
+    check.log(["profile"], text)
+    return {"kernels": text.count("Section: GPU Speed Of Light")}
+
+
+def benchmark(family: str, *options: str, **extra: str) -> Callable[[Check, float], dict[str, Any]]:
     """A stage of benchmarks/bench_gpu.py; what was measured before a failure is kept."""
 
     def stage(check: Check, limit: float) -> dict[str, Any]:
@@ -196,7 +234,7 @@ def benchmark(family: str, **extra: str) -> Callable[[Check, float], dict[str, A
             return {"rows": rows}
 
         command = [sys.executable, "benchmarks/bench_gpu.py", family, "--device", check.options.device]
-        command += ["--json", str(figures), *(["--tiny"] if check.options.tiny else [])]
+        command += ["--json", str(figures), *options, *(["--tiny"] if check.options.tiny else [])]
         check.run(command, limit, found, **extra)
         return found()
 
@@ -214,30 +252,14 @@ def cpu(check: Check, limit: float) -> dict[str, Any]:
 STAGES: dict[str, Callable[[Check, float], dict[str, Any]]] = {
     "build": build,
     "cases": tests("tests/test_cases.py"),
-    "suite": tests("tests"),
-    "memcheck": sanitizer("memcheck"),
-    "racecheck": sanitizer("racecheck"),
     **{family: benchmark(family) for family in BENCHMARKS},
     "split": benchmark("gemm", DLCORE_CUDA_GEMM="split"),
+    **{tiles: benchmark("gemm", "--alone", DLCORE_CUDA_GEMM=tiles) for tiles in TILES},
+    **{tool: sanitizer(tool) for tool in SANITIZERS},
+    "profile": profile,
+    "suite": tests("tests"),
     "cpu": cpu,
 }
-
-
-def table(record: dict[str, Any]) -> str:
-    """The stages, and the benchmarks' medians with the speed of dlcore over each peer."""
-    lines = [f"{record['machine']['name']}: {json.dumps(record['machine'])}", ""]
-    for name, entry in record["stages"].items():
-        lines.append(f"{name:<10} {entry['status']:<8} {entry.get('seconds', '')} {entry.get('tests', '')}".rstrip())
-        for row in entry.get("rows", []):
-            if "error" in row:
-                lines.append(f"    {row['name']}: {row['error']}")
-                continue
-            parts = [
-                f"{c} {value} {row['unit']}" + (f" (x{row['speed_of_first_over'][c]})" if i else "")
-                for i, (c, value) in enumerate(row["median"].items())
-            ]
-            lines.append(f"    {row['name']}: {', '.join(parts)}")
-    return "\n".join(lines)
 
 
 def main() -> int:
@@ -247,8 +269,10 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="the file to write (default benchmarks/results/gpu-NAME.json)")
     parser.add_argument("--device", default="cuda", help="dlcore's device; cuda_host tries the script without a GPU")
     parser.add_argument("--site", type=Path, help="a folder with a built dlcore to take instead of building")
+    parser.add_argument("--resume", action="store_true", help="only what earlier calls of cases and suite left")
     parser.add_argument("--tiny", action="store_true", help="few tests and small sizes, to try the script")
     options = parser.parse_args()
+    os.environ["PATH"] += os.pathsep + _TOOLS
     found = machine()
     name = re.sub(r"[^a-z0-9]+", "-", found["name"].lower()).strip("-")
     target: Path = options.out or ROOT / "benchmarks" / "results" / f"gpu-{name}.json"
