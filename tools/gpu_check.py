@@ -14,7 +14,8 @@ stage and the output of those that failed to gpu-NAME.log, and prints a table.
     memcheck, racecheck, synccheck, initcheck   compute-sanitizer on a sample of the cases
     profile      what Nsight Compute says of the hot kernels (ncu), into gpu-NAME.log
     suite        all tests on the device: what they make is made there
-    cpu          benchmarks/compare.py on this machine's processor
+    avx512, amx  the cases on this machine's processor, by instructions that other machines may lack
+    cpu, cpu-amx benchmarks/compare.py on it; products and training steps once more in tiles of AMX
 """
 
 from __future__ import annotations
@@ -38,13 +39,14 @@ from gpu_table import table
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "gpu"
 SITE = BUILD / "site"
+ISAS = ("avx512", "amx")
 BENCHMARKS = ("gemm", "conv", "optimizer", "rbm", "steps")
 TILES = ("large", "medium", "small")
 SANITIZERS = ("memcheck", "racecheck", "synccheck", "initcheck")
 LIMITS = {
-    "build": 420, "cases": 240, "suite": 500, "profile": 120, "cpu": 300, "split": 60,
+    "build": 420, "cases": 240, "suite": 500, "profile": 120, "cpu": 300, "cpu-amx": 150, "split": 60,
     "gemm": 60, "conv": 60, "optimizer": 40, "rbm": 150, "steps": 150,
-    **dict.fromkeys(TILES, 40), **dict.fromkeys(SANITIZERS, 120),
+    **dict.fromkeys(ISAS, 120), **dict.fromkeys(TILES, 40), **dict.fromkeys(SANITIZERS, 120),
 }  # fmt: skip
 SAMPLED = 60  # cases under compute-sanitizer
 _TAIL = 1500  # characters of a failed stage's output that the record holds
@@ -168,13 +170,15 @@ def build(check: Check, limit: float) -> dict[str, Any]:
     return {"architecture": capability, "functions_that_spill": len(spills)}
 
 
-def tests(*selection: str) -> Callable[[Check, float], dict[str, Any]]:
-    """A stage of pytest on the device."""
+def tests(name: str, *selection: str, isa: str = "") -> Callable[[Check, float], dict[str, Any]]:
+    """A stage of pytest on the device, or by one of the processor's modules."""
 
     def stage(check: Check, limit: float) -> dict[str, Any]:
-        options, name = check.options, "suite" if selection == ("tests",) else "cases"
+        if isa:
+            missing(check, isa)
+        options, extra = check.options, {"DLCORE_ISA": isa, "DLCORE_TEST_DEVICE": ""} if isa else {}
         few = ["-k", "exp"] if options.tiny else []
-        chosen = Tests(ROOT, check.environment, [*selection, *few], 2 if options.tiny else 16)
+        chosen = Tests(ROOT, check.environment | extra, [*selection, *few], 2 if options.tiny else 16)
         before = check.record["stages"].get(name, {}) if options.resume else {}
         try:
             found = chosen.run(limit, 2 if options.tiny else min(8, os.cpu_count() or 1), before)
@@ -187,6 +191,20 @@ def tests(*selection: str) -> Callable[[Check, float], dict[str, Any]]:
         return found
 
     return stage
+
+
+def missing(check: Check, isa: str) -> None:
+    """Look whether dlcore can use an instruction set here.
+
+    Raises
+    ------
+    StageFailedError
+        Where it cannot, with the reason.
+    """
+    survey = "import sys, dlcore.device as d; print(d.describe()['modules'][sys.argv[1]])"
+    why = check.run([sys.executable, "-c", survey, isa], 60).strip()
+    if why != "available":
+        raise StageFailedError(f"{isa}: {why}")
 
 
 def sanitizer(tool: str) -> Callable[[Check, float], dict[str, Any]]:
@@ -241,24 +259,34 @@ def benchmark(family: str, *options: str, **extra: str) -> Callable[[Check, floa
     return stage
 
 
-def cpu(check: Check, limit: float) -> dict[str, Any]:
-    if check.options.tiny:
-        return {"note": "left out: --tiny"}
-    target = check.target.with_name(check.target.name.replace("gpu-", "compare-beside-"))
-    text = check.run([sys.executable, "benchmarks/compare.py", "--quick", "--out", str(target)], limit)
-    return {"file": target.name, "end": text[-300:]}
+def processor(suffix: str, isa: str = "", *only: str) -> Callable[[Check, float], dict[str, Any]]:
+    """A stage of benchmarks/compare.py, by the module that dlcore chooses or by `isa`."""
+
+    def stage(check: Check, limit: float) -> dict[str, Any]:
+        if check.options.tiny:
+            return {"note": "left out: --tiny"}
+        if isa:
+            missing(check, isa)
+        target = check.target.with_name(check.target.name.replace("gpu-", f"compare-{suffix}-"))
+        command = [sys.executable, "benchmarks/compare.py", "--quick", "--out", str(target)]
+        text = check.run([*command, *(["--only", *only] if only else [])], limit, DLCORE_ISA=isa)
+        return {"file": target.name, "end": text[-300:]}
+
+    return stage
 
 
 STAGES: dict[str, Callable[[Check, float], dict[str, Any]]] = {
     "build": build,
-    "cases": tests("tests/test_cases.py"),
+    "cases": tests("cases", "tests/test_cases.py"),
     **{family: benchmark(family) for family in BENCHMARKS},
     "split": benchmark("gemm", DLCORE_CUDA_GEMM="split"),
     **{tiles: benchmark("gemm", "--alone", DLCORE_CUDA_GEMM=tiles) for tiles in TILES},
     **{tool: sanitizer(tool) for tool in SANITIZERS},
     "profile": profile,
-    "suite": tests("tests"),
-    "cpu": cpu,
+    "suite": tests("suite", "tests"),
+    **{isa: tests(isa, "tests/test_cases.py", isa=isa) for isa in ISAS},
+    "cpu": processor("beside"),
+    "cpu-amx": processor("beside-amx", "amx", "matmul", "steps", "rbm"),
 }
 
 
