@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <type_traits>
 
 #include "conv_operands.cuh"
 
@@ -13,8 +14,9 @@ constexpr Index most_positions = Index{1} << 30;
 
 void require_range(const ConvShape& s) {
   const Index taps = std::max(s.in_channels, s.out_channels) / s.groups * s.kernel_height * s.kernel_width;
-  if (std::max({s.in_height + 2 * s.padding_height, s.in_width + 2 * s.padding_width, taps, s.stride_height,
-                s.stride_width, std::max(s.out_height() * s.out_width(), s.in_height * s.in_width)}) >= most_positions)
+  if (std::max({s.in_height + 2 * s.padding_height, s.in_width + 2 * s.padding_width, s.stride_height,
+                s.stride_width}) >= most_extent ||
+      std::max({taps, s.out_height() * s.out_width(), s.in_height * s.in_width}) >= most_positions)
     throw std::runtime_error("convolution: images or filters beyond 2**30 elements a plane are not for this device");
 }
 
@@ -45,9 +47,14 @@ template <typename T> Patches<T, false> patches_of_x(const ConvShape& s, const T
 }
 
 // dy under the kernel, at the positions of x.
-template <typename T> Patches<T, true> patches_of_dy(const ConvShape& s, const T* dy, Index images) {
+template <typename T, bool adjoint> Patches<T, adjoint> patches_of_dy(const ConvShape& s, const T* dy, Index images) {
   const Index plane = s.out_height() * s.out_width(), channels = s.out_channels / s.groups;
   const Index positions = s.in_height * s.in_width, kernel = s.kernel_height * s.kernel_width;
+  const auto axis = [](Index size, Index stride, Index padding, Index dilation) {
+    if constexpr (adjoint)
+      return Axis{as_int(size), as_int(stride), as_int(padding), as_int(dilation), Divisor::of(stride)};
+    else return Axis{as_int(size), 1, -as_int(padding), -as_int(dilation), {}};
+  };
   return {dy,
           s.out_channels * plane,
           channels * plane,
@@ -58,10 +65,8 @@ template <typename T> Patches<T, true> patches_of_dy(const ConvShape& s, const T
           Divisor::of(s.in_width),
           Divisor::of(kernel),
           Divisor::of(s.kernel_width),
-          {as_int(s.out_height()), as_int(s.stride_height), as_int(s.padding_height), as_int(s.dilation_height),
-           Divisor::of(s.stride_height)},
-          {as_int(s.out_width()), as_int(s.stride_width), as_int(s.padding_width), as_int(s.dilation_width),
-           Divisor::of(s.stride_width)}};
+          axis(s.out_height(), s.stride_height, s.padding_height, s.dilation_height),
+          axis(s.out_width(), s.stride_width, s.padding_width, s.dilation_width)};
 }
 
 template <typename T>
@@ -95,11 +100,15 @@ template <typename T> void conv2d_input_grad(const ConvShape& s, const T* dy, co
   const Index kernel = s.kernel_height * s.kernel_width;
   const Index plane = s.out_height() * s.out_width(), pixels = s.in_height * s.in_width;
   const SplitDepth<T> a{weight, channels, kernel, channels * kernel, filters * channels * kernel, Divisor::of(kernel)};
-  for_images(s.batch, pixels, [&](Index first, Index images) {
-    gemm<T>("conv2d_input_grad", channels, images * pixels, filters * kernel, a,
-            PositionsByTaps<T, true>{patches_of_dy(s, dy + first * s.out_channels * plane, images)},
-            planes(dx + first * s.in_channels * pixels, s.in_channels, s.groups, pixels, Epilogue<T>{}), s.groups);
-  });
+  const auto run = [&]<bool adjoint>(std::bool_constant<adjoint>) {
+    for_images(s.batch, pixels, [&](Index first, Index images) {
+      gemm<T>("conv2d_input_grad", channels, images * pixels, filters * kernel, a,
+              PositionsByTaps<T, adjoint>{patches_of_dy<T, adjoint>(s, dy + first * s.out_channels * plane, images)},
+              planes(dx + first * s.in_channels * pixels, s.in_channels, s.groups, pixels, Epilogue<T>{}), s.groups);
+    });
+  };
+  if (s.stride_height == 1 && s.stride_width == 1) run(std::false_type{});
+  else run(std::true_type{});
 }
 
 template <typename T> void conv2d_weight_grad(const ConvShape& s, const T* x, const T* dy, T* dweight) {

@@ -3,9 +3,10 @@
 // through a kernel) say operands, what becomes of an element of the product says a finish:
 //
 //   Operand: T element(row, depth) of `rows` x `depth`
-//     template <int rows, int depth, int threads> struct Cursor { Cursor(const Operand&, Index group, Index first_row);
-//       void load(Index first_depth, Index end_depth, T* tile); }     starts the copies of its thread into
-//                                                   tile[depth][rows + pad], zeros outside the operand
+//     template <int rows, int depth, int threads> struct Cursor {
+//       Cursor(const Operand&, Index group, Index first_row, Index first_depth);
+//       void load(Index first_depth, Index end_depth, T* tile); }     tile after tile, starts the copies of its thread
+//                                                   into tile[depth][rows + pad], zeros outside the operand
 //   Finish: void operator()(Index group, Index row, Index column, const T (&x)[vector_size<T>], int count) const
 //                                                   gets neighbours in a row, `column` a multiple of vector_size<T>
 //
@@ -16,6 +17,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 
 #include "../csrc/memory.h"
 #include "../csrc/types.h"
@@ -99,8 +102,8 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
 #pragma unroll
     for (int j = 0; j < Shape::columns; ++j) sum[i][j] = T(0);
 
-  typename A::template Cursor<Shape::m, Shape::k, Shape::threads> cursor_a(a, group, row0);
-  typename B::template Cursor<Shape::n, Shape::k, Shape::threads> cursor_b(b, group, column0);
+  typename A::template Cursor<Shape::m, Shape::k, Shape::threads> cursor_a(a, group, row0, begin);
+  typename B::template Cursor<Shape::n, Shape::k, Shape::threads> cursor_b(b, group, column0, begin);
   const auto load = [&](Index p, int stage) {
     T* const to = memory + stage * Shape::stage;
     cursor_a.load(p, end, to);
@@ -219,6 +222,12 @@ void launch_gemm(const char* name, Index m, Index n, Index k, const A& a, const 
          partial.data());
 }
 
+// DLCORE_CUDA_GEMM, for measurements: "split" (gemm_split.cuh), or the one size of tiles that products take.
+inline bool gemm_is(const char* choice) {
+  static const char* const setting = std::getenv("DLCORE_CUDA_GEMM");
+  return setting && std::strcmp(setting, choice) == 0;
+}
+
 // finish of each element of A (m, k) times B (k, n).
 template <typename T, typename A, typename B, typename Finish>
 void gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, const Finish& finish, Index groups = 1,
@@ -229,12 +238,14 @@ void gemm(const char* name, Index m, Index n, Index k, const A& a, const B& b, c
   // The largest tiles that leave no multiprocessor idle, with splits of the depth where it is long.
   const Index large = tiles(Shapes::large::m, Shapes::large::n), medium = tiles(Shapes::medium::m, Shapes::medium::n);
   const auto splits = [=](Index depth) { return std::max<Index>(1, k / depth); };
+  const bool only_large = gemm_is("large"), only_medium = gemm_is("medium"), only_small = gemm_is("small");
+  const bool any = !only_large && !only_medium && !only_small;
   if constexpr (A::flat)
-    if (m <= Shapes::flat::m)
+    if (any && m <= Shapes::flat::m)
       return launch_gemm<typename Shapes::flat>(name, m, n, k, a, b, finish, groups, only_beyond_range);
-  if (std::min(m, n) > Shapes::large::m / 2 && large * std::min<Index>(4, splits(256)) >= 96)
+  if (only_large || (any && std::min(m, n) > Shapes::large::m / 2 && large * std::min<Index>(4, splits(256)) >= 96))
     launch_gemm<typename Shapes::large>(name, m, n, k, a, b, finish, groups, only_beyond_range);
-  else if (std::min(m, n) > Shapes::small::m && medium * std::min<Index>(16, splits(128)) >= 96)
+  else if (only_medium || (any && std::min(m, n) > Shapes::small::m && medium * std::min<Index>(16, splits(128)) >= 96))
     launch_gemm<typename Shapes::medium>(name, m, n, k, a, b, finish, groups, only_beyond_range);
   else launch_gemm<typename Shapes::small>(name, m, n, k, a, b, finish, groups, only_beyond_range);
 }
@@ -252,52 +263,77 @@ template <typename T, bool depth_contiguous, bool flat_ = false> struct MatrixOp
             is_aligned(data) && stride % v == 0 && rows % v == 0 && group_stride % v == 0};
   }
 
+  // Whole tiles, which most are, are copied without a question: a thread's places there differ by constants and rows'
+  // strides, so that next to nothing is computed between the multiplications.
   template <int tile_rows, int tile_depth, int threads> struct Cursor {
     static constexpr int v = vector_size<T>, pitch = tile_rows + v;
     const MatrixOperand& operand;
-    const T* base;  // at the tile's first row
-    Index left;     // rows from there on
+    const T* from;  // this thread's first element of the next tile
+    Index left;     // rows from the tile's first on
 
-    __device__ Cursor(const MatrixOperand& of, Index group, Index first_row)
-        : operand(of),
-          base(of.data + group * of.group_stride + first_row * (depth_contiguous ? of.stride : 1)),
-          left(of.rows - first_row) {}
+    __device__ Cursor(const MatrixOperand& of, Index group, Index first_row, Index begin)
+        : operand(of), left(of.rows - first_row) {
+      const T* const corner = of.data + group * of.group_stride;
+      if constexpr (depth_contiguous) from = corner + (first_row + thread() / 8) * of.stride + begin + thread() % 8;
+      else if (of.aligned)
+        from = corner + (begin + thread() / across<v>)*of.stride + first_row + thread() % across<v> * v;
+      else from = corner + (begin + thread() / across<1>)*of.stride + first_row + thread() % across<1>;
+    }
 
     __device__ void load(Index p, Index end, T* tile) {
-      const int thread = static_cast<int>(threadIdx.x);
+      const bool whole = left >= tile_rows && p + tile_depth <= end;
       if constexpr (depth_contiguous) {
         // Eight neighbours along the depth, four rows a warp: whole sectors there, all banks here.
         constexpr int step = threads / 8;
+        const int row = thread() / 8, d = thread() % 8;
+        T* const to = tile + d * pitch + row;
+        if (whole) {
 #pragma unroll
-        for (int i = 0; i < tile_rows; i += step)
+          for (int i = 0; i < tile_rows; i += step)
 #pragma unroll
-          for (int j = 0; j < tile_depth; j += 8) {
-            const int row = thread / 8 + i, d = thread % 8 + j;
-            const bool valid = row < left && p + d < end;
-            copy_async<sizeof(T)>(tile + d * pitch + row, valid ? base + row * operand.stride + p + d : base,
-                                  valid ? sizeof(T) : 0);
-          }
-      } else if (operand.aligned) {
-        constexpr int across = tile_rows / v, step = threads / across;
-        const int row = thread % across * v;
+            for (int j = 0; j < tile_depth; j += 8)
+              copy_async<sizeof(T)>(to + j * pitch + i, from + i * operand.stride + j);
+        } else {
+#pragma unroll 1
+          for (int i = 0; i < tile_rows; i += step)
+#pragma unroll 1
+            for (int j = 0; j < tile_depth; j += 8) {
+              const bool valid = row + i < left && p + d + j < end;
+              copy_async<sizeof(T)>(to + j * pitch + i, from + i * operand.stride + j, valid ? sizeof(T) : 0);
+            }
+        }
+        from += tile_depth;
+      } else {
+        if (operand.aligned) copy_rows<v>(whole, p, end, tile);
+        else copy_rows<1>(whole, p, end, tile);
+        from += tile_depth * operand.stride;
+      }
+    }
+
+   private:
+    static __device__ int thread() { return static_cast<int>(threadIdx.x); }
+    template <int count> static constexpr int across = tile_rows / count < threads ? tile_rows / count : threads;
+
+    // `count` neighbours in a row at a time.
+    template <int count> __device__ void copy_rows(bool whole, Index p, Index end, T* tile) const {
+      constexpr int beside = across<count>, step = threads / beside, bytes = count * static_cast<int>(sizeof(T));
+      const int row = thread() % beside * count, d = thread() / beside;
+      T* const to = tile + d * pitch + row;
+      if (whole) {
 #pragma unroll
         for (int i = 0; i < tile_depth; i += step) {
-          const int d = thread / across + i;
-          if (tile_depth % step && d >= tile_depth) break;
-          const bool valid = row < left && p + d < end;
-          copy_async<16>(tile + d * pitch + row, valid ? base + (p + d) * operand.stride + row : base, valid ? 16 : 0);
+          if (tile_depth % step && d + i >= tile_depth) break;
+#pragma unroll
+          for (int j = 0; j < tile_rows; j += beside * count)
+            copy_async<bytes>(to + i * pitch + j, from + i * operand.stride + j);
         }
       } else {
-        constexpr int step = threads / tile_rows < 1 ? 1 : threads / tile_rows;
-        constexpr int along = threads < tile_rows ? threads : tile_rows;
-#pragma unroll
-        for (int i = 0; i < tile_depth; i += step)
-#pragma unroll
-          for (int j = 0; j < tile_rows; j += along) {
-            const int d = thread / along + i, row = thread % along + j;
-            const bool valid = row < left && p + d < end;
-            copy_async<sizeof(T)>(tile + d * pitch + row, valid ? base + (p + d) * operand.stride + row : base,
-                                  valid ? sizeof(T) : 0);
+#pragma unroll 1
+        for (int i = 0; i < tile_depth && d + i < tile_depth; i += step)
+#pragma unroll 1
+          for (int j = 0; j < tile_rows; j += beside * count) {
+            const bool valid = row + j < left && p + d + i < end;
+            copy_async<bytes>(to + i * pitch + j, from + i * operand.stride + j, valid ? bytes : 0);
           }
       }
     }

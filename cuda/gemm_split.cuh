@@ -8,22 +8,12 @@
 // device decides, nothing waits.
 #pragma once
 
-#include <cstdlib>
-#include <cstring>
-
 #include "gemm.cuh"
+#include "map.cuh"
 #include "mma.cuh"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
-
-inline bool split_products_are_chosen() {
-  static const bool chosen = [] {
-    const char* const setting = std::getenv("DLCORE_CUDA_GEMM");
-    return setting && std::strcmp(setting, "split") == 0;
-  }();
-  return chosen;
-}
 
 constexpr int split_tile = 64, split_depth = 16, split_threads = 128;
 enum SplitFlag { beyond_range = 1, has_low_parts = 2 };
@@ -35,19 +25,32 @@ struct SplitOperand {
   const int* flags;
 };
 
-// Element (row, p) of x stands at row * row_stride + p * depth_stride.
-__global__ void split_kernel(const float* x, Index rows, Index depth, Index row_stride, Index depth_stride,
-                             Index padded_rows, Index padded_depth, std::uint16_t* parts, int* flags) {
-  const Index size = padded_rows * padded_depth;
+// Element (row, p) of x stands at row * row_stride + p * depth_stride, of which one is 1. By tiles in shared memory:
+// x is read along its rows, and the parts are written along theirs.
+constexpr int cut_tile = 32, cut_lines = 8;
+__global__ void __launch_bounds__(cut_tile* cut_lines)
+    split_kernel(const float* x, Index rows, Index depth, Index row_stride, Index depth_stride, Index padded_rows,
+                 Index padded_depth, std::uint16_t* parts, int* flags) {
+  DLCORE_SHARED(held, float[cut_tile][cut_tile + 1]);  // [row][p]
+  const Index across = (padded_depth + cut_tile - 1) / cut_tile, size = padded_rows * padded_depth;
+  const Index first_row = blockIdx.x / across * cut_tile, first_p = blockIdx.x % across * cut_tile;
+  const int x_thread = static_cast<int>(threadIdx.x), y_thread = static_cast<int>(threadIdx.y);
+  for (int line = y_thread; line < cut_tile; line += cut_lines) {
+    const int r = depth_stride == 1 ? line : x_thread, d = depth_stride == 1 ? x_thread : line;
+    const Index row = first_row + r, p = first_p + d;
+    held[r][d] = row < rows && p < depth ? x[row * row_stride + p * depth_stride] : 0.0F;
+  }
+  __syncthreads();
   int found = 0;
-  for (Index i = global_thread(); i < size; i += global_threads()) {
-    const Index row = i / padded_depth, p = i % padded_depth;
-    float rest = row < rows && p < depth ? x[row * row_stride + p * depth_stride] : 0.0F;
+  for (int line = y_thread; line < cut_tile; line += cut_lines) {
+    const Index row = first_row + line, p = first_p + x_thread;
+    if (row >= padded_rows || p >= padded_depth) continue;
+    float rest = held[line][x_thread];
     const float magnitude = std::fabs(rest);
     if (rest != 0.0F && !(magnitude >= 0x1p-60F && magnitude < 0x1p62F)) found |= beyond_range;
     for (int part = 0; part < 3; ++part) {  // cut off, not rounded: the rest is exact
       const unsigned bits = __float_as_uint(rest) >> 16;
-      parts[part * size + i] = static_cast<std::uint16_t>(bits);
+      parts[part * size + row * padded_depth + p] = static_cast<std::uint16_t>(bits);
       rest -= __uint_as_float(bits << 16);
       if (part == 0 && rest != 0.0F) found |= has_low_parts;
     }
@@ -151,8 +154,9 @@ struct SplitBuffers {
         depth(round_up(depth_, split_depth)),
         parts(3 * rows * depth),
         flags(flags_) {
-    launch("matmul: split", split_kernel, grid_over(rows * depth, 4), x, rows_, depth_, row_stride, depth_stride, rows,
-           depth, parts.data(), flags);
+    const Index tiles = ceil_div(rows, cut_tile) * ceil_div(depth, cut_tile);
+    launch("matmul: split", split_kernel, Grid{dim3(static_cast<unsigned>(tiles)), dim3(cut_tile, cut_lines)}, x, rows_,
+           depth_, row_stride, depth_stride, rows, depth, parts.data(), flags);
   }
   SplitOperand operand() const { return {parts.data(), rows, depth, flags}; }
 };
@@ -165,8 +169,7 @@ template <typename Finish, typename Fallback>
 void gemm_split(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const float* a, const float* b,
                 const Finish& finish, const Fallback& fallback) {
   const Buffer<int> flags(2);
-  const int none[2] = {0, 0};
-  copy_from_host(flags.data(), none, sizeof none);
+  map("matmul: flags", 2, flags.data(), Zero<int>{});  // not a copy from the host's stack, which could not be captured
   const SplitBuffers left(a, m, k, transpose_a ? 1 : k, transpose_a ? m : 1, flags.data());
   const SplitBuffers right(b, n, k, transpose_b ? k : 1, transpose_b ? 1 : n, flags.data() + 1);
   const Index blocks = left.rows / split_tile * (right.rows / split_tile);

@@ -196,8 +196,14 @@ inline bool is_aligned(const void* pointer) { return reinterpret_cast<std::uintp
 // cp.async: global to shared memory without a register between, in groups; wait<n> returns when at most the n latest
 // groups are under way. The copies are this thread's: others see them after a barrier.
 #ifdef __CUDACC__
-template <int bytes> __device__ inline void copy_async(void* shared, const void* global, int valid = bytes) {
+template <int bytes> __device__ inline void copy_async(void* shared, const void* global) {
   static_assert(bytes == 4 || bytes == 8 || bytes == 16);
+  const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  if constexpr (bytes == 16)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(global) : "memory");
+  else asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(global), "n"(bytes) : "memory");
+}
+template <int bytes> __device__ inline void copy_async(void* shared, const void* global, int valid) {  // then zeros
   const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
   if constexpr (bytes == 16)
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global), "r"(valid) : "memory");

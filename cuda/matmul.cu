@@ -24,8 +24,7 @@ void matmul_and_draw(bool transpose_a, bool transpose_b, Index m, Index n, Index
     else with_a(MatrixOperand<T, true>::of(a, k, m));
   };
   if constexpr (sizeof(T) == 4)
-    if (split_products_are_chosen() && m > 0 && n > 0)
-      return gemm_split(transpose_a, transpose_b, m, n, k, a, b, finish, product);
+    if (gemm_is("split") && m > 0 && n > 0) return gemm_split(transpose_a, transpose_b, m, n, k, a, b, finish, product);
   product(nullptr);
 }
 

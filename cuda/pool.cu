@@ -62,18 +62,27 @@ template <typename T> __global__ void max_pool_kernel(Pooling p, Index n, const 
   }
 }
 
-// A warp has a plane, and each lane its elements of dx: all look through the indices in order, and each adds what falls
-// on its own.
+// A warp has a plane, and takes the indices by 32. Where some of them are one place, the lower lane adds first: each
+// place gets its terms in ascending order.
 template <typename T>
 __global__ void max_pool_grad_kernel(Index planes, Index large, Index small, const T* dy, const std::int32_t* indices,
                                      T* dx) {
   using Row = RowTeam<warp_size>;
+  const int lane = Row::rank();
   for (Index plane = Row::first_row(); plane < planes; plane += Row::row_step()) {
     T* to = dx + plane * large;
-    for (Index j = Row::rank(); j < large; j += warp_size) to[j] = 0;
-    for (Index i = plane * small; i < (plane + 1) * small; ++i) {
-      const Index place = indices[i];
-      if (place >= 0 && place < large && place % warp_size == Row::rank()) to[place] += dy[i];
+    for (Index j = lane; j < large; j += warp_size) to[j] = 0;
+    __syncwarp();
+    for (Index first = plane * small; first < (plane + 1) * small; first += warp_size) {
+      const Index i = first + lane;
+      const int place = i < (plane + 1) * small ? indices[i] : -1;
+      const bool valid = place >= 0 && place < large;
+      const unsigned before = __match_any_sync(full_warp, place) & ((1U << lane) - 1);
+      const T value = valid ? dy[i] : T(0);
+      for (int turn = 0; __any_sync(full_warp, valid && __popc(before) >= turn); ++turn) {
+        if (valid && __popc(before) == turn) to[place] += value;
+        __syncwarp();
+      }
     }
   }
 }

@@ -2,7 +2,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <string>
+#include <vector>
 
 #include "../csrc/device.h"
 #include "../csrc/memory.h"
@@ -20,11 +22,40 @@ std::atomic<Index> launch_count{0};
 std::mutex turn_mutex;
 cudaStream_t last_stream = nullptr;  // under turn_mutex
 
-// A thread's stream, and the event by which others wait for it. Both stay when the thread ends: another thread's
-// stream may still wait for them, and threads that use a device are few.
+// A thread's stream. When the thread ends it waits for the next thread: its work may be under way, and behind that
+// work anybody's may come.
 struct ThreadStream {
   cudaStream_t stream = nullptr;
-  ThreadStream() { check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate"); }
+
+  ThreadStream() {
+    {
+      const std::lock_guard lock(left().mutex);
+      if (!left().streams.empty()) {
+        stream = left().streams.back();
+        left().streams.pop_back();
+        return;
+      }
+    }
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+  }
+  ~ThreadStream() {
+    const std::lock_guard lock(left().mutex);
+    try {
+      left().streams.push_back(stream);
+    } catch (const std::bad_alloc&) {}  // then one is lost
+  }
+  ThreadStream(const ThreadStream&) = delete;
+  ThreadStream& operator=(const ThreadStream&) = delete;
+
+ private:
+  struct Left {
+    std::mutex mutex;
+    std::vector<cudaStream_t> streams;
+  };
+  static Left& left() {
+    static Left* const instance = new Left;  // never destroyed: threads may end after static destructors
+    return *instance;
+  }
 };
 cudaStream_t this_stream() {
   thread_local ThreadStream own;
@@ -44,6 +75,9 @@ void wait_for(cudaStream_t stream, cudaStream_t before) {
 }  // namespace
 
 void throw_error(cudaError_t error, const char* what) {
+#ifdef __CUDACC__
+  cudaGetLastError();  // where it stays, the next kernel would be blamed for it
+#endif
   if (error == cudaErrorMemoryAllocation) throw OutOfMemory(0);
   throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")");
 }

@@ -186,6 +186,13 @@ inline unsigned __ballot_sync(unsigned mask, int predicate) {
     if ((mask >> i & 1) != 0 && emulate::from_lane<int>(lanes, i) != 0) result |= 1U << i;
   return result;
 }
+inline unsigned __match_any_sync(unsigned mask, int value) {
+  const unsigned char* lanes = emulate::gather(mask, &value, sizeof value);
+  unsigned result = 0;
+  for (int i = 0; i < 32; ++i)
+    if ((mask >> i & 1) != 0 && emulate::from_lane<int>(lanes, i) == value) result |= 1U << i;
+  return result;
+}
 inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
 inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == mask; }
 inline int __syncthreads_count(int predicate);
