@@ -38,8 +38,6 @@ class Probe final : public Recorder {  // what is recorded is forgotten
   void copy(void*, const void*, std::size_t) override {}
 };
 
-#ifdef __CUDACC__
-
 struct Destroy {
   void operator()(cudaGraph_t graph) const { cudaGraphDestroy(graph); }
   void operator()(cudaGraphExec_t graph) const { cudaGraphExecDestroy(graph); }  // one that runs goes on to its end
@@ -106,13 +104,12 @@ class Nodes {
   };
   const cudaGraphNode_t* last() const { return nodes_.empty() ? nullptr : &nodes_.back().node; }
   static cudaKernelNodeParams parameters(const Kernel& kernel) {
-    cudaKernelNodeParams given = {};
-    given.func = const_cast<void*>(kernel.function);
-    given.gridDim = kernel.grid.blocks;
-    given.blockDim = kernel.grid.threads;
-    given.sharedMemBytes = static_cast<unsigned>(kernel.grid.shared_bytes);
-    given.kernelParams = kernel.arguments;
-    return given;
+    return {const_cast<void*>(kernel.function),
+            kernel.grid.blocks,
+            kernel.grid.threads,
+            static_cast<unsigned>(kernel.grid.shared_bytes),
+            kernel.arguments,
+            nullptr};
   }
   static void append(std::vector<std::byte>& bytes, const void* from, std::size_t size) {
     const auto* first = static_cast<const std::byte*>(from);
@@ -137,30 +134,6 @@ class Nodes {
   Owned<cudaGraphExec_t> runnable_;
   std::vector<Node> nodes_;
 };
-
-#else
-
-class Nodes {
- public:
-  void finish() {}
-  void add(const Kernel& kernel) { nodes_.push_back(kernel); }
-  void add(void* to, const void* from, std::size_t bytes) { nodes_.push_back(copy_of(to, from, bytes)); }
-  void renew(std::size_t i, const Kernel& kernel) { nodes_[i] = kernel; }
-  void renew(std::size_t i, void* to, const void* from, std::size_t bytes) { nodes_[i] = copy_of(to, from, bytes); }
-  void start() {
-    for (const Kernel& run : nodes_) run();
-  }
-  std::size_t count() const { return nodes_.size(); }
-
- private:
-  static Kernel copy_of(void* to, const void* from, std::size_t bytes) {
-    return [=] { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, nullptr), "cudaMemcpy"); };
-  }
-
-  std::vector<Kernel> nodes_;
-};
-
-#endif
 
 class Chain final : public Graph, private Recorder {
  public:

@@ -4,9 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <stdexcept>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -20,6 +18,7 @@
 #include <cuda_runtime.h>
 #else
 #include "emulate/emulate.h"
+#include "emulate/graphs.h"
 #endif
 
 namespace dlcore::DLCORE_DEVICE {
@@ -72,7 +71,6 @@ struct Grid {
 
 // --- Recording (graph.cu) ---
 
-#ifdef __CUDACC__
 struct Kernel {
   const char* name;
   const Grid& grid;
@@ -81,9 +79,6 @@ struct Kernel {
   const std::size_t* sizes;  // of the arguments
   std::size_t count;
 };
-#else
-using Kernel = std::function<void()>;
-#endif
 
 // Takes a thread's kernels and copies within the device, which then do not run, to make a graph of them.
 class Recorder {
@@ -110,6 +105,18 @@ inline void require_no_recorder(const char* what) {
 // A check of values that passes where *x is `good`: in a graph it leaves its answer in the report.
 void expect(const unsigned long long* x, unsigned long long good);
 
+template <typename... Parameters>
+void record(const char* name, void (*kernel)(Parameters...), const Grid& grid, Parameters... values) {
+  void* arguments[] = {static_cast<void*>(&values)..., nullptr};
+  static constexpr std::size_t sizes[] = {sizeof(Parameters)..., 0};
+#ifdef __CUDACC__
+  const void* function = reinterpret_cast<const void*>(kernel);
+#else
+  const void* function = emulate::Caller<Parameters...>::function(name, kernel);
+#endif
+  recorder->kernel({name, grid, function, arguments, sizes, sizeof...(Parameters)});
+}
+
 // Runs kernel(arguments...) on this thread's stream. Nothing is launched where the grid is empty, so that kernels need
 // no care for sizes of 0. `name` is what errors are reported with.
 template <typename... Parameters, typename... Arguments>
@@ -121,30 +128,21 @@ void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, A
     check(
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.shared_bytes)),
         name);
+#endif
   if (recorder) {
-    std::tuple<Parameters...> values(static_cast<Parameters>(std::forward<Arguments>(arguments))...);
-    std::apply(
-        [&](auto&... each) {
-          void* pointers[] = {static_cast<void*>(&each)..., nullptr};
-          static constexpr std::size_t sizes[] = {sizeof(Parameters)..., 0};
-          recorder->kernel({name, grid, reinterpret_cast<const void*>(kernel), pointers, sizes, sizeof...(Parameters)});
-        },
-        values);
+    record(name, kernel, grid, static_cast<Parameters>(std::forward<Arguments>(arguments))...);
     return;
   }
+#ifdef __CUDACC__
   const Turn turn;
   kernel<<<grid.blocks, grid.threads, grid.shared_bytes, turn.stream()>>>(
       static_cast<Parameters>(std::forward<Arguments>(arguments))...);
   check_launch(name, turn.stream());
   count_launch();
 #else
-  const auto run = [name, kernel, grid](const Parameters&... values) {
-    const auto call = [&] { kernel(values...); };
-    emulate::run(name, grid.blocks, grid.threads, grid.shared_bytes, &call,
-                 [](const void* context) { (*static_cast<decltype(&call)>(context))(); });
-  };
-  if (recorder) return recorder->kernel([run, ... values = static_cast<Parameters>(arguments)] { run(values...); });
-  run(static_cast<Parameters>(arguments)...);
+  const auto call = [&] { kernel(static_cast<Parameters>(arguments)...); };
+  emulate::run(name, grid.blocks, grid.threads, grid.shared_bytes, &call,
+               [](const void* context) { (*static_cast<decltype(&call)>(context))(); });
 #endif
 }
 

@@ -130,7 +130,7 @@ def test_a_fit_ends_at_a_loss_that_is_not_finite(other: str, at: int, monkeypatc
         model = MLP([8, 6, 3], dropout=0.25, seed=1).to(other)
         x = X.copy()
         x[at] = 3e38
-        with pytest.raises(FloatingPointError, match="the loss is (nan|inf) at batch") as caught:
+        with pytest.raises(FloatingPointError, match=r"the loss is (nan|inf) at batch") as caught:
             model.fit(x, Y, epochs=3, batch_size=4, progress=False)
         steps = [g.step for g in model.generators.values()]
         found.append((str(caught.value), model.parameters.storage.numpy().tobytes(), steps))

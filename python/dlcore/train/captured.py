@@ -65,7 +65,8 @@ class Captured:
     Attributes
     ----------
     guards : (holder, key, value) of what must stay as it is; `dlcore.device.cpu.first_change` compares
-    optimizers, generators, tensors : those among the values
+    optimizers, generators : those among the values
+    placed : tensors and parameters among them, the first that was met first
 
     Raises
     ------
@@ -80,7 +81,7 @@ class Captured:
             self.guards: list[tuple[Any, Any, Any]] = []
             self.optimizers: list[Optimizer] = []
             self.generators: list[Generator] = []
-            self.tensors: list[Tensor] = []
+            self.placed: list[Tensor | Parameters] = []
             self._where: list[str] = []
             self._seen: dict[int, Any] = {}  # kept, so that no identity comes again
             self._visit(function, getattr(function, "__name__", "the step"), False)
@@ -108,7 +109,7 @@ class Captured:
             return
         self._seen[id(value)] = value
         if isinstance(value, Tensor):
-            self.tensors.append(value)
+            self.placed.append(value)
             self._watch(value, "array", value.array, where)
         elif isinstance(value, types.MethodType):
             self._visit(value.__self__, where.rpartition(".")[0] or where, False)
@@ -153,6 +154,8 @@ class Captured:
             self.optimizers.append(value)
         elif isinstance(value, Generator):
             self.generators.append(value)
+        elif isinstance(value, Parameters) and not value.superseded:
+            self.placed.append(value)
         if own and kind.__module__.startswith(f"{__package__}."):
             if hasattr(value, "__wrapped__"):  # a traced step
                 self._visit(value.__wrapped__, where, False)
@@ -277,9 +280,10 @@ class Captured:
             self._visit(value, where, False)
 
 
-def first_tensor(function: Callable[..., Any]) -> Tensor | None:
-    """A tensor that a function captures, also where it cannot be replayed."""
+def first_placed(function: Callable[..., Any]) -> Tensor | Parameters | None:
+    """What a function captures that is on a device and stays the same object when it moves, also where the function
+    cannot be replayed."""
     captured = Captured.__new__(Captured)
     with contextlib.suppress(UntraceableError):
         captured.__init__(function)  # type: ignore[misc]
-    return captured.tensors[0] if captured.tensors else None
+    return captured.placed[0] if captured.placed else None

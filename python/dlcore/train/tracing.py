@@ -20,11 +20,12 @@ import numpy as np
 
 from .. import device as _device
 from .. import placement
+from ..nn import Parameters
 from ..ops.creation import is_integer
 from ..tape import state as _state
 from ..tensor import Tensor, tensor
 from . import replay as _replay
-from .captured import Captured, UntraceableError, first_tensor
+from .captured import Captured, UntraceableError, first_placed
 from .recording import OVERLAP, Recording
 
 _KEPT = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64", np.dtype(np.int32): "int32"}
@@ -96,7 +97,7 @@ class Traced:
         self._lock = threading.RLock()
         self.traced: str | None = None
         self.replays = self.recordings = 0
-        self._place: Tensor | None = None  # one that the step captures, on whose device it computes
+        self._place: Tensor | Parameters | None = None  # what the step captures, on whose device it computes
         self._was_placed = False  # whether that was looked for
         _all.add(self)
 
@@ -133,8 +134,8 @@ class Traced:
             if isinstance(value, Tensor):
                 return value.array.device
         if not self._was_placed:
-            self._place, self._was_placed = first_tensor(self._step), True
-        return placement.placed(None) if self._place is None else self._place.array.device
+            self._place, self._was_placed = first_placed(self._step), True
+        return placement.placed(None if self._place is None else self._place.device)
 
     def _call(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         device = _cpu if len(placement.loaded) == 1 else self._home((*arguments, *named.values()))
@@ -160,6 +161,7 @@ class Traced:
             self._known[key] = _Known()
             return self._eager(arguments, named, given, device)
         self._known.move_to_end(key)
+        changed = None
         if known.recording is not None and known.reason is None:
             changed = known.recording.captured.change()
             if changed is None:
@@ -174,6 +176,9 @@ class Traced:
                 captured = Captured(self._step)
             except UntraceableError as objection:
                 known.reason = str(objection)
+        if changed and known.reason is None and any(x.device != device.Array.device_name for x in captured.placed):
+            self.traced = None
+            return self._eager(arguments, named, given, device)  # an optimizer's state follows its parameters
         if known.reason is None:
             return self._record(known, captured, arguments, named, given, device)
         self.traced = known.reason
