@@ -10,34 +10,42 @@ namespace {
 
 inline constexpr int taps_at_once = 2;
 
+// Keeps a vector in its register: GCC would load it from memory again for every use.
+template <typename T> DLCORE_INLINE void hold([[maybe_unused]] Vec<T>& v) {
+#if defined(__x86_64__)
+  asm("" : "+v"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+}
+
 // sums[i stride + t] += over `height` rows of n positions of dy[i] times the source at x[t], by lane. n >= lanes.
 template <typename T, int rows>
 __attribute__((noinline, aligned(64))) void row_tile(Index height, Index n, const T* dy, Index dy_channel,
                                                      const T* const* x, Index x_row, T* sums, Index stride) {
   constexpr int taps = taps_at_once;
   const Index rest = n % lanes<T>;
-  T is_fresh[lanes<T>];  // in the last vector, which overlaps the one before
-  for (int lane = 0; lane < lanes<T>; ++lane) is_fresh[lane] = lane >= lanes<T> - rest;
   Vec<T> sum[rows][taps] = {};
-  for (Index row = 0; row < height; ++row, dy += n) {
-    const T* from[taps];
-    for (int t = 0; t < taps; ++t) from[t] = x[t] + row * x_row;
-    const auto add = [&](Index j, const auto& whole) __attribute__((always_inline)) {
-      Vec<T> column[taps];
+  const auto add = [&](Index row, Index j, const auto& whole) __attribute__((always_inline)) {
+    const T* element = dy + row * n + j;
+    Vec<T> column[taps];
 #pragma GCC unroll 16
-      for (int t = 0; t < taps; ++t) column[t] = whole(load(from[t] + j));
+    for (int t = 0; t < taps; ++t) column[t] = whole(load(x[t] + row * x_row + j));
 #pragma GCC unroll 16
-      for (int i = 0; i < rows; ++i) {
-        const Vec<T> element = whole(load(dy + i * dy_channel + j));
+    for (int i = 0; i < rows; ++i) {
+      Vec<T> share = whole(load(element + i * dy_channel));
+      hold<T>(share);
 #pragma GCC unroll 16
-        for (int t = 0; t < taps; ++t) sum[i][t] += element * column[t];
-      }
-    };
-    for (Index j = 0; j + lanes<T> <= n; j += lanes<T>) add(j, [](Vec<T> v) { return v; });
-    if (rest > 0) {
-      const auto fresh = load(is_fresh) != Vec<T>{};
-      add(n - lanes<T>, [=](Vec<T> v) { return fresh ? v : Vec<T>{}; });
+      for (int t = 0; t < taps; ++t) sum[i][t] += share * column[t];
     }
+  };
+  for (Index row = 0; row < height; ++row)
+    for (Index j = 0; j + lanes<T> <= n; j += lanes<T>) add(row, j, [](Vec<T> v) { return v; });
+  if (rest > 0) {  // on its own: a mask held in a register through the loop above would cost it loads
+    T is_fresh[lanes<T>];  // in the last vector, which overlaps the one before
+    for (int lane = 0; lane < lanes<T>; ++lane) is_fresh[lane] = lane >= lanes<T> - rest;
+    const auto fresh = load(is_fresh) != Vec<T>{};
+    for (Index row = 0; row < height; ++row) add(row, n - lanes<T>, [=](Vec<T> v) { return fresh ? v : Vec<T>{}; });
   }
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i)

@@ -8,6 +8,7 @@
 #include "parallel.h"
 #include "pool_block.h"
 #include "pool_scatter.h"
+#include "pool_tiles.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -27,16 +28,6 @@ PoolShape without_surplus(PoolShape s) {
 }
 
 Index planes_grain(Index elements) { return std::max<Index>(1, elementwise_grain / std::max<Index>(1, elements)); }
-
-// Elements 0, step, 2 step, ... of p. A step known at compile time becomes loads and shuffles.
-template <typename V, typename T> DLCORE_INLINE V load_steps(const T* p, Index step) {
-  constexpr int count = sizeof(V) / sizeof(T);
-  T values[count];
-  for (int k = 0; k < count; ++k) values[k] = p[k * step];
-  V v;
-  std::memcpy(&v, values, sizeof v);
-  return v;
-}
 
 // Where the windows of one output row lie in a plane with its padding around it.
 struct WindowRow {
@@ -168,6 +159,14 @@ void reduce_windows(const PoolShape& given, const T* x, const OutputAt& output_a
 template <typename T> void max_pool2d(const PoolShape& shape, const T* x, T* y, std::int32_t* indices) {
   if (shape.planes == 0) return;
   const Index width = shape.out_width();
+  if (const MaxTiles<T> tiles = choose_max_tiles<T>(shape)) {
+    const Index large = shape.in_height * shape.in_width, small = shape.out_height() * width;
+    parallel_for(shape.planes, planes_grain(large), [&](Index begin, Index end) {
+      for (Index plane = begin; plane < end; ++plane)
+        tiles(shape, x + plane * large, y + plane * small, indices + plane * small);
+    });
+    return;
+  }
   reduce_windows<T, Maximum<T>>(shape, x,
                                 [=](Index row) { return Maximum<T>{y + row * width, indices + row * width}; });
 }
