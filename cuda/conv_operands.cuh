@@ -154,7 +154,7 @@ template <typename T> struct TapsByPositions {
 
     __device__ void load(Index p, Index, T* tile) {
       const int thread = static_cast<int>(threadIdx.x);
-#pragma unroll
+#pragma unroll 1  // registers are short here
       for (int j = 0; j < tile_depth; j += 8) {
         const int d = thread % 8 + j;
         const auto at = patches.position(group, p + d);
@@ -188,7 +188,7 @@ template <typename T> struct SplitDepth {
 
     __device__ void load(Index p, Index end, T* tile) {
       const int thread = static_cast<int>(threadIdx.x);
-#pragma unroll
+#pragma unroll 1  // registers are short here
       for (int j = 0; j < tile_depth; j += 8) {
         const int d = thread % 8 + j;
         const auto at = static_cast<unsigned>(p + d), outer = operand.by_inner.quotient(at);

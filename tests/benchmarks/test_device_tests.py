@@ -1,4 +1,4 @@
-"""The runner of tests on a device that may break, tools/device_tests.py: what each test came to, whatever others did."""
+"""The runner of tests on a device that may break, tools/device_tests.py: what each came to, whatever others did."""
 
 from __future__ import annotations
 
