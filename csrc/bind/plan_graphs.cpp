@@ -59,7 +59,7 @@ std::size_t PlanGraphs::launches_on_host() const {
   return count;
 }
 
-// A graph of as many steps as will follow each other and one may have, if so many are asked for.
+// A graph of as many steps as the run has and a graph may have, if so many are asked for.
 void PlanGraphs::make_long(Index asked, Index whole) {
   if (stretches_.size() != 1 || !stretches_[0].graph) return;
   const auto nodes = std::max<Index>(1, static_cast<Index>(stretches_[0].graph->nodes()));

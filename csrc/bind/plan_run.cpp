@@ -92,7 +92,7 @@ class Steps {
     constexpr std::chrono::milliseconds enough(25), too_much(100);
     const Index count = std::min(graphs.pace, end - begin), from = begin;
     const auto started = Clock::now();
-    if (graphs.issue(count, end - begin, [this, from](Index i) { set(from + i); }, plan_.found)) {
+    if (graphs.issue(count, end, [this, from](Index i) { set(from + i); }, plan_.found)) {
       plan_.done += count;
       begin += count;
       const auto took = Clock::now() - started;
