@@ -148,6 +148,9 @@ template <typename F> void without_gil(Index work, const F& f) {
   f();
 }
 
+// Runs a launch, whose call has so many bytes, and adds it to the plan that this thread records.
+void issue(Index work, Plan::Launch launch, std::size_t bytes);
+
 // Calls kernel(arguments...), with the GIL released as above, and adds the call to the plan that this thread records.
 // All is taken by value: the kernel is a lambda that captures nothing, the arguments are pointers, sizes and options. A
 // kernel may throw what a binding throws (a check of values), with or without the GIL.
@@ -155,14 +158,8 @@ template <typename Kernel, typename... Arguments> void launch(Index work, Kernel
   static_assert(std::is_empty_v<Kernel>, "a launched kernel captures nothing: give it what it needs as arguments");
   static_assert((std::is_trivially_copyable_v<Arguments> && ...), "give pointers, sizes and plain options");
   const auto call = [=] { Kernel{}(arguments...); };
-  if (Plan* plan = recording()) {
-    const OutsideArena outside;
-    without_gil(work, call);
-    plan->add(call);
-    plan->work += work;
-    return;
-  }
-  without_gil(work, call);
+  static_assert(alignof(decltype(call)) <= 16);
+  issue(work, {[](const void* given) { (*static_cast<decltype(&call)>(given))(); }, &call}, sizeof call);
 }
 
 // A binding that hands values to Python, or takes them from it, says so.
