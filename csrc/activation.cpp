@@ -1,6 +1,7 @@
 #include "activation.h"
 
 #include "activation_vec.h"
+#include "instances/activation.h"
 #include "softmax_vec.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -130,17 +131,6 @@ template <typename T> void log_softmax_grad(Index rows, Index columns, const T* 
   for_rows<T>(rows, columns, narrow, wide);
 }
 
-template void activation(Activation, float, Index, const float*, float*);
-template void activation(Activation, double, Index, const double*, double*);
-template void activation_grad(Activation, float, Index, const float*, const float*, float*);
-template void activation_grad(Activation, double, Index, const double*, const double*, double*);
-template void softmax(Index, Index, const float*, float*);
-template void softmax(Index, Index, const double*, double*);
-template void softmax_grad(Index, Index, const float*, const float*, float*);
-template void softmax_grad(Index, Index, const double*, const double*, double*);
-template void log_softmax(Index, Index, const float*, float*);
-template void log_softmax(Index, Index, const double*, double*);
-template void log_softmax_grad(Index, Index, const float*, const float*, float*);
-template void log_softmax_grad(Index, Index, const double*, const double*, double*);
+DLCORE_ACTIVATION_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

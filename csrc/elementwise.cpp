@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "instances/elementwise.h"
 #include "parallel.h"
 #include "vecmath.h"
 
@@ -54,22 +55,22 @@ void trigonometric(Index n, const T* x, T* y, const F& f, const Libm& libm) {
 
 // --- Two inputs ---
 
-// y[i] = f(a[i], b[i]) over one run of an output row, either input constant where its stride is 0.
-template <typename T, typename F> struct VectorRun {
-  F f;
-  void operator()(Index n, const T* a, Index stride_a, const T* b, Index stride_b, T* y) const {
-    if (stride_a && stride_b) return map_vectors(n, y, f, a, b);
-    const Vec<T> constant = splat<T>(stride_a ? *b : *a);
-    if (stride_a) return map_vectors(n, y, [&](Vec<T> v) { return f(v, constant); }, a);
-    map_vectors(n, y, [&](Vec<T> v) { return f(constant, v); }, b);
-  }
-};
+// y[i] = f(a[i], b[i]) over one run of an output row, either input constant where its stride is 0: what differs from
+// operation to operation; the loops over an array call it for some hundred elements at a time.
+template <typename T> using Run = void (*)(Index n, const T* a, Index stride_a, const T* b, Index stride_b, T* y);
 
-template <typename T> struct PowerRun {
-  void operator()(Index n, const T* a, Index stride_a, const T* b, Index stride_b, T* y) const {
-    for (Index i = 0; i < n; ++i) y[i] = std::pow(a[i * stride_a], b[i * stride_b]);
-  }
-};
+template <typename T, typename F>
+void run_vectors(Index n, const T* a, Index stride_a, const T* b, Index stride_b, T* y) {
+  constexpr F f{};
+  if (stride_a && stride_b) return map_vectors(n, y, f, a, b);
+  const Vec<T> constant = splat<T>(stride_a ? *b : *a);
+  if (stride_a) return map_vectors(n, y, [=](Vec<T> v) { return f(v, constant); }, a);
+  map_vectors(n, y, [=](Vec<T> v) { return f(constant, v); }, b);
+}
+
+template <typename T> void run_power(Index n, const T* a, Index stride_a, const T* b, Index stride_b, T* y) {
+  for (Index i = 0; i < n; ++i) y[i] = std::pow(a[i * stride_a], b[i * stride_b]);
+}
 
 // A position in the output, its last dimension apart, and where the inputs stand there.
 struct Cursor {
@@ -110,8 +111,8 @@ template <typename T> DLCORE_INLINE void gather_row(Index columns, const T* x, I
   for (Index j = 0; j < columns; j += lanes<T>) store(row + j, value);
 }
 
-template <typename T, typename Run>
-void run_narrow_rows(const Broadcast& layout, Index grain, const T* a, const T* b, T* y, const Run& run) {
+template <typename T>
+void run_narrow_rows(const Broadcast& layout, Index grain, const T* a, const T* b, T* y, Run<T> run) {
   const int last = layout.ndim - 1;
   const Index columns = layout.sizes[last], stride_a = layout.strides_a[last], stride_b = layout.strides_b[last];
   Index rows = 1;
@@ -141,8 +142,8 @@ void run_narrow_rows(const Broadcast& layout, Index grain, const T* a, const T* 
   });
 }
 
-template <typename T, typename Run>
-void run_broadcast(const Broadcast& layout, Index grain, const T* a, const T* b, T* y, const Run& run) {
+template <typename T>
+void run_broadcast(const Broadcast& layout, Index grain, const T* a, const T* b, T* y, Run<T> run) {
   const int last = layout.ndim - 1;
   const Index columns = layout.sizes[last], stride_a = layout.strides_a[last], stride_b = layout.strides_b[last];
   Index total = 1;
@@ -159,8 +160,9 @@ void run_broadcast(const Broadcast& layout, Index grain, const T* a, const T* b,
   });
 }
 
-template <typename T, typename F> void broadcast(const Broadcast& layout, const T* a, const T* b, T* y, const F& f) {
-  run_broadcast(layout, elementwise_grain, a, b, y, VectorRun<T, F>{f});
+// f captures nothing.
+template <typename T, typename F> void broadcast(const Broadcast& layout, const T* a, const T* b, T* y, const F&) {
+  run_broadcast<T>(layout, elementwise_grain, a, b, y, run_vectors<T, F>);
 }
 
 }  // namespace
@@ -189,18 +191,17 @@ template <typename T> void unary(Unary op, Index n, const T* x, T* y) {
 
 template <typename T> void binary(Binary op, const Broadcast& layout, const T* a, const T* b, T* y) {
   using V = Vec<T>;
-  const V zero{}, one = splat<T>(1);
   switch (op) {
     case Binary::add: return broadcast(layout, a, b, y, [](V u, V v) { return u + v; });
     case Binary::subtract: return broadcast(layout, a, b, y, [](V u, V v) { return u - v; });
     case Binary::multiply: return broadcast(layout, a, b, y, [](V u, V v) { return u * v; });
     case Binary::divide: return broadcast(layout, a, b, y, [](V u, V v) { return u / v; });
-    case Binary::power: return run_broadcast(layout, libm_grain, a, b, y, PowerRun<T>{});
+    case Binary::power: return run_broadcast<T>(layout, libm_grain, a, b, y, run_power<T>);
     case Binary::maximum: return broadcast(layout, a, b, y, [](V u, V v) { return ((u > v) | (u != u)) ? u : v; });
     case Binary::minimum: return broadcast(layout, a, b, y, [](V u, V v) { return ((u < v) | (u != u)) ? u : v; });
-    case Binary::greater: return broadcast(layout, a, b, y, [=](V u, V v) { return u > v ? one : zero; });
-    case Binary::greater_equal: return broadcast(layout, a, b, y, [=](V u, V v) { return u >= v ? one : zero; });
-    case Binary::equal: return broadcast(layout, a, b, y, [=](V u, V v) { return u == v ? one : zero; });
+    case Binary::greater: return broadcast(layout, a, b, y, [](V u, V v) { return u > v ? splat<T>(1) : V{}; });
+    case Binary::greater_equal: return broadcast(layout, a, b, y, [](V u, V v) { return u >= v ? splat<T>(1) : V{}; });
+    case Binary::equal: return broadcast(layout, a, b, y, [](V u, V v) { return u == v ? splat<T>(1) : V{}; });
   }
 }
 
@@ -261,30 +262,6 @@ template <typename T> Index first_outside_int32(Index n, const T* x) {
   return -1;
 }
 
-template void unary(Unary, Index, const float*, float*);
-template void unary(Unary, Index, const double*, double*);
-template void binary(Binary, const Broadcast&, const float*, const float*, float*);
-template void binary(Binary, const Broadcast&, const double*, const double*, double*);
-template void affine(Index, float, float, const float*, float*);
-template void affine(Index, double, double, const double*, double*);
-template void power_scalar(Index, float, const float*, float*);
-template void power_scalar(Index, double, const double*, double*);
-template void clamp(Index, float, float, const float*, float*);
-template void clamp(Index, double, double, const double*, double*);
-template void where(Index, const float*, const float*, const float*, float*);
-template void where(Index, const double*, const double*, const double*, double*);
-template void axpy(Index, float, const float*, float*);
-template void axpy(Index, double, const double*, double*);
-template void fill(Index, float, float*);
-template void fill(Index, double, double*);
-template void fill(Index, std::int32_t, std::int32_t*);
-template void cast(Index, const float*, double*);
-template void cast(Index, const float*, std::int32_t*);
-template void cast(Index, const double*, float*);
-template void cast(Index, const double*, std::int32_t*);
-template void cast(Index, const std::int32_t*, float*);
-template void cast(Index, const std::int32_t*, double*);
-template Index first_outside_int32(Index, const float*);
-template Index first_outside_int32(Index, const double*);
+DLCORE_ELEMENTWISE_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

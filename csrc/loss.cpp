@@ -1,5 +1,6 @@
 #include "loss.h"
 
+#include "instances/loss.h"
 #include "loss_pointwise.h"
 #include "softmax_vec.h"
 
@@ -254,16 +255,6 @@ void pointwise_loss_hessian(PointwiseLoss kind, double parameter, Index n, const
   });
 }
 
-#define DLCORE_INSTANTIATE(T)                                                                          \
-  template void softmax_cross_entropy(Index, Index, const T*, const std::int32_t*, T*);                \
-  template void softmax_cross_entropy_grad(Index, Index, const T*, const T*, const std::int32_t*, T*); \
-  template void softmax_cross_entropy_soft(Index, Index, const T*, const T*, T*);                      \
-  template void softmax_cross_entropy_soft_grad(Index, Index, const T*, const T*, const T*, T*);       \
-  template void pointwise_loss(PointwiseLoss, double, Index, const T*, const T*, T*);                  \
-  template void pointwise_loss_grad(PointwiseLoss, double, Index, const T*, const T*, const T*, T*);   \
-  template void pointwise_loss_hessian(PointwiseLoss, double, Index, const T*, const T*, const T*, T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_LOSS_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

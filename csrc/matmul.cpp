@@ -2,6 +2,7 @@
 
 #include "activation_vec.h"
 #include "gemm.h"
+#include "instances/matmul.h"
 #include "matmul_product.h"
 #include "matmul_tiles.h"
 #include "matmul_vector.h"
@@ -13,16 +14,15 @@ namespace {
 template <typename T>
 __attribute__((noinline)) void apply_epilogue(const Epilogue<T>& epilogue, bool bias_per_element, Index first, Index n,
                                               T* y) {
+  if (epilogue.bias && bias_per_element) {
+    map_vectors(n, y, [](Vec<T> x, Vec<T> bias) { return x + bias; }, y, epilogue.bias + first);
+  } else if (epilogue.bias) {
+    const Vec<T> bias = splat(*epilogue.bias);
+    map_vectors(n, y, [=](Vec<T> x) { return x + bias; }, y);
+  }
+  if (epilogue.activation == Activation::identity) return;
   with_activation(epilogue.activation, [&](auto kind) {
-    const T parameter = epilogue.parameter;
-    if (epilogue.bias && bias_per_element) {
-      map_vectors(
-          n, y, [&](Vec<T> x, Vec<T> bias) { return activate<kind(), T>(x + bias, parameter); }, y,
-          epilogue.bias + first);
-    } else {
-      const Vec<T> bias = splat(epilogue.bias ? *epilogue.bias : T(0));
-      map_vectors(n, y, [&](Vec<T> x) { return activate<kind(), T>(x + bias, parameter); }, y);
-    }
+    map_vectors(n, y, [&](Vec<T> x) { return activate<kind(), T>(x, epilogue.parameter); }, y);
   });
 }
 
@@ -55,9 +55,6 @@ void matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alp
   gemm<T>(product);
 }
 
-template void matmul(bool, bool, Index, Index, Index, float, const float*, const float*, float, float*,
-                     const Epilogue<float>&);
-template void matmul(bool, bool, Index, Index, Index, double, const double*, const double*, double, double*,
-                     const Epilogue<double>&);
+DLCORE_MATMUL_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

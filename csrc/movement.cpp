@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "instances/movement.h"
 #include "movement_warp.h"
 #include "parallel.h"
 #include "vec.h"
@@ -250,31 +251,6 @@ template <typename T> void one_hot(Index n, Index classes, const std::int32_t* l
   });
 }
 
-#define DLCORE_INSTANTIATE(Word)                                                      \
-  template void strided_copy(const StridedLayout&, const Word*, Word*);               \
-  template void copy_rows(Index, Index, const Word*, Index, Word*, Index);            \
-  template void embed(Index, Index, Index, Index, Index, const Word*, Word*);         \
-  template void gather(Index, Index, Index, const Word*, const std::int32_t*, Word*); \
-  template void assign_rows(Index, Index, Index, const std::int32_t*, const Word*, Word*);
-DLCORE_INSTANTIATE(std::uint32_t)
-DLCORE_INSTANTIATE(std::uint64_t)
-#undef DLCORE_INSTANTIATE
-
-template void scatter_add(Index, Index, Index, const std::int32_t*, const float*, float*);
-template void scatter_add(Index, Index, Index, const std::int32_t*, const double*, double*);
-template void gather_csr(Index, Index, Index, Index, const float*, const std::int32_t*, const std::int32_t*,
-                         const std::int32_t*, float*);
-template void gather_csr(Index, Index, Index, Index, const double*, const std::int32_t*, const std::int32_t*,
-                         const std::int32_t*, double*);
-#define DLCORE_INSTANTIATE(T)                                                  \
-  template void warp2d(const WarpShape&, const T*, const T*, const T*, T, T*); \
-  template void warp2d_grad(const WarpShape&, const T*, const T*, const T*, T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
-
-template void one_hot(Index, Index, const std::int32_t*, float*);
-template void one_hot(Index, Index, const std::int32_t*, double*);
-template void one_hot(Index, Index, const std::int32_t*, std::int32_t*);
+DLCORE_MOVEMENT_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

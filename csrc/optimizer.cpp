@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "instances/optimizer.h"
 #include "memory.h"
 #include "optimizer_adam.h"
 #include "optimizer_vec.h"
@@ -195,19 +196,6 @@ template <typename T> void average_weights(Index n, double decay, const T* theta
   });
 }
 
-#define DLCORE_INSTANTIATE(T)                                                    \
-  template void sgd(Index, const SgdOptions&, const T*, T*, T*);                 \
-  template void adagrad(Index, const AdagradOptions&, const T*, T*, T*);         \
-  template void rmsprop(Index, const RmspropOptions&, const T*, T*, T*, T*, T*); \
-  template void adadelta(Index, const AdadeltaOptions&, const T*, T*, T*, T*);   \
-  template void adam(Index, const AdamOptions&, const T*, T*, T*, T*, T*);       \
-  template void nadam(Index, const NadamOptions&, const T*, T*, T*, T*);         \
-  template void rprop(Index, const RpropOptions&, const T*, T*, T*, T*);         \
-  template void lion(Index, const LionOptions&, const T*, T*, T*);               \
-  template void average_weights(Index, double, const T*, T*);                    \
-  template double norm(Index, const T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_OPTIMIZER_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

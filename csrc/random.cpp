@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "instances/random.h"
 #include "parallel.h"
 #include "philox_vec.h"
 #include "vecmath.h"
@@ -213,14 +214,6 @@ template <typename T> Index first_outside_unit_interval(Index n, const T* x) {
   return found.load();
 }
 
-#define DLCORE_INSTANTIATE(T)                                                  \
-  template void uniform(std::uint64_t, std::uint64_t, Index, T, T, T*);        \
-  template void normal(std::uint64_t, std::uint64_t, Index, T, T, T*);         \
-  template void bernoulli(std::uint64_t, std::uint64_t, Index, const T*, T*);  \
-  template void dropout(std::uint64_t, std::uint64_t, Index, T, const T*, T*); \
-  template Index first_outside_unit_interval(Index, const T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_RANDOM_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

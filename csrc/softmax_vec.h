@@ -19,7 +19,9 @@ template <typename T> struct alignas(64) Tile {
 };
 
 // Lanes beyond `rows` are zero.
-template <typename T> DLCORE_INLINE void load_tile(Index rows, Index columns, const T* x, Tile<T>& tile) {
+template <typename T>
+__attribute__((noinline)) void load_tile(Index rows, Index columns, const T* __restrict__ x,
+                                         Tile<T>& __restrict__ tile) {
   if (rows == lanes<T>) {
     for (Index j = 0; j < columns; ++j)
       for (int r = 0; r < lanes<T>; ++r) tile.data[j * lanes<T> + r] = x[r * columns + j];
@@ -29,7 +31,9 @@ template <typename T> DLCORE_INLINE void load_tile(Index rows, Index columns, co
   for (Index r = 0; r < rows; ++r)
     for (Index j = 0; j < columns; ++j) tile.data[j * lanes<T> + r] = x[r * columns + j];
 }
-template <typename T> DLCORE_INLINE void store_tile(Index rows, Index columns, const Tile<T>& tile, T* y) {
+template <typename T>
+__attribute__((noinline)) void store_tile(Index rows, Index columns, const Tile<T>& __restrict__ tile,
+                                          T* __restrict__ y) {
   if (rows == lanes<T>) {
     for (Index j = 0; j < columns; ++j)
       for (int r = 0; r < lanes<T>; ++r) y[r * columns + j] = tile.data[j * lanes<T> + r];

@@ -7,6 +7,7 @@
 #else
 
 #include <cstring>
+#include <utility>
 
 #include "types.h"
 
@@ -97,21 +98,33 @@ template <typename T> DLCORE_INLINE T horizontal_sum(Vec<T> v) {
   return part[0];
 }
 
-// y[i] = f(x[i]...) over whole vectors; y may be one of the x. The last vector overlaps the one before (it is read
-// first, in case y is x), and fewer elements than a vector run on a padded copy: an element's bits do not depend on
-// where in the array it stands. f must have no side effects.
+// y[i] = f(x[i]...) over whole vectors; y may be one of the x. The last vector overlaps the one before (its inputs are
+// read first, in case y is x), and fewer elements than a vector are padded: an element's bits do not depend on where in
+// the array it stands. f must have no side effects. Its code stands here once: the last vector is a second turn of the
+// loop, over copies.
 template <typename T, typename F, typename... Inputs>
 DLCORE_INLINE void map_vectors(Index n, T* y, const F& f, const Inputs*... x) {
-  if (n >= lanes<T>) {
+  if (n <= 0) return;
+  const auto run = [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
     const Index last = n - lanes<T>;
-    const auto run = [&](auto... tail) __attribute__((always_inline)) {
-      for (Index i = 0; i < last; i += lanes<T>) store(y + i, f(load(x + i)...));
-      store(y + last, f(tail...));
-    };
-    run(load(x + last)...);
-  } else if (n > 0) {
-    store_partial(y, f(load_partial(x, n)...), n);
-  }
+    const T* from[] = {x...};
+    T inputs[sizeof...(x)][lanes<T>], result[lanes<T>];
+    (store(inputs[k], last < 0 ? load_partial(from[k], n) : load(from[k] + last)), ...);
+    T* to = y;
+    Index end = last;
+    bool at_last = false;
+#pragma GCC unroll 1
+    while (true) {
+      for (Index i = 0; i < end; i += lanes<T>) store(to + i, f(load(from[k] + i)...));
+      if (at_last) break;
+      at_last = true;
+      to = last < 0 ? result : y + last;
+      end = 1;
+      ((from[k] = inputs[k]), ...);
+    }
+    if (last < 0) detail::copy_below<lanes<T> / 2>(y, result, n);
+  };
+  run(std::index_sequence_for<Inputs...>{});
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

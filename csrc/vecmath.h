@@ -293,11 +293,13 @@ template <typename T, typename F> DLCORE_INLINE Vec<T> in_double(const F& f, Vec
   } else {
     typedef double Wide __attribute__((vector_size(2 * vector_bytes)));
     struct Halves {
-      Vec<double> low, high;
+      Vec<double> half[2];
     };
     const Halves from_a = bit_cast_vec<Halves>(__builtin_convertvector(a, Wide));
     const Halves from_b = bit_cast_vec<Halves>(__builtin_convertvector(b, Wide));
-    const Halves y = {f(from_a.low, from_b.low), f(from_a.high, from_b.high)};
+    Halves y;
+#pragma GCC unroll 1  // f's code once
+    for (int i = 0; i < 2; ++i) y.half[i] = f(from_a.half[i], from_b.half[i]);
     return __builtin_convertvector(bit_cast_vec<Wide>(y), Vec<T>);
   }
 }

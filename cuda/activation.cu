@@ -4,6 +4,7 @@
 #include "team.cuh"
 
 #include "../csrc/activation_vec.h"
+#include "../csrc/instances/activation.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -104,15 +105,6 @@ template <typename T> void log_softmax_grad(Index rows, Index columns, const T* 
   DLCORE_LAUNCH_ROWS("log_softmax_grad", log_softmax_grad_kernel, T, rows, columns, rows, columns, dy, y, dx);
 }
 
-#define DLCORE_INSTANTIATE(T)                                                  \
-  template void activation(Activation, T, Index, const T*, T*);                \
-  template void activation_grad(Activation, T, Index, const T*, const T*, T*); \
-  template void softmax(Index, Index, const T*, T*);                           \
-  template void softmax_grad(Index, Index, const T*, const T*, T*);            \
-  template void log_softmax(Index, Index, const T*, T*);                       \
-  template void log_softmax_grad(Index, Index, const T*, const T*, T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_ACTIVATION_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -1,5 +1,6 @@
 #include "../csrc/elementwise.h"
 
+#include "../csrc/instances/elementwise.h"
 #include "../csrc/memory.h"
 #include "map.cuh"
 
@@ -207,30 +208,6 @@ template <typename T> Index first_outside_int32(Index n, const T* x) {
   return first == n ? -1 : first;
 }
 
-template void unary(Unary, Index, const float*, float*);
-template void unary(Unary, Index, const double*, double*);
-template void binary(Binary, const Broadcast&, const float*, const float*, float*);
-template void binary(Binary, const Broadcast&, const double*, const double*, double*);
-template void affine(Index, float, float, const float*, float*);
-template void affine(Index, double, double, const double*, double*);
-template void power_scalar(Index, float, const float*, float*);
-template void power_scalar(Index, double, const double*, double*);
-template void clamp(Index, float, float, const float*, float*);
-template void clamp(Index, double, double, const double*, double*);
-template void where(Index, const float*, const float*, const float*, float*);
-template void where(Index, const double*, const double*, const double*, double*);
-template void axpy(Index, float, const float*, float*);
-template void axpy(Index, double, const double*, double*);
-template void fill(Index, float, float*);
-template void fill(Index, double, double*);
-template void fill(Index, std::int32_t, std::int32_t*);
-template void cast(Index, const float*, double*);
-template void cast(Index, const float*, std::int32_t*);
-template void cast(Index, const double*, float*);
-template void cast(Index, const double*, std::int32_t*);
-template void cast(Index, const std::int32_t*, float*);
-template void cast(Index, const std::int32_t*, double*);
-template Index first_outside_int32(Index, const float*);
-template Index first_outside_int32(Index, const double*);
+DLCORE_ELEMENTWISE_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -1,5 +1,6 @@
 #include "../csrc/matmul.h"
 
+#include "../csrc/instances/matmul.h"
 #include "gemm_finish.cuh"
 #include "gemm_split.cuh"
 
@@ -36,10 +37,11 @@ void matmul(bool transpose_a, bool transpose_b, Index m, Index n, Index k, T alp
 
 #define DLCORE_INSTANTIATE(T)                                                                                      \
   template void matmul_and_draw(bool, bool, Index, Index, Index, T, const T*, const T*, T, T*, const Epilogue<T>&, \
-                                const GemmDraw<T>&);                                                               \
-  template void matmul(bool, bool, Index, Index, Index, T, const T*, const T*, T, T*, const Epilogue<T>&);
+                                const GemmDraw<T>&);
 DLCORE_INSTANTIATE(float)
 DLCORE_INSTANTIATE(double)
 #undef DLCORE_INSTANTIATE
+
+DLCORE_MATMUL_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -1,5 +1,6 @@
 #include "../csrc/movement.h"
 
+#include "../csrc/instances/movement.h"
 #include "map.cuh"
 #include "team.cuh"
 #include "warp2d.cuh"
@@ -219,28 +220,6 @@ template <typename T> void warp2d_grad(const WarpShape& s, const T* dy, const T*
   launch("warp2d_grad", warp2d_grad_kernel<T>, grid_of_blocks(planes, team_block), s, planes, dy, maps, field, dx);
 }
 
-#define DLCORE_INSTANTIATE(Word)                                                      \
-  template void strided_copy(const StridedLayout&, const Word*, Word*);               \
-  template void copy_rows(Index, Index, const Word*, Index, Word*, Index);            \
-  template void embed(Index, Index, Index, Index, Index, const Word*, Word*);         \
-  template void gather(Index, Index, Index, const Word*, const std::int32_t*, Word*); \
-  template void assign_rows(Index, Index, Index, const std::int32_t*, const Word*, Word*);
-DLCORE_INSTANTIATE(std::uint32_t)
-DLCORE_INSTANTIATE(std::uint64_t)
-#undef DLCORE_INSTANTIATE
-
-#define DLCORE_INSTANTIATE(T)                                                                              \
-  template void scatter_add(Index, Index, Index, const std::int32_t*, const T*, T*);                       \
-  template void gather_csr(Index, Index, Index, Index, const T*, const std::int32_t*, const std::int32_t*, \
-                           const std::int32_t*, T*);                                                       \
-  template void warp2d(const WarpShape&, const T*, const T*, const T*, T, T*);                             \
-  template void warp2d_grad(const WarpShape&, const T*, const T*, const T*, T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
-
-template void one_hot(Index, Index, const std::int32_t*, float*);
-template void one_hot(Index, Index, const std::int32_t*, double*);
-template void one_hot(Index, Index, const std::int32_t*, std::int32_t*);
+DLCORE_MOVEMENT_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -1,5 +1,6 @@
 #include "../csrc/optimizer.h"
 
+#include "../csrc/instances/optimizer.h"
 #include "../csrc/memory.h"
 #include "optimizer_rules.cuh"
 #include "team.cuh"
@@ -206,19 +207,6 @@ template <typename T> void average_weights(Index n, double decay, const T* theta
   update("average_weights", n, AverageWeights<T>{static_cast<T>(1 - decay)}, theta, average);
 }
 
-#define DLCORE_INSTANTIATE(T)                                                    \
-  template void sgd(Index, const SgdOptions&, const T*, T*, T*);                 \
-  template void adagrad(Index, const AdagradOptions&, const T*, T*, T*);         \
-  template void rmsprop(Index, const RmspropOptions&, const T*, T*, T*, T*, T*); \
-  template void adadelta(Index, const AdadeltaOptions&, const T*, T*, T*, T*);   \
-  template void adam(Index, const AdamOptions&, const T*, T*, T*, T*, T*);       \
-  template void nadam(Index, const NadamOptions&, const T*, T*, T*, T*);         \
-  template void rprop(Index, const RpropOptions&, const T*, T*, T*, T*);         \
-  template void lion(Index, const LionOptions&, const T*, T*, T*);               \
-  template void average_weights(Index, double, const T*, T*);                    \
-  template double norm(Index, const T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_OPTIMIZER_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "../csrc/instances/random.h"
 #include "../csrc/memory.h"
 #include "../csrc/philox.h"
 #include "map.cuh"
@@ -160,14 +161,6 @@ template <typename T> Index first_outside_unit_interval(Index n, const T* x) {
   return first_where("first_outside_unit_interval", n, OutsideUnitInterval<T>{x});
 }
 
-#define DLCORE_INSTANTIATE(T)                                                  \
-  template void uniform(std::uint64_t, std::uint64_t, Index, T, T, T*);        \
-  template void normal(std::uint64_t, std::uint64_t, Index, T, T, T*);         \
-  template void bernoulli(std::uint64_t, std::uint64_t, Index, const T*, T*);  \
-  template void dropout(std::uint64_t, std::uint64_t, Index, T, const T*, T*); \
-  template Index first_outside_unit_interval(Index, const T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_RANDOM_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -43,6 +43,19 @@ void* Plan::bytes(std::size_t count) {
   return place;
 }
 
+void run_and_record(Index work, Launch launch, std::size_t bytes) {
+  const auto run = [&] { launch.run(launch.call); };
+  Plan* const plan = recording();
+  if (!plan) return without_gil(work, run);
+  const OutsideArena outside;
+  without_gil(work, run);
+  void* place = plan->bytes(bytes);
+  std::memcpy(place, launch.call, bytes);
+  launch.call = place;
+  plan->launches.push_back(launch);
+  plan->work += work;
+}
+
 void Plan::keep(const Array& array) {
   if (array.storage()->arena != arena && !uses(array)) kept.push_back(array);
 }

@@ -162,6 +162,9 @@ template <> inline constexpr bool changes_between_steps<Draw> = true;
 template <typename Options> class Varying;
 template <typename Options> inline constexpr bool changes_between_steps<Varying<Options>> = true;
 
+// Runs a launch, whose call has so many bytes, and adds it to the plan that this thread records.
+void run_and_record(Index work, Launch launch, std::size_t bytes);
+
 // Calls kernel(arguments...), with the GIL released as above, and adds the call to the plan that this thread records.
 // All is taken by value: the kernel is a lambda that captures nothing, the arguments are pointers, sizes and options. A
 // kernel may throw what a binding throws (a check of values), with or without the GIL.
@@ -169,14 +172,10 @@ template <typename Kernel, typename... Arguments> void launch(Index work, Kernel
   static_assert(std::is_empty_v<Kernel>, "a launched kernel captures nothing: give it what it needs as arguments");
   static_assert((std::is_trivially_copyable_v<Arguments> && ...), "give pointers, sizes and plain options");
   const auto call = [=] { Kernel{}(arguments...); };
-  if (Plan* plan = recording()) {
-    const OutsideArena outside;
-    without_gil(work, call);
-    plan->add(call, (changes_between_steps<Arguments> || ...));
-    plan->work += work;
-    return;
-  }
-  without_gil(work, call);
+  static_assert(alignof(decltype(call)) <= 16);
+  constexpr bool varies = (changes_between_steps<Arguments> || ...);
+  run_and_record(work, {[](const void* given) { (*static_cast<decltype(&call)>(given))(); }, &call, varies},
+                 sizeof call);
 }
 
 // A binding that hands values to Python, or takes them from it, says so.
