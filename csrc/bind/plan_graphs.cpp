@@ -19,7 +19,7 @@ struct ReportFigure {
 
 }  // namespace
 
-PlanGraphs::PlanGraphs(Plan& plan) : plan_(plan) {
+PlanGraphs::PlanGraphs(Plan& plan) : has_order(plan.order != nullptr), plan_(plan) {
   const OutsideArena outside;
   const auto figures = static_cast<Index>(plan.figures.size());
   report_ =
@@ -142,6 +142,8 @@ void PlanGraphs::rethrow() {
 
 PlanGraphs* graphs_of(Plan& plan) {
   if (!makes_graphs()) return nullptr;
+  // Rows in an order are brought in by another kernel than those that follow each other.
+  if (plan.graphs && plan.graphs->has_order != (plan.order != nullptr)) plan.graphs.reset();
   if (!plan.graphs) plan.graphs = std::make_unique<PlanGraphs>(plan);
   return plan.graphs.get();
 }

@@ -26,6 +26,7 @@ class PlanGraphs {
   bool issue(Index steps, Index whole, const std::function<void(Index)>& set, std::vector<double>& found);
   void rethrow();
 
+  const bool has_order;  // of the rows that come in
   static constexpr Index least_steps = 8, most_steps = 512;
   std::size_t count() const;             // of graphs
   std::size_t launches_on_host() const;  // that stand between them
