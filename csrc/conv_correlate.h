@@ -1,10 +1,7 @@
 // The products of a convolution and of its input gradient: rows of packed weights times the positions of planes.
 #pragma once
 
-#include <limits>
-
-#include "activation_vec.h"
-#include "conv_pack.h"
+#include "conv_epilogue.h"
 #include "conv_plane.h"
 #include "parallel.h"
 
@@ -28,13 +25,6 @@ template <typename T> struct Correlation {
   Epilogue<T> epilogue;  // bias of groups * rows
 
   Index depth() const { return channels * vertical.taps * horizontal.taps; }
-};
-
-// What becomes of sums: max(sum + bias[i], floor), where there is a bias.
-template <typename T> struct TileEnd {
-  bool add;  // first, to what is in the targets
-  const T* bias;
-  T floor;
 };
 
 // `rows` x `vectors` sums in registers: targets[j][i stride] (+)= sum over p of a[p][i] sources[j][offsets[p]].
@@ -95,67 +85,6 @@ template <typename T, int vectors, int rows> CorrelateTile<T> choose_tile(Index 
   return nullptr;
 }
 
-// activation(y) on a tile of outputs where they lie. Its vectors may overlap: all of a row are read first.
-template <Activation kind, typename T>
-void finish_tile(Index rows, Index vectors, T* const* targets, Index stride, T parameter) {
-  for (Index i = 0; i < rows; ++i) {
-    Vec<T> value[4];
-    for (Index j = 0; j < vectors; ++j) value[j] = activate<kind, T>(load(targets[j] + i * stride), parameter);
-    for (Index j = 0; j < vectors; ++j) store(targets[j] + i * stride, value[j]);
-  }
-}
-
-template <typename T> using FinishTile = void (*)(Index, Index, T* const*, Index, T);
-
-// An epilogue by tiles, of at most four vectors: what a tile ends with, and for activations that are more than a floor,
-// a second look at it.
-template <typename T> class TileEpilogue {
- public:
-  TileEpilogue(const Correlation<T>& c, const PackedWeights<T>& weights) : parameter_(c.epilogue.parameter) {
-    const Epilogue<T>& epilogue = c.epilogue;
-    const bool is_floor = epilogue.activation == Activation::relu;
-    if (is_floor) floor_ = 0;
-    else if (epilogue.activation != Activation::identity)
-      with_activation(epilogue.activation, [&](auto kind) { finish_ = finish_tile<kind(), T>; });
-    if (!epilogue.bias && !is_floor) return;
-    panels_ = weights.panels;
-    biases_ = Buffer<T>(c.groups * panels_ * MR<T>);
-    T* bias = biases_.data();
-    for (Index group = 0; group < c.groups; ++group)
-      for (Index p = 0; p < panels_; ++p, bias += MR<T>)
-        for (Index i = 0; i < weights.rows(p); ++i)
-          bias[i] = epilogue.bias ? epilogue.bias[group * c.rows + weights.begin(p) + i] : T(0);
-  }
-  // Of a panel of rows; `last`: their sums are complete.
-  TileEnd<T> end(Index group, Index panel, bool add, bool last) const {
-    return {add, last && biases_.data() ? biases_.data() + (group * panels_ + panel) * MR<T> : nullptr, floor_};
-  }
-  void finish(Index rows, Index vectors, T* const* targets, Index stride) const {
-    if (finish_) finish_(rows, vectors, targets, stride, parameter_);
-  }
-
- private:
-  Index panels_ = 0;
-  Buffer<T> biases_;  // MR for each panel
-  T parameter_;
-  T floor_ = -std::numeric_limits<T>::infinity();
-  FinishTile<T> finish_ = nullptr;
-};
-
-// One row of finished outputs.
-template <Activation kind, typename T>
-DLCORE_INLINE void finish_row(Index n, const T* sums, T bias, T parameter, T* to) {
-  const auto value = [&](Index j) { return activate<kind, T>(load(sums + j) + bias, parameter); };
-  if (n >= lanes<T>) {
-    for (Index j = 0; j + lanes<T> <= n; j += lanes<T>) store(to + j, value(j));
-    if (n % lanes<T>) store(to + n - lanes<T>, value(n - lanes<T>));
-  } else {
-    T padded[lanes<T>];
-    store(padded, value(0));
-    for (Index j = 0; j < n; ++j) to[j] = padded[j];
-  }
-}
-
 template <typename T> class Correlator {
  public:
   Correlator(const Correlation<T>& correlation, const PackedWeights<T>& weights)
@@ -168,7 +97,7 @@ template <typename T> class Correlator {
         tile_vectors_(2 * weights_.rows(0) <= MR<T> ? 4 : 2),
         sum_stride_((layout_.vectors(layout_.rows, c_.horizontal.outputs) + 1) * lanes<T> | lanes<T>),
         offsets_(c_.depth()),
-        epilogue_(c_, weights_) {
+        epilogue_(c_.epilogue, c_.groups, weights_) {
     tap_offsets(layout_, c_.vertical, c_.horizontal, offsets_.data());
     for (int i = 0; i < 2; ++i) {
       const Index rows = weights_.rows(i == 0 ? 0 : weights_.panels - 1);

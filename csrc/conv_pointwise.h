@@ -2,8 +2,6 @@
 // of matrices, with the planes as they lie.
 #pragma once
 
-#include <limits>
-
 #include "conv_correlate.h"
 #include "gemm.h"
 
@@ -90,7 +88,7 @@ template <typename T> class PointwiseCorrelator {
         plane_(correlation.target_height * correlation.target_width),
         blocks_(std::max<Index>(1, ceil_div(correlation.channels, pointwise_block))),
         block_(std::max<Index>(1, ceil_div(correlation.channels, blocks_))),
-        epilogue_(correlation, weights) {
+        epilogue_(correlation.epilogue, correlation.groups, weights) {
     for (int i = 0; i < 2; ++i) {
       const Index rows = weights_.rows(i == 0 ? 0 : weights_.panels - 1);
       packing_tile_[i] = choose_pointwise_tile<T, true, MR<T>>(rows);

@@ -41,7 +41,7 @@ __attribute__((noinline, aligned(64))) void row_tile(Index height, Index n, cons
   };
   for (Index row = 0; row < height; ++row)
     for (Index j = 0; j + lanes<T> <= n; j += lanes<T>) add(row, j, [](Vec<T> v) { return v; });
-  if (rest > 0) {  // on its own: a mask held in a register through the loop above would cost it loads
+  if (rest > 0) {          // on its own: the loop above leaves no register for a mask
     T is_fresh[lanes<T>];  // in the last vector, which overlaps the one before
     for (int lane = 0; lane < lanes<T>; ++lane) is_fresh[lane] = lane >= lanes<T> - rest;
     const auto fresh = load(is_fresh) != Vec<T>{};
