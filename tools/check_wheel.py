@@ -10,7 +10,8 @@ import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
 
-LARGEST, LARGEST_WITH_CUDA = 5_000_000, 20_000_000  # bytes
+LARGEST, LARGEST_WITH_CUDA = 3_500_000, 20_000_000  # bytes
+LARGEST_INSTALLED = 7_500_000  # of what it unpacks to, but for _cuda
 X86_MODULES = ("generic", "avx2", "avx512")
 REQUIRED = ("dlcore/__init__.py", "dlcore/py.typed", "dlcore/data/digits.npz")
 SETTINGS = Path(__file__).parents[1] / "python/dlcore/reproduce/settings"
@@ -62,7 +63,7 @@ class Checks:
         print(f"{'FAIL' if faults else 'ok  '}  {what}{f': {faults}' if faults else ''}")
 
 
-def check_contents(check: Checks, wheel: Path, names: list[str], isas: tuple[str, ...]) -> None:
+def check_contents(check: Checks, wheel: Path, names: list[str], installed: int, isas: tuple[str, ...]) -> None:
     modules = {
         name.split("/")[1].split(".")[0] for name in names if name.endswith(".so") and name.startswith("dlcore/")
     }
@@ -70,6 +71,7 @@ def check_contents(check: Checks, wheel: Path, names: list[str], isas: tuple[str
     check(f"compiled modules {', '.join(sorted(expected))}", sorted(modules ^ expected))
     size, largest = wheel.stat().st_size, LARGEST_WITH_CUDA if "_cuda" in modules else LARGEST
     check(f"{size / 1e6:.2f} MB, less than {largest / 1e6:.0f}", [] if size < largest else size)
+    check(f"{installed / 1e6:.2f} MB installed, less than {LARGEST_INSTALLED / 1e6}", installed // LARGEST_INSTALLED)
     required = [*REQUIRED, *(f"dlcore/reproduce/settings/{file.name}" for file in SETTINGS.glob("*.json"))]
     check("the package, its type marker and its data", [name for name in required if name not in names])
     stubs = [f"dlcore/_cpu_{isa}.pyi" for isa in X86_MODULES]
@@ -112,7 +114,8 @@ def main(path: str) -> int:
     is_x86 = "x86_64" in wheel.name or "win_amd64" in wheel.name
     with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:
         names = archive.namelist()
-        check_contents(check, wheel, names, X86_MODULES if is_x86 else ("generic",))
+        installed = sum(file.file_size for file in archive.infolist() if "/_cuda." not in file.filename)
+        check_contents(check, wheel, names, installed, X86_MODULES if is_x86 else ("generic",))
         metadata = [name for name in names if name.endswith(".dist-info/METADATA")]
         check_metadata(check, archive.read(metadata[0]).decode())
         for name in names:
