@@ -17,6 +17,7 @@ from dlcore.train import gradient, replay
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((32, 8)).astype(np.float32), np.arange(32) % 3
 BINARY = (X > 0.5).astype(np.float32)
+MIXED = np.concatenate([RNG.standard_normal((32, 4)), np.eye(4)[np.arange(32) % 4]], 1).astype(np.float32)
 
 
 def mlp(device: str, x: Any = X, **options: Any) -> Any:
@@ -66,9 +67,8 @@ def pcd(device: str) -> Any:
 
 
 def mixed(device: str) -> Any:
-    model = RBM([("gaussian", 4), ("softmax", 4)], 5, seed=1).to(device)
-    data = np.concatenate([RNG.standard_normal((32, 4)), np.eye(4)[np.arange(32) % 4]], 1).astype(np.float32)
-    model.fit(data, epochs=2, batch_size=4, progress=False)
+    model = RBM(8, 5, visible=[("gaussian", 4), ("softmax", 4)], seed=1).to(device)
+    model.fit(MIXED, epochs=2, batch_size=4, progress=False)
     return model
 
 
@@ -85,7 +85,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[replay.Replay]:
     return made
 
 
-@pytest.mark.parametrize("train", [mlp, scheduled, momentum, clipped, cnn, autoencoder, cd, pcd])
+@pytest.mark.parametrize("train", [mlp, scheduled, momentum, clipped, cnn, autoencoder, cd, pcd, mixed])
 def test_graphs_make_the_steps_that_python_makes(
     other: str, train: Callable[[str], Any], replays: list[replay.Replay], monkeypatch: pytest.MonkeyPatch
 ) -> None:
