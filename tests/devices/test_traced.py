@@ -121,6 +121,16 @@ def test_a_network_that_moves_is_recorded_anew(other: str) -> None:
     assert learner.everything() == plain.everything()
 
 
+def test_arrays_follow_the_network_that_is_captured_now(other: str) -> None:
+    nets = {device: nn.Sequential(nn.Linear(5, 3)).build(seed=1).to(device) for device in ("cpu", other)}
+    net = nets["cpu"]
+    step = dlcore.traced(lambda x: net(x))
+    for device in ("cpu", other, "cpu"):
+        net = nets[device]
+        assert {step(x).device for x in X} == {device} and step.traced is None
+    assert (step.recordings, step.replays) == (2, 4 + 4 + 6)  # the first recording holds again
+
+
 def test_the_current_device_is_that_of_what_captures_nothing(other: str) -> None:
     step = dlcore.traced(lambda x: ops.exp(x) + 1.0)
     with dlcore.on_device(other):

@@ -280,10 +280,9 @@ class Captured:
             self._visit(value, where, False)
 
 
-def first_placed(function: Callable[..., Any]) -> Tensor | Parameters | None:
-    """What a function captures that is on a device and stays the same object when it moves, also where the function
-    cannot be replayed."""
+def followed(function: Callable[..., Any]) -> Captured:
+    """What a function captures, as far as it can be followed, also where it cannot be replayed."""
     captured = Captured.__new__(Captured)
     with contextlib.suppress(UntraceableError):
         captured.__init__(function)  # type: ignore[misc]
-    return captured.placed[0] if captured.placed else None
+    return captured

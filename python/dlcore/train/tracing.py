@@ -20,12 +20,11 @@ import numpy as np
 
 from .. import device as _device
 from .. import placement
-from ..nn import Parameters
 from ..ops.creation import is_integer
 from ..tape import state as _state
 from ..tensor import Tensor, tensor
 from . import replay as _replay
-from .captured import Captured, UntraceableError, first_placed
+from .captured import Captured, UntraceableError, followed
 from .recording import OVERLAP, Recording
 
 _KEPT = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64", np.dtype(np.int32): "int32"}
@@ -97,8 +96,7 @@ class Traced:
         self._lock = threading.RLock()
         self.traced: str | None = None
         self.replays = self.recordings = 0
-        self._place: Tensor | Parameters | None = None  # what the step captures, on whose device it computes
-        self._was_placed = False  # whether that was looked for
+        self._followed: Captured | None = None  # what the step captures, on whose device it computes
         _all.add(self)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -125,7 +123,7 @@ class Traced:
         """Forget the recordings, and why there are none."""
         with self._lock:
             self._known.clear()
-            self._was_placed = False
+            self._followed = None
             self.traced = None
 
     def _home(self, values: Iterable[Any]) -> Any:
@@ -133,9 +131,10 @@ class Traced:
         for value in values:
             if isinstance(value, Tensor):
                 return value.array.device
-        if not self._was_placed:
-            self._place, self._was_placed = first_placed(self._step), True
-        return placement.placed(None if self._place is None else self._place.device)
+        if self._followed is None or self._followed.change() is not None:
+            self._followed = followed(self._step)
+        placed = self._followed.placed
+        return placement.placed(placed[0].device if placed else None)
 
     def _call(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         device = _cpu if len(placement.loaded) == 1 else self._home((*arguments, *named.values()))
