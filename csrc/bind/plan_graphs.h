@@ -21,8 +21,8 @@ class PlanGraphs {
   PlanGraphs& operator=(const PlanGraphs&) = delete;
 
   // Makes so many steps of at most `most_steps`, and appends their figures; set(i) puts in place what step i has of its
-  // own, and `whole` is how many the run has. False: nothing was done, and each launch must be
-  // waited for; when this is done, `rethrow`.
+  // own, and `whole` is how many the run has. False: nothing was done, and each launch must be waited for; when this is
+  // done, `rethrow`.
   bool issue(Index steps, Index whole, const std::function<void(Index)>& set, std::vector<double>& found);
   void rethrow();
 
