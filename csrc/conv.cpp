@@ -5,6 +5,7 @@
 #include "conv_pointwise.h"
 #include "conv_weight.h"
 #include "conv_weight_rows.h"
+#include "instances/conv.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -97,12 +98,6 @@ template <typename T> void conv2d_weight_grad(const ConvShape& s, const T* x, co
   else WeightGrad<T>(s, x, dy, dweight).run();
 }
 
-#define DLCORE_INSTANTIATE(T)                                                         \
-  template void conv2d(const ConvShape&, const T*, const T*, T*, const Epilogue<T>&); \
-  template void conv2d_input_grad(const ConvShape&, const T*, const T*, T*);          \
-  template void conv2d_weight_grad(const ConvShape&, const T*, const T*, T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_CONV_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

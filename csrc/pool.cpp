@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "instances/pool.h"
 #include "memory.h"
 #include "parallel.h"
 #include "pool_block.h"
@@ -279,14 +280,6 @@ template <typename T> void avg_pool2d_grad(const PoolShape& given, const T* dy, 
   });
 }
 
-#define DLCORE_INSTANTIATE(T)                                                              \
-  template void max_pool2d(const PoolShape&, const T*, T*, std::int32_t*);                 \
-  template void max_pool2d_grad(const PoolPlanes&, const T*, const std::int32_t*, T*);     \
-  template void max_pool2d_gather(Index, Index, Index, const T*, const std::int32_t*, T*); \
-  template void avg_pool2d(const PoolShape&, const T*, T*);                                \
-  template void avg_pool2d_grad(const PoolShape&, const T*, T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_POOL_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numbers>
 
+#include "instances/rbm.h"
 #include "matmul.h"
 #include "memory.h"
 #include "parallel.h"
@@ -147,23 +148,6 @@ Index rbm_states(Index n_visible, Index n_hidden, const Segment* segments, Index
   return states > Index{1} << rbm_max_enumerated ? -1 : states;
 }
 
-#define DLCORE_INSTANTIATE(T)                                                                                       \
-  template void rbm_hidden(const Rbm<T>&, Index, const T*, T*);                                                     \
-  template void rbm_visible(const Rbm<T>&, Index, const T*, T*);                                                    \
-  template Index rbm_first_invalid(Index, Index, const Segment*, Index, const T*);                                  \
-  template void rbm_draw_hidden(const Rbm<T>&, std::uint64_t, std::uint64_t, Index, const T*, T*);                  \
-  template void rbm_draw_visible(const Rbm<T>&, std::uint64_t, std::uint64_t, Index, const T*, T*);                 \
-  template void rbm_gibbs(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, T*, T*,              \
-                          const Interruption&);                                                                     \
-  template void rbm_cd(const Rbm<T>&, Index, const T*, Index, std::uint64_t, std::uint64_t, Index, T*, T*, double*, \
-                       const Interruption&, const ContrastTerms<T>&);                                               \
-  template void rbm_free_energy(const Rbm<T>&, Index, const T*, T*);                                                \
-  template double rbm_log_partition(const Rbm<T>&, Index, Index);                                                   \
-  template void rbm_ais(const Rbm<T>&, const T*, Index, T*, Index, const double*, std::uint64_t, std::uint64_t,     \
-                        double*);                                                                                   \
-  template void rbm_pseudo_log_likelihood(const Rbm<T>&, Index, const T*, double*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_RBM_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "instances/reduce.h"
 #include "memory.h"
 #include "parallel.h"
 #include "reduce_extreme.h"
@@ -255,16 +256,6 @@ template <typename T> bool within(Index n, const T* x, double low, double high) 
   }
 }
 
-#define DLCORE_INSTANTIATE(T)                                                    \
-  template void sum(Index, Index, Index, const T*, T*);                          \
-  template void extreme(bool, Index, Index, Index, const T*, T*, std::int32_t*); \
-  template void logsumexp(Index, Index, const T*, T*);                           \
-  template T dot(Index, const T*, const T*);                                     \
-  template bool all_finite(Index, const T*);                                     \
-  template bool within(Index, const T*, double, double);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
-template bool within(Index, const std::int32_t*, double, double);
+DLCORE_REDUCE_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

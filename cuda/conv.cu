@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "../csrc/instances/conv.h"
 #include "conv_operands.cuh"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -130,12 +131,6 @@ template <typename T> void conv2d_weight_grad(const ConvShape& s, const T* x, co
   if (s.batch == 0) product(0, 0);
 }
 
-#define DLCORE_INSTANTIATE(T)                                                         \
-  template void conv2d(const ConvShape&, const T*, const T*, T*, const Epilogue<T>&); \
-  template void conv2d_input_grad(const ConvShape&, const T*, const T*, T*);          \
-  template void conv2d_weight_grad(const ConvShape&, const T*, const T*, T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_CONV_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

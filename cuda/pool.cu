@@ -1,5 +1,6 @@
 #include "../csrc/pool.h"
 
+#include "../csrc/instances/pool.h"
 #include "map.cuh"
 #include "team.cuh"
 
@@ -154,14 +155,6 @@ template <typename T> void avg_pool2d_grad(const PoolShape& shape, const T* dy, 
   launch("avg_pool2d_grad", avg_pool_grad_kernel<T>, grid_over(n), p, n, area, dy, dx);
 }
 
-#define DLCORE_INSTANTIATE(T)                                                              \
-  template void max_pool2d(const PoolShape&, const T*, T*, std::int32_t*);                 \
-  template void max_pool2d_grad(const PoolPlanes&, const T*, const std::int32_t*, T*);     \
-  template void max_pool2d_gather(Index, Index, Index, const T*, const std::int32_t*, T*); \
-  template void avg_pool2d(const PoolShape&, const T*, T*);                                \
-  template void avg_pool2d_grad(const PoolShape&, const T*, T*);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
+DLCORE_POOL_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -1,5 +1,6 @@
 #include "../csrc/reduce.h"
 
+#include "../csrc/instances/reduce.h"
 #include "../csrc/memory.h"
 #include "map.cuh"
 #include "team.cuh"
@@ -231,16 +232,6 @@ template <typename T> bool within(Index n, const T* x, double low, double high) 
   return first_where("within", n, Outside<T>{x, static_cast<Bound>(low), static_cast<Bound>(high)}) == n;
 }
 
-#define DLCORE_INSTANTIATE(T)                                                    \
-  template void sum(Index, Index, Index, const T*, T*);                          \
-  template void extreme(bool, Index, Index, Index, const T*, T*, std::int32_t*); \
-  template void logsumexp(Index, Index, const T*, T*);                           \
-  template T dot(Index, const T*, const T*);                                     \
-  template bool all_finite(Index, const T*);                                     \
-  template bool within(Index, const T*, double, double);
-DLCORE_INSTANTIATE(float)
-DLCORE_INSTANTIATE(double)
-#undef DLCORE_INSTANTIATE
-template bool within(Index, const std::int32_t*, double, double);
+DLCORE_REDUCE_INSTANCES
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -3,6 +3,7 @@ test is written down, and another process goes on behind it. Used by ``tools/gpu
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -27,6 +28,16 @@ def kill(process: subprocess.Popen[Any]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         process.kill()
+
+
+def sources(root: Path) -> str:
+    """A digest of the code that tests run and of the tests."""
+    digest = hashlib.sha256()
+    for folder in ("csrc", "cuda", "python", "tests"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in (".py", ".h", ".cpp", ".cu", ".cuh"):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -122,7 +133,7 @@ class Tests:
         return found
 
     def run(self, limit: float, workers: int, before: dict[str, Any]) -> dict[str, Any]:
-        """Run those shares that an earlier call, whose result is `before`, did not end.
+        """Run those shares that an earlier call with the same sources, whose result is `before`, did not end.
 
         Returns
         -------
@@ -133,7 +144,8 @@ class Tests:
         deadline = time.monotonic() + limit
         ids = self.ids(limit)
         shares = [ids[i :: self.shares] for i in range(self.shares)]
-        done = set(before.get("shares_done", [])) if before.get("collected") == len(ids) else set()
+        same = (before.get("collected"), before.get("sources")) == (len(ids), sources(self.root))
+        done = set(before.get("shares_done", [])) if same else set()
         kept = before if done else {}
         with TemporaryDirectory() as name, ThreadPoolExecutor(workers) as pool:
             folder = Path(name)
@@ -157,6 +169,7 @@ class Tests:
         return {
             "tests": counts,
             "collected": len(ids),
+            "sources": sources(self.root),
             "shares_done": sorted(done),
             "not_reached": sum(len(shares[i]) for i in range(self.shares) if i not in done),
             "slowest": dict(sorted(slowest.items(), key=lambda pair: -pair[1])[:20]),

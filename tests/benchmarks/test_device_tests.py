@@ -39,3 +39,8 @@ def test_each_test_has_its_own_outcome(tmp_path: Path) -> None:
     again = runner.run(60.0, 1, found)  # nothing is left
     assert again["tests"] == found["tests"]
     assert again["shares_done"] == [0]
+    (tmp_path / "test_suite.py").write_text(SUITE.replace('raise ValueError("wrong")', "pass"), encoding="utf-8")
+    (tmp_path / "csrc").mkdir()
+    (tmp_path / "csrc" / "mended.cpp").write_text("int mended;", encoding="utf-8")
+    mended = runner.run(60.0, 1, again)  # other code: all is run again
+    assert mended["tests"] == {"passed": 4, "failed": 1, "died": 1, "skipped": 1}
