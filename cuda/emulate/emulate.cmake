@@ -1,6 +1,6 @@
 # _cuda_host: the kernels of cuda/ in an emulation on this processor, and its self-test, in the folder DLCORE_CUDA_HOST;
 # for tests, not installed.
-set(emulated_sources cuda/emulate/emulate.cpp cuda/emulate/runtime.cpp cuda/emulate/graphs.cpp)
+set(emulated_sources cuda/emulate/emulate.cpp cuda/emulate/copies.cpp cuda/emulate/runtime.cpp cuda/emulate/graphs.cpp)
 foreach(source IN LISTS cuda_sources)
   get_filename_component(file ${source} NAME_WE)
   set(emulated ${CMAKE_CURRENT_BINARY_DIR}/emulated/${file}.cpp)  # the compiler does not know .cu

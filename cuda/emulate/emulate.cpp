@@ -1,92 +1,37 @@
+// Launches: the threads of each block as fibers, with their barriers.
 #include "emulate.h"
-
-#include <setjmp.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <numeric>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "fault.h"
-#include "fiber.h"
-#include "races.h"
+#include "machine.h"
 #include "runtime.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-using emulate::Access;
-using emulate::Actor;
 using emulate::alignment;
+using emulate::Machine;
+using emulate::machine;
 using emulate::Opened;
 using emulate::Place;
+using emulate::shared_gap;
+using emulate::SharedArray;
+using emulate::State;
+using emulate::Thread;
+using emulate::Warp;
+using emulate::warp_size;
 
-constexpr unsigned warp_size = 32;
 constexpr unsigned most_threads = 1024;
-constexpr std::size_t most_shared = 99 << 10;  // bytes of a block on sm_120, the least of the architectures built for
-constexpr std::size_t most_static = 48 << 10;  // of them without a request at run time
-constexpr std::size_t shared_gap = 64;
 
 std::atomic<int> order{1};
 std::atomic<Index> launch_count{0};
-
-// --- Threads of a block ---
-
-enum class State { ready, at_block_barrier, at_warp_barrier, done };
-
-struct AsyncCopy {
-  void* to;
-  const void* from;
-  int bytes, valid, group;
-};
-
-struct Thread {
-  Place place;
-  Actor actor;
-  State state;
-  unsigned warp, lane;
-  unsigned collectives;  // passed so far: even and odd ones use different slots
-  unsigned mask;         // of the collective waited for
-  bool orders_memory;    // which is __syncwarp
-  int group;             // of cp.async copies, being filled
-  std::vector<AsyncCopy> copies;
-  Fiber fiber;
-};
-
-struct Warp {
-  unsigned arrived = 0;  // lanes at the collective
-  alignas(64) unsigned char slots[2][warp_size][emulate::lane_stride];
-};
-
-struct SharedArray {
-  const void* tag;
-  std::size_t offset, bytes;
-};
-
-// One for each thread of the processor that launches; kept, so that stacks are not mapped anew.
-struct Machine {
-  std::vector<Thread> pool;
-  std::span<Thread> threads;  // those of the block
-  std::vector<Warp> warps;
-  std::vector<SharedArray> arrays;
-  alignas(64) unsigned char shared[2 * most_shared];
-  std::size_t dynamic_bytes = 0;
-  std::size_t shared_used = sizeof shared;  // since `shared` was last filled
-  Fiber scheduler;
-  const void* context = nullptr;
-  void (*body)(const void*) = nullptr;
-  const char* name = nullptr;
-  Thread* current = nullptr;
-  bool immediate_copies = false;
-  std::uint64_t random = 0;
-  std::uint32_t launch = 0;
-  std::string misdeed;  // the first, where races are watched
-  sigjmp_buf fault;
-};
-thread_local Machine* machine = nullptr;
 
 [[noreturn]] void fail(const Machine& m, const std::string& what) {
   std::string where;
@@ -240,9 +185,6 @@ namespace emulate {
 thread_local const Place* place = nullptr;
 thread_local const Actor* actor = nullptr;
 
-bool in_shared_memory(std::uintptr_t address) {
-  return address - reinterpret_cast<std::uintptr_t>(machine->shared) < sizeof machine->shared;
-}
 void report(const std::string& what) {
   if (machine->misdeed.empty()) machine->misdeed = what;
 }
@@ -317,66 +259,6 @@ const unsigned char* gather(unsigned mask, const void* value, std::size_t bytes)
   std::memcpy(slots[self.lane], value, bytes);
   warp_barrier(mask, false);
   return slots[0];
-}
-
-void* dynamic_shared() { return machine->shared; }
-
-void* shared_array(const void* tag, std::size_t bytes) {
-  Machine& m = *machine;
-  std::size_t end = m.dynamic_bytes;
-  for (const SharedArray& a : m.arrays) {
-    if (a.tag == tag) return m.shared + a.offset;
-    end = a.offset + a.bytes;
-  }
-  const auto offset = static_cast<std::size_t>(round_up(static_cast<Index>(end + shared_gap), 64));
-  std::size_t taken = m.dynamic_bytes + bytes;
-  for (const SharedArray& a : m.arrays) taken += a.bytes;
-  if (offset + bytes + shared_gap > sizeof m.shared || taken - m.dynamic_bytes > most_static)
-    std::abort();  // nvcc refuses so much at compile time
-  if (taken > most_shared) report("more shared memory than a block may have");
-  m.arrays.push_back({tag, offset, bytes});
-  m.shared_used = std::max(m.shared_used, offset + bytes + shared_gap);
-  return m.shared + offset;
-}
-
-namespace {
-void perform(const AsyncCopy& copy) {
-  std::memcpy(copy.to, copy.from, static_cast<std::size_t>(copy.valid));
-  std::memset(static_cast<char*>(copy.to) + copy.valid, 0, static_cast<std::size_t>(copy.bytes - copy.valid));
-}
-
-// PTX ISA, cp.async: 4, 8 or 16 bytes, both addresses aligned to them.
-void check_async(const AsyncCopy& copy) {
-  const auto from = reinterpret_cast<std::uintptr_t>(copy.from), to = reinterpret_cast<std::uintptr_t>(copy.to);
-  if ((from | to) % static_cast<std::uintptr_t>(copy.bytes) != 0)
-    report("a cp.async of " + std::to_string(copy.bytes) + " bytes that is not aligned to them");
-  if (copy.valid < 0 || copy.valid > copy.bytes) report("a cp.async of more bytes than it has room for");
-  if (!in_shared_memory(to)) report("a cp.async to what is not shared memory");
-}
-}  // namespace
-
-void copy_async(void* shared, const void* global, int bytes, int valid) {
-  Thread& self = *machine->current;
-  const AsyncCopy copy{shared, global, bytes, valid, self.group};
-  check_async(copy);
-  touch(global, static_cast<std::size_t>(valid), Access::read);
-  touch(shared, static_cast<std::size_t>(bytes), Access::write);
-  if (machine->immediate_copies) perform(copy);
-  else std::memset(shared, 0xFF, static_cast<std::size_t>(bytes));
-  self.copies.push_back(copy);
-}
-
-void commit_async() { ++machine->current->group; }
-
-void wait_async(int groups_left) {
-  Thread& self = *machine->current;
-  std::size_t finished = 0;
-  while (finished < self.copies.size() && self.copies[finished].group < self.group - groups_left) {
-    if (!machine->immediate_copies) perform(self.copies[finished]);
-    touch(self.copies[finished].to, static_cast<std::size_t>(self.copies[finished].bytes), Access::write);
-    ++finished;
-  }
-  self.copies.erase(self.copies.begin(), self.copies.begin() + static_cast<std::ptrdiff_t>(finished));
 }
 
 }  // namespace emulate
