@@ -31,8 +31,10 @@ $(VENV)/.installed: dist/.wheel
 
 install: $(VENV)/.installed
 
+# Two processes: more would get in the way of the threads that each of them starts.
+TEST_PROCESSES ?= 2
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal tests
 
 $(VENV)/.lint: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet numpy pytest matplotlib $$($(BIN)/python tools/extra.py lint)
