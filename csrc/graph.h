@@ -25,8 +25,8 @@ struct GraphReport {
 
 // What a launch is for a graph.
 struct LaunchPrint {
-  bool fits = false;                // it does not wait for a value, and does not read or write the host's memory
-  std::size_t own = 0;              // bytes that its kernels have of their own in each step, beside draws
+  bool fits = false;               // it does not wait for a value, and does not read or write the host's memory
+  std::size_t own = 0;             // bytes that its kernels have of their own in each step, beside draws
   std::vector<std::byte> kernels;  // which they are
 };
 

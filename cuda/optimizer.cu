@@ -174,8 +174,8 @@ template <typename T> void sgd(Index n, const SgdOptions& o, const T* grad, T* t
   const T lr = static_cast<T>(o.lr);
   if (!velocity) return update("sgd", n, o.grad_scale, PlainSgd<T>{gradient, lr}, grad, theta);
   const T take = o.first_step ? T(1) : static_cast<T>(1 - o.dampening);
-  update("sgd", n, o.grad_scale, Sgd<T>{gradient, lr, static_cast<T>(o.momentum), take, o.first_step, o.nesterov}, grad, theta,
-         velocity);
+  update("sgd", n, o.grad_scale, Sgd<T>{gradient, lr, static_cast<T>(o.momentum), take, o.first_step, o.nesterov}, grad,
+         theta, velocity);
 }
 
 template <typename T> void adagrad(Index n, const AdagradOptions& o, const T* grad, T* theta, T* sum_of_squares_) {
@@ -214,7 +214,8 @@ void adam(Index n, const AdamOptions& o, const T* grad, T* theta, T* first_momen
   const T step_size = static_cast<T>(o.lr / (1 - std::pow(o.beta1, static_cast<double>(o.step))));
   const Moments<T> of(o);
   if (max_second_moment)
-    update("adam", n, o.grad_scale, Adam<T, true>{of, step_size}, grad, theta, first_moment, second_moment, max_second_moment);
+    update("adam", n, o.grad_scale, Adam<T, true>{of, step_size}, grad, theta, first_moment, second_moment,
+           max_second_moment);
   else update("adam", n, o.grad_scale, Adam<T, false>{of, step_size}, grad, theta, first_moment, second_moment);
 }
 
@@ -222,7 +223,8 @@ template <typename T>
 void nadam(Index n, const NadamOptions& o, const T* grad, T* theta, T* first_moment, T* second_moment) {
   const T rate = static_cast<T>(o.adam.lr * (1 - o.mu) / (1 - o.mu_product));
   const T moment_rate = static_cast<T>(o.adam.lr * o.mu_next / (1 - o.mu_product * o.mu_next));
-  update("nadam", n, o.adam.grad_scale, Nadam<T>{Moments<T>(o.adam), rate, moment_rate}, grad, theta, first_moment, second_moment);
+  update("nadam", n, o.adam.grad_scale, Nadam<T>{Moments<T>(o.adam), rate, moment_rate}, grad, theta, first_moment,
+         second_moment);
 }
 
 template <typename T>

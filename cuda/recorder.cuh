@@ -1,6 +1,6 @@
-// How the host code of a launch becomes nodes of a graph (graph.cu), and what a graph's kernels have of their own in each
-// step: numbers that change from step to step are read from the device's memory, so that a graph which makes many steps
-// starts again without any change to it.
+// How the host code of a launch becomes nodes of a graph (graph.cu), and what a graph's kernels have of their own in
+// each step: numbers that change from step to step are read from the device's memory, so that a graph which makes many
+// steps starts again without any change to it.
 #pragma once
 
 #include <cstddef>

@@ -227,7 +227,9 @@ double bind_clip_factor(const Array& x, double limit, const Segments& segments, 
   double value = 1;
   double* const place = plan ? plan->copy(value) : &value;
   // Graphs have the factor on the device. Norms of several stretches are put together on the host.
-  const auto [begin, end] = !segments ? Stretch(0, x.size()) : segments->size() == 1 ? segments->front() : Stretch(0, 0);
+  const auto [begin, end] = !segments               ? Stretch(0, x.size())
+                            : segments->size() == 1 ? segments->front()
+                                                    : Stretch(0, 0);
   double* in_device = nullptr;
   if (plan && !is_host_memory() && end > begin) {
     const OutsideArena outside;

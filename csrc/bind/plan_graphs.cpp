@@ -128,7 +128,8 @@ std::size_t PlanGraphs::launches_on_host() const {
   return count;
 }
 
-// A graph that makes a run in as few launches as its nodes and the plan's patience allow, where that saves half of them.
+// A graph that makes a run in as few launches as its nodes and the plan's patience allow, where that saves half of
+// them.
 void PlanGraphs::make_long(Index asked, Index whole) {
   if (!may_be_long_ || needs_host_) return;
   if (steps_of_long > 2 * pace_) {  // they have become slower
@@ -139,7 +140,7 @@ void PlanGraphs::make_long(Index asked, Index whole) {
   const Index at_once = std::min(most, pace_);
   if (at_once < 2 || (!is_timed_ && whole > asked)) return;
   Index steps = whole / ((whole + at_once - 1) / at_once);
-  if (steps > asked) steps = std::min(asked, steps_of_rest);
+  if (steps > asked) steps = long_ ? 0 : std::min({asked, most, steps_of_rest});
   const auto launches = [whole](Index each) { return each < 2 ? whole : whole / each + whole % each; };
   if (steps < 2 || 2 * launches(steps) > launches(steps_of_long)) return;
   if (made_ + steps > issued / 4 + 2 * whole) return;  // runs of changing lengths must not make graphs all the time

@@ -5,8 +5,8 @@
 // optimizers' numbers, where its rows are) is a row of a table in the device's memory, which is written before a graph
 // starts: so one graph may make all steps of a run, and starts again for the next without any change to it. A check of
 // values in a graph leaves its answer on the device, and so do figures; the host looks at both when all are issued.
-// Where one of the steps would have ended early or raised, what they wrote is put back, and they are made again by their
-// launches, each waited for: so everything happens where it would without graphs.
+// Where one of the steps would have ended early or raised, what they wrote is put back, and they are made again by
+// their launches, each waited for: so everything happens where it would without graphs.
 #pragma once
 
 #include <exception>
@@ -25,12 +25,12 @@ class PlanGraphs {
   // How many of the `left` steps of a run, which has `whole`, are worth issuing together.
   Index next(Index left, Index whole);
   // Makes so many steps, at most `most_steps`, and appends their figures; set(i) puts in place what step i has of its
-  // own. `timed`: waits for them, and learns how long they take. False: nothing was done, and each launch must be waited
-  // for; when this is done, `rethrow`.
+  // own. `timed`: waits for them, and learns how long they take. False: nothing was done, and each launch must be
+  // waited for; when this is done, `rethrow`.
   bool issue(Index steps, bool timed, const std::function<void(Index)>& set, std::vector<double>& found);
   void rethrow();
 
-  const bool has_order;  // of the rows that come in
+  const bool has_order;                  // of the rows that come in
   std::size_t count() const;             // of graphs
   std::size_t launches_on_host() const;  // that stand between them
   Index issued = 0;                      // steps, so far

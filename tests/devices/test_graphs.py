@@ -94,6 +94,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[replay.Replay]:
     class Seen(replay.Replay):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
+            self.plan.patience = 60.0  # however busy this machine is
             made.append(self)
 
     monkeypatch.setattr(gradient, "Replay", Seen)
@@ -136,25 +137,13 @@ def test_a_processor_makes_no_graphs(replays: list[replay.Replay]) -> None:
 def test_an_epoch_is_one_graph(other: str, replays: list[replay.Replay], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of as many steps as there are, once an epoch has shown how fast they are; with the bits of the single steps."""
     x = np.concatenate([BINARY, 1 - BINARY, BINARY])
-    started: list[int] = []
-
-    class Count(dlcore.train.Callback):
-        def on_epoch_end(self, run: Any) -> None:
-            for r in replays:
-                r.plan.patience = 60.0  # however busy this machine is
-                started.append(r.plan.graphs_started)
-
-    def fit() -> bytes:
-        model = RBM(8, 5, seed=1).to(other)
-        model.fit(x, epochs=4, batch_size=1, progress=False, callbacks=[Count()])
-        return model.parameters.storage.numpy().tobytes()
-
-    found = fit()
+    found = rbm(other, {"epochs": 4, "batch_size": 1}, x).parameters.storage.numpy().tobytes()
     (plan,) = [r.plan for r in replays]
-    assert (plan.steps_of_graph, plan.launches_on_host) == (96, 0)
-    assert np.diff(started).tolist() == [1, 1, 1]
+    assert (plan.steps_of_graph, plan.steps_by_graphs, plan.launches_on_host) == (96, 4 * 96 - 2, 0)
+    first = 8 + 1 + (94 - 8 - 64)  # single steps to time, a graph of 64, single steps
+    assert plan.graphs_started == first + 3
     monkeypatch.setattr(replay, "enabled", False)
-    assert found == fit()
+    assert found == rbm(other, {"epochs": 4, "batch_size": 1}, x).parameters.storage.numpy().tobytes()
 
 
 @pytest.mark.parametrize("at", [17, 10, 21])  # in the first, fourth and last batch that is replayed
