@@ -1,4 +1,4 @@
-"""The norm to which gradients are clipped, within a graph: found and used on the device, with the bits of single steps."""
+"""The norm to which gradients are clipped, found and used on the device in a graph: the bits of single steps."""
 
 from __future__ import annotations
 
