@@ -75,8 +75,10 @@ void issue_after(std::uintptr_t) {}
 void wait_for_device() noexcept {}
 
 bool makes_graphs() { return false; }
-bool fits_graph(const Launch&, Arena*) { return false; }
-std::unique_ptr<Graph> make_graph(const Launch*, std::size_t, Arena*, GraphReport*) { return nullptr; }
+LaunchPrint print_of(const Launch&, Arena*, std::uint64_t) { return {}; }
+void write_own(const Launch&, const LaunchPrint&, Arena*, void*) {}
+std::unique_ptr<Graph> make_graph(const std::vector<GraphLaunch>&, Arena*, GraphReport*) { return nullptr; }
+bool scales_in_graph(const double*) { return false; }
 void report_figure(const double* figure, GraphReport* report) {
   reinterpret_cast<double*>(report + 1)[report->figures++] = *figure;
 }

@@ -222,6 +222,18 @@ void assign_rows(Index n, Index x_rows, Index columns, const std::int32_t* indic
   });
 }
 
+Index first_bad_csr_row(Index n, Index x_rows, Index columns, Index stored, const std::int32_t* indices,
+                        const std::int32_t* indptr, const std::int32_t* rows) {
+  for (Index i = 0; i < n; ++i) {
+    const Index row = index_within(x_rows, rows + i);
+    if (row < 0) return i;
+    const Index first = indptr[row], last = indptr[row + 1];
+    if (first < 0 || last < first || last > stored) return i;
+    if (first_out_of_range(last - first, indices + first, columns).position < last - first) return i;
+  }
+  return n;
+}
+
 template <typename T>
 void gather_csr(Index n, Index x_rows, Index columns, Index stored, const T* data, const std::int32_t* indices,
                 const std::int32_t* indptr, const std::int32_t* rows, T* y) {

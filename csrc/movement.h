@@ -58,6 +58,10 @@ template <typename T>
 void gather_csr(Index n, Index x_rows, Index columns, Index stored, const T* data, const std::int32_t* indices,
                 const std::int32_t* indptr, const std::int32_t* rows, T* y);
 
+// The first of these rows that is not within the matrix, or has a column that is not; n where there is none.
+Index first_bad_csr_row(Index n, Index x_rows, Index columns, Index stored, const std::int32_t* indices,
+                        const std::int32_t* indptr, const std::int32_t* rows);
+
 // y (n, classes); T is float, double or std::int32_t.
 template <typename T> void one_hot(Index n, Index classes, const std::int32_t* labels, T* y);
 

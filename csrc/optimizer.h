@@ -88,4 +88,8 @@ template <typename T> void average_weights(Index n, double decay, const T* theta
 // cannot be represented. NaN and infinities propagate.
 template <typename T> double norm(Index n, const T* x);
 
+// Where a graph is made (graph.h): *factor becomes most / norm where the norm of x, n >= 1, is above `most`, else 1, on
+// the device; the graph's report says where the norm is not finite. True. Elsewhere nothing is done.
+template <typename T> bool clip_in_graph(Index n, const T* x, double most, double* factor);
+
 }  // namespace dlcore::DLCORE_DEVICE

@@ -21,6 +21,13 @@ void rbm_temper(const Rbm<T>& rbm, const T* base_bias, Index n_chains, Index n_b
                 std::uint64_t key, std::uint64_t step, T* replicas, T* v, double* accepted,
                 const Interruption& interruption);
 
+// numbers = given, with 0 in place of NaN.
+template <typename T> void rbm_without_gaps(Index n, const T* given, T* numbers);
+
+// The first group of a segment of softmax units, counted row by row of `given` (n, visible), that has NaN in some of
+// its units but not in all; as many as there are, where none has.
+template <typename T> Index rbm_first_part_group(Index n, Index visible, const Segment& segment, const T* given);
+
 // k steps v -> h -> v of Gibbs sampling of the units that are NaN in `given`; the others keep its values. `state` (n,
 // n_visible) has values for them where the chain begins, what it has in place of given units is not looked at; at the
 // end `samples` is the last v and `means` what its free units were drawn from, each with the given units in place.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "matmul.h"
 #include "rbm_chains.h"
@@ -43,6 +44,20 @@ void slopes_of_variances(const Rbm<T>& rbm, Index n, const T* v, const T* weight
 }
 
 }  // namespace
+
+template <typename T> void rbm_without_gaps(Index n, const T* given, T* numbers) {
+  for (Index i = 0; i < n; ++i) numbers[i] = std::isnan(given[i]) ? T(0) : given[i];
+}
+
+template <typename T> Index rbm_first_part_group(Index n, Index visible, const Segment& segment, const T* given) {
+  const Index groups = (segment.end - segment.begin) / segment.group;
+  for (Index i = 0; i < n * groups; ++i) {
+    const T* const x = given + i / groups * visible + segment.begin + i % groups * segment.group;
+    const Index held = std::count_if(x, x + segment.group, [](T e) { return !std::isnan(e); });
+    if (held != 0 && held != segment.group) return i;
+  }
+  return n * groups;
+}
 
 template <typename T>
 void rbm_clamped_gibbs(const Rbm<T>& rbm, Index n, const T* given, const T* state, Index k, std::uint64_t key,
@@ -103,6 +118,8 @@ void rbm_statistics(const Rbm<T>& rbm, Index n, Index data, const T* v, const T*
 }
 
 #define DLCORE_INSTANTIATE(T)                                                                                        \
+  template void rbm_without_gaps(Index, const T*, T*);                                                               \
+  template Index rbm_first_part_group(Index, Index, const Segment&, const T*);                                       \
   template void rbm_clamped_gibbs(const Rbm<T>&, Index, const T*, const T*, Index, std::uint64_t, std::uint64_t, T*, \
                                   T*, const Interruption&);                                                          \
   template void rbm_statistics(const Rbm<T>&, Index, Index, const T*, const T*, T*, const ContrastTerms<T>&);

@@ -12,7 +12,8 @@ namespace dlcore::DLCORE_DEVICE {
 // Bernoulli samples of the finished elements, as random.h draws them: element row * n + column of draw (key, step).
 template <typename T> struct GemmDraw {
   T* samples = nullptr;
-  std::uint64_t key = 0, step = 0;
+  std::uint64_t key = 0;
+  DrawStep step;
   T factor = 1;  // of what is written to C, whose samples are those of the elements before
 };
 
@@ -23,8 +24,9 @@ __device__ inline void unit_samples(const GemmDraw<T>& draw, Index first, T (&u)
   const std::uint64_t word = static_cast<std::uint64_t>(first) * (sizeof(T) / 4), block = word / 4;
   const int skipped = static_cast<int>(word % 4);
   std::uint32_t of[2 * words];
-  const PhiloxBlock low = philox(draw.key, draw.step, block);
-  const PhiloxBlock high = skipped ? philox(draw.key, draw.step, block + 1) : low;
+  const std::uint64_t drawn = draw.step;
+  const PhiloxBlock low = philox(draw.key, drawn, block);
+  const PhiloxBlock high = skipped ? philox(draw.key, drawn, block + 1) : low;
 #pragma unroll
   for (int i = 0; i < words; ++i) {
     of[i] = low.word[i];

@@ -1,7 +1,9 @@
-// Graphs of launches: nodes in a chain, made by running the launches with a Recorder in the place of the device.
+// Graphs of launches: nodes in a chain, made by running the launches with a Recorder in the place of the device
+// (recorder.cuh).
 #include "../csrc/graph.h"
 
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "launch.cuh"
@@ -31,11 +33,51 @@ class Recording {  // this thread's launches go to a recorder, and their workspa
   Arena* arena_;
 };
 
-class Probe final : public Recorder {  // what is recorded is forgotten
+void append(std::vector<std::byte>& bytes, const void* from, std::size_t size) {
+  const auto* first = static_cast<const std::byte*>(from);
+  bytes.insert(bytes.end(), first, first + size);
+}
+
+constexpr std::size_t padded(std::size_t bytes) { return (bytes + own_alignment - 1) / own_alignment * own_alignment; }
+
+// Forgets what is recorded, but for what a launch has of its own in each step and which kernels it has.
+class Printer final : public Recorder {
  public:
-  Probe() : Recorder(nullptr) {}
-  void kernel(const Kernel&) override {}
+  Printer(const Launch& launch, Arena* arena, std::uint64_t drawn, void* row)
+      : drawn_(drawn), row_(static_cast<std::byte*>(row)), has_own_(launch.varies) {
+    prints = true;
+    const Recording recording(*this, arena);
+    launch.run(launch.call);
+  }
+  std::vector<std::byte> kernels;
+  std::size_t bytes = 0;  // of its own
+  bool draws_by_value = false;
+
+ private:
+  void kernel(const Kernel& given) override {
+    append(kernels, &given.function, sizeof given.function);
+    append(kernels, &given.grid, sizeof given.grid);
+    for (std::size_t i = 0; i < given.count; ++i) {
+      const auto* const argument = static_cast<const std::byte*>(given.arguments[i]);
+      std::uint64_t word = 0;
+      for (std::size_t at = 0; at + sizeof word <= given.sizes[i]; at += sizeof word) {
+        std::memcpy(&word, argument + at, sizeof word);
+        draws_by_value |= drawn_ != 0 && word - drawn_ < steps_of_a_launch;
+      }
+    }
+  }
   void copy(void*, const void*, std::size_t) override {}
+  const void* own(const void* value, std::size_t size) override {
+    if (!has_own_) return nullptr;
+    if (row_) std::memcpy(row_ + bytes, value, size);
+    bytes += padded(size);
+    return nullptr;
+  }
+
+  static constexpr std::uint64_t steps_of_a_launch = 1 << 20;  // at most, about
+  const std::uint64_t drawn_;
+  std::byte* const row_;
+  const bool has_own_;
 };
 
 struct Destroy {
@@ -44,145 +86,73 @@ struct Destroy {
 };
 template <typename T> using Owned = std::unique_ptr<std::remove_pointer_t<T>, Destroy>;
 
-// The nodes as CUDA has them, each behind the one before.
-class Nodes {
+// Nodes, each behind the one before.
+class Chain final : public Graph, private Recorder {
  public:
-  Nodes() {
+  Chain(const std::vector<GraphLaunch>& launches, Arena* arena, GraphReport* to) {
+    report = to;
     cudaGraph_t graph = nullptr;
     check(cudaGraphCreate(&graph, 0), "cudaGraphCreate");
     graph_.reset(graph);
-  }
-
-  void finish() {
+    {
+      const Recording recording(*this, arena);
+      for (const auto& [launch, its_shift, its_own] : launches) {
+        shift = its_shift;
+        own_ = static_cast<const std::byte*>(launch->varies ? its_own : nullptr);
+        factor = std::exchange(next_factor, nullptr);
+        launch->run(launch->call);
+      }
+    }
     cudaGraphExec_t runnable = nullptr;
-    check(cudaGraphInstantiate(&runnable, graph_.get(), 0), "cudaGraphInstantiate");
+    check(cudaGraphInstantiate(&runnable, graph, 0), "cudaGraphInstantiate");
     runnable_.reset(runnable);
+    graph_.reset();
   }
+  Chain(const Chain&) = delete;
+  Chain& operator=(const Chain&) = delete;
 
-  void add(const Kernel& kernel) {
-    const cudaKernelNodeParams given = parameters(kernel);
-    cudaGraphNode_t node = nullptr;
-    check(cudaGraphAddKernelNode(&node, graph_.get(), last(), nodes_.empty() ? 0 : 1, &given), kernel.name);
-    nodes_.push_back({node, packed(kernel)});
-  }
-  void add(void* to, const void* from, std::size_t bytes) {
-    cudaGraphNode_t node = nullptr;
-    check(cudaGraphAddMemcpyNode1D(&node, graph_.get(), last(), nodes_.empty() ? 0 : 1, to, from, bytes,
-                                   cudaMemcpyDeviceToDevice),
-          "cudaMemcpy");
-    nodes_.push_back({node, packed(to, from, bytes)});
-  }
-
-  // Most nodes of a launch that varies have the arguments that they had.
-  void renew(std::size_t i, const Kernel& kernel) {
-    std::vector<std::byte> now = packed(kernel);
-    if (now == nodes_[i].arguments) return;
-    const cudaKernelNodeParams given = parameters(kernel);
-    check(cudaGraphExecKernelNodeSetParams(runnable_.get(), nodes_[i].node, &given), kernel.name);
-    nodes_[i].arguments = std::move(now);
-  }
-  void renew(std::size_t i, void* to, const void* from, std::size_t bytes) {
-    check(
-        cudaGraphExecMemcpyNodeSetParams1D(runnable_.get(), nodes_[i].node, to, from, bytes, cudaMemcpyDeviceToDevice),
-        "cudaMemcpy");
-  }
-
-  void start() {
-    if (nodes_.empty()) return;
+  void start() override {
+    if (count_ == 0) return;
     const Turn turn;
     check(cudaGraphLaunch(runnable_.get(), turn.stream()), "cudaGraphLaunch");
     check_launch("a replayed step", turn.stream());
     count_launch();
   }
-
-  std::size_t count() const { return nodes_.size(); }
-
- private:
-  struct Node {
-    cudaGraphNode_t node;
-    std::vector<std::byte> arguments;
-  };
-  const cudaGraphNode_t* last() const { return nodes_.empty() ? nullptr : &nodes_.back().node; }
-  static cudaKernelNodeParams parameters(const Kernel& kernel) {
-    return {const_cast<void*>(kernel.function),
-            kernel.grid.blocks,
-            kernel.grid.threads,
-            static_cast<unsigned>(kernel.grid.shared_bytes),
-            kernel.arguments,
-            nullptr};
-  }
-  static void append(std::vector<std::byte>& bytes, const void* from, std::size_t size) {
-    const auto* first = static_cast<const std::byte*>(from);
-    bytes.insert(bytes.end(), first, first + size);
-  }
-  static std::vector<std::byte> packed(const Kernel& kernel) {
-    std::vector<std::byte> all;
-    append(all, &kernel.function, sizeof kernel.function);
-    append(all, &kernel.grid, sizeof kernel.grid);
-    for (std::size_t i = 0; i < kernel.count; ++i) append(all, kernel.arguments[i], kernel.sizes[i]);
-    return all;
-  }
-  static std::vector<std::byte> packed(const void* to, const void* from, std::size_t bytes) {
-    std::vector<std::byte> all;
-    append(all, &to, sizeof to);
-    append(all, &from, sizeof from);
-    append(all, &bytes, sizeof bytes);
-    return all;
-  }
-
-  Owned<cudaGraph_t> graph_;
-  Owned<cudaGraphExec_t> runnable_;
-  std::vector<Node> nodes_;
-};
-
-class Chain final : public Graph, private Recorder {
- public:
-  Chain(const Launch* launches, std::size_t count, Arena* arena, GraphReport* to)
-      : Recorder(to), launches_(launches, launches + count), arena_(arena) {
-    const Recording recording(*this, arena_);
-    for (const Launch& launch : launches_) {
-      starts_.push_back(nodes_.count());
-      launch.run(launch.call);
-    }
-    starts_.push_back(nodes_.count());
-    nodes_.finish();
-    is_ready_ = true;
-  }
-  Chain(const Chain&) = delete;
-  Chain& operator=(const Chain&) = delete;
-
-  void renew(std::size_t launch) override {
-    next_ = starts_[launch];
-    last_ = starts_[launch + 1];
-    const Recording recording(*this, arena_);
-    launches_[launch].run(launches_[launch].call);
-    if (next_ != last_) throw std::runtime_error("graph: a launch has fewer kernels than when it was recorded");
-  }
-  void start() override { nodes_.start(); }
-  std::size_t nodes() const override { return nodes_.count(); }
+  std::size_t nodes() const override { return count_; }
   bool has_checks() const override { return checks > 0; }
 
  private:
   void kernel(const Kernel& given) override {
-    if (is_ready_) nodes_.renew(renewed(), given);
-    else nodes_.add(given);
+    const cudaKernelNodeParams parameters{const_cast<void*>(given.function),
+                                          given.grid.blocks,
+                                          given.grid.threads,
+                                          static_cast<unsigned>(given.grid.shared_bytes),
+                                          given.arguments,
+                                          nullptr};
+    cudaGraphNode_t node = nullptr;
+    check(cudaGraphAddKernelNode(&node, graph_.get(), &last_, count_ == 0 ? 0 : 1, &parameters), given.name);
+    last_ = node;
+    ++count_;
   }
   void copy(void* to, const void* from, std::size_t bytes) override {
-    if (is_ready_) nodes_.renew(renewed(), to, from, bytes);
-    else nodes_.add(to, from, bytes);
+    cudaGraphNode_t node = nullptr;
+    check(cudaGraphAddMemcpyNode1D(&node, graph_.get(), &last_, count_ == 0 ? 0 : 1, to, from, bytes,
+                                   cudaMemcpyDeviceToDevice),
+          "cudaMemcpy");
+    last_ = node;
+    ++count_;
   }
-  // The node whose arguments come next while they are renewed.
-  std::size_t renewed() {
-    if (next_ == last_) throw std::runtime_error("graph: a launch has more kernels than when it was recorded");
-    return next_++;
+  const void* own(const void*, std::size_t bytes) override {
+    const void* const place = own_;
+    if (own_) own_ += padded(bytes);
+    return place;
   }
 
-  Nodes nodes_;
-  bool is_ready_ = false;
-  std::vector<Launch> launches_;
-  std::vector<std::size_t> starts_;  // each launch's first node, and the end
-  std::size_t next_ = 0, last_ = 0;
-  Arena* arena_;
+  Owned<cudaGraph_t> graph_;  // while it is put together
+  Owned<cudaGraphExec_t> runnable_;
+  cudaGraphNode_t last_ = nullptr;
+  std::size_t count_ = 0;
+  const std::byte* own_ = nullptr;  // on the device: what the launch has next of its own
 };
 
 }  // namespace
@@ -194,22 +164,32 @@ void expect(const unsigned long long* x, unsigned long long good) {
 
 bool makes_graphs() { return !allocations_are_checked() && !synchronizes_each_launch(); }
 
-bool fits_graph(const Launch& launch, Arena* workspaces) {
-  if (launch.on_host) return false;
-  Probe probe;
-  const Recording recording(probe, workspaces);
+LaunchPrint print_of(const Launch& launch, Arena* workspaces, std::uint64_t drawn) {
   try {
-    launch.run(launch.call);
-  } catch (const NeedsHost&) { return false; }
-  return true;
+    Printer printer(launch, workspaces, drawn, nullptr);
+    return {!printer.draws_by_value, printer.bytes, std::move(printer.kernels)};
+  } catch (const NeedsHost&) { return {}; }
 }
 
-std::unique_ptr<Graph> make_graph(const Launch* launches, std::size_t count, Arena* workspaces, GraphReport* report) {
-  return std::make_unique<Chain>(launches, count, workspaces, report);
+void write_own(const Launch& launch, const LaunchPrint& print, Arena* workspaces, void* own) {
+  const Printer printer(launch, workspaces, 0, own);
+  if (printer.bytes != print.own || printer.kernels != print.kernels)
+    throw std::runtime_error("graph: a launch is another than when it was recorded");
+}
+
+std::unique_ptr<Graph> make_graph(const std::vector<GraphLaunch>& launches, Arena* workspaces, GraphReport* report) {
+  return std::make_unique<Chain>(launches, workspaces, report);
 }
 
 void report_figure(const double* figure, GraphReport* report) {
   launch("graph: figure", report_kernel, Grid{dim3(1), dim3(1)}, figure, report);
+}
+
+bool scales_in_graph(const double* factor) {
+  if (!recorder) return false;
+  if (!factor) throw NeedsHost("a factor is the host's");
+  recorder->next_factor = factor;
+  return true;
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

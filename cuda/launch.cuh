@@ -21,6 +21,8 @@
 #include "emulate/graphs.h"
 #endif
 
+#include "recorder.cuh"
+
 namespace dlcore::DLCORE_DEVICE {
 
 #ifdef __CUDACC__
@@ -68,42 +70,6 @@ struct Grid {
   dim3 threads = dim3(256);
   std::size_t shared_bytes = 0;  // dynamic
 };
-
-// --- Recording (graph.cu) ---
-
-struct Kernel {
-  const char* name;
-  const Grid& grid;
-  const void* function;
-  void** arguments;
-  const std::size_t* sizes;  // of the arguments
-  std::size_t count;
-};
-
-// Takes a thread's kernels and copies within the device, which then do not run, to make a graph of them.
-class Recorder {
- public:
-  explicit Recorder(GraphReport* to) : report(to) {}
-  virtual void kernel(const Kernel& given) = 0;
-  virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
-  GraphReport* const report;
-  int checks = 0;
-
- protected:
-  ~Recorder() = default;
-};
-inline thread_local Recorder* recorder = nullptr;
-
-// Thrown by what a graph cannot do: wait for values, or take them from the host's memory.
-struct NeedsHost : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-inline void require_no_recorder(const char* what) {
-  if (recorder) throw NeedsHost(what);
-}
-
-// A check of values that passes where *x is `good`: in a graph it leaves its answer in the report.
-void expect(const unsigned long long* x, unsigned long long good);
 
 template <typename... Parameters>
 void record(const char* name, void (*kernel)(Parameters...), const Grid& grid, Parameters... values) {

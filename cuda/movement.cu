@@ -49,7 +49,9 @@ __global__ void transpose_kernel(Index tiles, Index row_tiles, Index column_tile
 }
 
 template <typename Word>
-__global__ void copy_rows_kernel(Index n, Index columns, const Word* x, Index x_stride, Word* y, Index y_stride) {
+__global__ void copy_rows_kernel(Index n, Index columns, Own<const Word*> from, Index x_stride, Word* y,
+                                 Index y_stride) {
+  const Word* const x = from.get();
   for (Index i = global_thread(); i < n; i += global_threads())
     y[i / columns * y_stride + i % columns] = x[i / columns * x_stride + i % columns];
 }
@@ -73,8 +75,9 @@ struct OutOfRange {
 };
 
 template <typename Word>
-__global__ void gather_kernel(Index n, Index x_rows, Index columns, const Word* x, const std::int32_t* indices,
+__global__ void gather_kernel(Index n, Index x_rows, Index columns, const Word* x, Own<const std::int32_t*> from,
                               Word* y) {
+  const std::int32_t* const indices = from.get();
   for (Index i = global_thread(); i < n; i += global_threads()) {
     const Index row = index_inside(x_rows, indices + i / columns);
     y[i] = row < 0 ? Word{0} : x[row * columns + i % columns];
@@ -108,6 +111,20 @@ __global__ void scatter_add_kernel(Index n, Index y_rows, Index columns, const s
       if (index >= 0) y[index * columns + j] += rows[i * columns + j];
     }
 }
+
+struct BadCsrRow {
+  Index x_rows, columns, stored;
+  const std::int32_t *indices, *indptr, *rows;
+  __device__ bool operator()(Index i) const {
+    const Index row = index_inside(x_rows, rows + i);
+    if (row < 0) return true;
+    const Index first = indptr[row], last = indptr[row + 1];
+    if (first < 0 || last < first || last > stored) return true;
+    for (Index p = first; p < last; ++p)
+      if (index_inside(columns, indices + p) < 0) return true;
+    return false;
+  }
+};
 
 // A warp has a row, and each lane its columns: entries of equal places are added in their order.
 template <typename T>
@@ -162,7 +179,7 @@ template <typename Word> void strided_copy(const StridedLayout& layout, const Wo
 template <typename Word>
 void copy_rows(Index rows, Index columns, const Word* x, Index x_stride, Word* y, Index y_stride) {
   const Index n = rows * columns;
-  launch("copy_rows", copy_rows_kernel<Word>, grid_over(n), n, columns, x, x_stride, y, y_stride);
+  launch("copy_rows", copy_rows_kernel<Word>, grid_over(n), n, columns, own(x), x_stride, y, y_stride);
 }
 
 template <typename Word>
@@ -178,7 +195,7 @@ BadIndex first_out_of_range(Index n, const std::int32_t* indices, Index limit) {
 
 template <typename Word>
 void gather(Index n, Index x_rows, Index columns, const Word* x, const std::int32_t* indices, Word* y) {
-  launch("gather", gather_kernel<Word>, grid_over(n * columns), n * columns, x_rows, columns, x, indices, y);
+  launch("gather", gather_kernel<Word>, grid_over(n * columns), n * columns, x_rows, columns, x, own(indices), y);
 }
 
 template <typename Word>
@@ -194,6 +211,11 @@ void assign_rows(Index n, Index x_rows, Index columns, const std::int32_t* indic
 template <typename T>
 void scatter_add(Index n, Index y_rows, Index columns, const std::int32_t* indices, const T* rows, T* y) {
   launch("scatter_add", scatter_add_kernel<T>, grid_over(columns, 1, 64), n, y_rows, columns, indices, rows, y);
+}
+
+Index first_bad_csr_row(Index n, Index x_rows, Index columns, Index stored, const std::int32_t* indices,
+                        const std::int32_t* indptr, const std::int32_t* rows) {
+  return first_where("gather_csr", n, BadCsrRow{x_rows, columns, stored, indices, indptr, rows});
 }
 
 template <typename T>

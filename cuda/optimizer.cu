@@ -15,7 +15,16 @@ template <typename T, int count> struct Arrays {
   T* at[count];
 };
 
-template <typename T, int count, typename F> __global__ void update_kernel(Index n, F f, Arrays<T, count> arrays) {
+// In a graph the gradient may be multiplied by *factor, too: rounded as by `scales_in_graph`'s caller without one.
+template <typename F> __device__ inline F rule_of(const Own<Scaled<F>>& given, const double* factor) {
+  Scaled<F> found = given.get();
+  if (factor) scale_gradient(found.rule, found.scale * *factor);
+  return found.rule;
+}
+
+template <typename T, int count, typename F>
+__global__ void update_kernel(Index n, Own<Scaled<F>> rule, const double* factor, Arrays<T, count> arrays) {
+  const F f = rule_of(rule, factor);
   for (Index i = global_thread(); i < n; i += global_threads()) {
     T v[count];
 #pragma unroll
@@ -28,7 +37,8 @@ template <typename T, int count, typename F> __global__ void update_kernel(Index
 
 // The same, 16 bytes at a time.
 template <typename T, int count, typename F>
-__global__ void update_packs_kernel(Index n, F f, Arrays<T, count> arrays) {
+__global__ void update_packs_kernel(Index n, Own<Scaled<F>> rule, const double* factor, Arrays<T, count> arrays) {
+  const F f = rule_of(rule, factor);
   constexpr int width = Pack<T>::count;
   const Index packs = n / width, first = global_thread();
   for (Index i = first; i < packs; i += global_threads()) {
@@ -56,12 +66,14 @@ __global__ void update_packs_kernel(Index n, F f, Arrays<T, count> arrays) {
 }
 
 template <typename T, typename F, typename... State>
-void update(const char* name, Index n, const F& f, const T* grad, State*... state) {
+void update(const char* name, Index n, double scale, const F& f, const T* grad, State*... state) {
   constexpr int count = 1 + static_cast<int>(sizeof...(State));
   const Arrays<T, count> arrays{{const_cast<T*>(grad), state...}};
+  const Own<Scaled<F>> rule = own(Scaled<F>{f, scale});
+  const double* const factor = recorder ? recorder->factor : nullptr;
   if ((is_aligned(grad) && ... && is_aligned(state)))
-    return launch(name, update_packs_kernel<T, count, F>, grid_over(n, Pack<T>::count), n, f, arrays);
-  launch(name, update_kernel<T, count, F>, grid_over(n), n, f, arrays);
+    return launch(name, update_packs_kernel<T, count, F>, grid_over(n, Pack<T>::count), n, rule, factor, arrays);
+  launch(name, update_kernel<T, count, F>, grid_over(n), n, rule, factor, arrays);
 }
 
 // --- The norm: squares added in double, over chunks of a fixed length ---
@@ -90,12 +102,28 @@ __global__ void add_partial_kernel(Index n, double* partial) {
   if (Row::rank() == 0) partial[0] = sum;
 }
 
-template <typename T> double sum_of_squares(Index n, const T* x, double scale) {
+// To the first of the partial sums.
+template <typename T> void add_squares(Index n, const T* x, double scale, double* partial) {
   const Index chunks = ceil_div(n, norm_chunk);
-  const Buffer<double> partial(chunks);
-  launch("norm", squares_kernel<T>, grid_of_blocks(chunks, team_block), chunks, n, x, scale, partial.data());
-  launch("norm", add_partial_kernel, grid_of_blocks(1, team_block), chunks, partial.data());
+  launch("norm", squares_kernel<T>, grid_of_blocks(chunks, team_block), chunks, n, x, scale, partial);
+  launch("norm", add_partial_kernel, grid_of_blocks(1, team_block), chunks, partial);
+}
+template <typename T> double sum_of_squares(Index n, const T* x, double scale) {
+  const Buffer<double> partial(ceil_div(n, norm_chunk));
+  add_squares(n, x, scale, partial.data());
   return value_at(partial.data());
+}
+
+// float64's squares may leave its range where the norm does not. Then the launches are made again, with `norm`, unless
+// the norm is surely below the limit.
+constexpr double least_squares = 1e-200, above_least_norm = 1e-99;
+
+__global__ void clip_kernel(const double* squares, bool of_float, double most, double* factor, GraphReport* report) {
+  const double sum = *squares, found = std::sqrt(sum);
+  const bool is_below = sum <= least_squares && most >= above_least_norm;
+  const bool is_finite = found < std::numeric_limits<double>::infinity();
+  if (!is_finite || !(of_float || is_below || sum > least_squares)) report->refused = 1;
+  *factor = found > most ? most / found : 1.0;
 }
 
 // The largest |x|, NaN where there is one.
@@ -121,7 +149,7 @@ template <typename T> double norm(Index n, const T* x) {
   if constexpr (sizeof(T) == 4) {
     return std::sqrt(squares);  // float32's squares and their sums lie well within double
   } else {
-    if (squares > 1e-200 && squares < std::numeric_limits<double>::infinity()) return std::sqrt(squares);
+    if (squares > least_squares && squares < std::numeric_limits<double>::infinity()) return std::sqrt(squares);
     const Buffer<double> result(1);  // a rare case: one block is enough
     launch("norm", largest_size_kernel, grid_of_blocks(1, team_block), n, x, result.data());
     const double most = value_at(result.data());
@@ -132,18 +160,27 @@ template <typename T> double norm(Index n, const T* x) {
   }
 }
 
+template <typename T> bool clip_in_graph(Index n, const T* x, double most, double* factor) {
+  if (!recorder) return false;
+  const Buffer<double> partial(ceil_div(n, norm_chunk));
+  add_squares(n, x, 1, partial.data());
+  ++recorder->checks;
+  launch("norm", clip_kernel, Grid{dim3(1), dim3(1)}, partial.data(), sizeof(T) == 4, most, factor, recorder->report);
+  return true;
+}
+
 template <typename T> void sgd(Index n, const SgdOptions& o, const T* grad, T* theta, T* velocity) {
   const Gradient<T> gradient(o.grad_scale, o.weight_decay);
   const T lr = static_cast<T>(o.lr);
-  if (!velocity) return update("sgd", n, PlainSgd<T>{gradient, lr}, grad, theta);
+  if (!velocity) return update("sgd", n, o.grad_scale, PlainSgd<T>{gradient, lr}, grad, theta);
   const T take = o.first_step ? T(1) : static_cast<T>(1 - o.dampening);
-  update("sgd", n, Sgd<T>{gradient, lr, static_cast<T>(o.momentum), take, o.first_step, o.nesterov}, grad, theta,
-         velocity);
+  update("sgd", n, o.grad_scale, Sgd<T>{gradient, lr, static_cast<T>(o.momentum), take, o.first_step, o.nesterov}, grad,
+         theta, velocity);
 }
 
 template <typename T> void adagrad(Index n, const AdagradOptions& o, const T* grad, T* theta, T* sum_of_squares_) {
   const Adagrad<T> f{{o.grad_scale, o.weight_decay}, static_cast<T>(o.lr), static_cast<T>(o.eps)};
-  update("adagrad", n, f, grad, theta, sum_of_squares_);
+  update("adagrad", n, o.grad_scale, f, grad, theta, sum_of_squares_);
 }
 
 template <typename T>
@@ -153,7 +190,7 @@ void rmsprop(Index n, const RmspropOptions& o, const T* grad, T* theta, T* squar
     const Rmsprop<T, has_momentum, centred> f{{o.grad_scale, o.weight_decay}, static_cast<T>(o.lr),
                                               static_cast<T>(o.eps),          static_cast<T>(o.alpha),
                                               static_cast<T>(1 - o.alpha),    static_cast<T>(o.momentum)};
-    update("rmsprop", n, f, grad, theta, square_average, state...);
+    update("rmsprop", n, o.grad_scale, f, grad, theta, square_average, state...);
   };
   if (momentum_buffer && gradient_average) run.template operator()<true, true>(momentum_buffer, gradient_average);
   else if (momentum_buffer) run.template operator()<true, false>(momentum_buffer);
@@ -168,7 +205,7 @@ void adadelta(Index n, const AdadeltaOptions& o, const T* grad, T* theta, T* squ
                       static_cast<T>(o.eps),
                       static_cast<T>(o.rho),
                       static_cast<T>(1 - o.rho)};
-  update("adadelta", n, f, grad, theta, square_average, delta_average);
+  update("adadelta", n, o.grad_scale, f, grad, theta, square_average, delta_average);
 }
 
 template <typename T>
@@ -177,22 +214,24 @@ void adam(Index n, const AdamOptions& o, const T* grad, T* theta, T* first_momen
   const T step_size = static_cast<T>(o.lr / (1 - std::pow(o.beta1, static_cast<double>(o.step))));
   const Moments<T> of(o);
   if (max_second_moment)
-    update("adam", n, Adam<T, true>{of, step_size}, grad, theta, first_moment, second_moment, max_second_moment);
-  else update("adam", n, Adam<T, false>{of, step_size}, grad, theta, first_moment, second_moment);
+    update("adam", n, o.grad_scale, Adam<T, true>{of, step_size}, grad, theta, first_moment, second_moment,
+           max_second_moment);
+  else update("adam", n, o.grad_scale, Adam<T, false>{of, step_size}, grad, theta, first_moment, second_moment);
 }
 
 template <typename T>
 void nadam(Index n, const NadamOptions& o, const T* grad, T* theta, T* first_moment, T* second_moment) {
   const T rate = static_cast<T>(o.adam.lr * (1 - o.mu) / (1 - o.mu_product));
   const T moment_rate = static_cast<T>(o.adam.lr * o.mu_next / (1 - o.mu_product * o.mu_next));
-  update("nadam", n, Nadam<T>{Moments<T>(o.adam), rate, moment_rate}, grad, theta, first_moment, second_moment);
+  update("nadam", n, o.adam.grad_scale, Nadam<T>{Moments<T>(o.adam), rate, moment_rate}, grad, theta, first_moment,
+         second_moment);
 }
 
 template <typename T>
 void rprop(Index n, const RpropOptions& o, const T* grad, T* theta, T* previous_gradient, T* step_sizes) {
   const Rprop<T> f{static_cast<T>(o.eta_minus), static_cast<T>(o.eta_plus), static_cast<T>(o.step_min),
                    static_cast<T>(o.step_max), static_cast<T>(o.grad_scale)};
-  update("rprop", n, f, grad, theta, previous_gradient, step_sizes);
+  update("rprop", n, o.grad_scale, f, grad, theta, previous_gradient, step_sizes);
 }
 
 template <typename T> void lion(Index n, const LionOptions& o, const T* grad, T* theta, T* first_moment) {
@@ -200,11 +239,11 @@ template <typename T> void lion(Index n, const LionOptions& o, const T* grad, T*
                   static_cast<T>(o.beta1),     static_cast<T>(1 - o.beta1),
                   static_cast<T>(o.beta2),     static_cast<T>(1 - o.beta2),
                   static_cast<T>(o.grad_scale)};
-  update("lion", n, f, grad, theta, first_moment);
+  update("lion", n, o.grad_scale, f, grad, theta, first_moment);
 }
 
 template <typename T> void average_weights(Index n, double decay, const T* theta, T* average) {
-  update("average_weights", n, AverageWeights<T>{static_cast<T>(1 - decay)}, theta, average);
+  update("average_weights", n, 1, AverageWeights<T>{static_cast<T>(1 - decay)}, theta, average);
 }
 
 DLCORE_OPTIMIZER_INSTANCES

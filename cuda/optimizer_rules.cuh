@@ -1,6 +1,8 @@
 // What an optimizer does to one element: v is grad, theta, and the state in the order of the call.
 #pragma once
 
+#include <type_traits>
+
 #include "../csrc/optimizer.h"
 #include "lanes.cuh"
 
@@ -20,6 +22,20 @@ template <typename T> struct Gradient {
     return decay == T(0) ? g : g + decay * theta;
   }
 };
+
+// A rule, and in double what its gradient is multiplied by.
+template <typename F> struct Scaled {
+  F rule;
+  double scale;
+};
+
+// The rule with another factor of its gradient, in place.
+template <typename F> __device__ inline void scale_gradient(F& rule, double scale) {
+  const auto set = [scale](auto& to) { to = static_cast<std::remove_reference_t<decltype(to)>>(scale); };
+  if constexpr (requires { rule.gradient; }) set(rule.gradient.scale);
+  else if constexpr (requires { rule.of; }) set(rule.of.gradient.scale);
+  else if constexpr (requires { rule.scale; }) set(rule.scale);
+}
 
 template <typename T> struct PlainSgd {
   Gradient<T> gradient;

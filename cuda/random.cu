@@ -23,8 +23,9 @@ __device__ inline double unit_sample(const PhiloxBlock& block, int element, doub
 
 // y[i] = f(u[i], x[i]...) for the samples u of a draw; a thread makes a block of words.
 template <typename T, typename F, typename... Inputs>
-__global__ void map_samples_kernel(std::uint64_t key, std::uint64_t step, Index n, Index blocks, T* y, F f,
+__global__ void map_samples_kernel(std::uint64_t key, DrawStep drawn, Index n, Index blocks, T* y, F f,
                                    const Inputs*... x) {
+  const std::uint64_t step = drawn;
   for (Index b = global_thread(); b < blocks; b += global_threads()) {
     const PhiloxBlock block = philox(key, step, static_cast<std::uint64_t>(b));
 #pragma unroll
@@ -42,8 +43,9 @@ void map_samples(const char* name, std::uint64_t key, std::uint64_t step, Index 
   launch(name, map_samples_kernel<T, F, Inputs...>, grid_over(blocks), key, step, n, blocks, y, f, x...);
 }
 
-__global__ void words_kernel(std::uint64_t key, std::uint64_t step, std::uint64_t first_block, Index blocks,
+__global__ void words_kernel(std::uint64_t key, DrawStep drawn, std::uint64_t first_block, Index blocks,
                              std::int32_t* words) {
+  const std::uint64_t step = drawn;
   for (Index b = global_thread(); b < blocks; b += global_threads()) {
     const PhiloxBlock block = philox(key, step, first_block + static_cast<std::uint64_t>(b));
     for (int j = 0; j < 4; ++j) words[4 * b + j] = static_cast<std::int32_t>(block.word[j]);
@@ -76,7 +78,8 @@ __device__ inline Pair<double> normal_pair(const PhiloxBlock& block, int, double
 }
 
 template <typename T>
-__global__ void normal_kernel(std::uint64_t key, std::uint64_t step, Index n, Index blocks, T mean, T std, T* y) {
+__global__ void normal_kernel(std::uint64_t key, DrawStep drawn, Index n, Index blocks, T mean, T std, T* y) {
+  const std::uint64_t step = drawn;
   for (Index b = global_thread(); b < blocks; b += global_threads()) {
     const PhiloxBlock block = philox(key, step, static_cast<std::uint64_t>(b));
 #pragma unroll

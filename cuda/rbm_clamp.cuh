@@ -15,9 +15,30 @@ template <typename T> void hold(Index n, const T* given, T* x) {
   map<T>("rbm: hold", n, x, Hold<T>{}, given, static_cast<const T*>(x));
 }
 
+template <typename T> struct WithoutGap {
+  __device__ T operator()(T x) const { return x == x ? x : T(0); }
+};
+template <typename T> struct IsPartGroup {
+  Index visible, first, groups, group;
+  const T* given;
+  __device__ bool operator()(Index i) const {
+    const T* const x = given + i / groups * visible + first + i % groups * group;
+    Index held = 0;
+    for (Index j = 0; j < group; ++j) held += x[j] == x[j];
+    return held != 0 && held != group;
+  }
+};
+
 template <typename T> struct Element {
   const T* x;
   __device__ double operator()(Index i) const { return static_cast<double>(x[i]); }
+};
+struct NotZero {
+  __device__ unsigned long long operator()(double x) const { return x != 0; }
+};
+template <typename T> struct OverTotal {
+  const double* total;
+  __device__ T operator()(T x) const { return static_cast<T>(1 / *total) * x; }
 };
 template <typename T> struct TimesOfRow {
   Index columns;
@@ -35,6 +56,15 @@ template <typename T> struct WeightedSquare {
 };
 
 }  // namespace
+
+template <typename T> void rbm_without_gaps(Index n, const T* given, T* numbers) {
+  map<T>("rbm: given", n, numbers, WithoutGap<T>{}, given);
+}
+
+template <typename T> Index rbm_first_part_group(Index n, Index visible, const Segment& segment, const T* given) {
+  const Index groups = (segment.end - segment.begin) / segment.group;
+  return first_where("rbm: given", n * groups, IsPartGroup<T>{visible, segment.begin, groups, segment.group, given});
+}
 
 template <typename T>
 void rbm_clamped_gibbs(const Rbm<T>& rbm, Index n, const T* given, const T* state, Index k, std::uint64_t key,
@@ -65,16 +95,18 @@ void rbm_statistics(const Rbm<T>& rbm, Index n, Index data, const T* v, const T*
   if (rbm.n_gaussian) scale_by_precision<T>(n, visible, precisions.data(), v, scaled_rows.data());
   const T* const scaled = rbm.n_gaussian ? scaled_rows.data() : v;
   hidden_of_scaled<T>(rbm, n, scaled, p);
-  double total = 0;
-  if (terms.offsets || terms.activity) {
+  bool has_means = false;
+  if (terms.offsets || terms.activity) {  // looked at by the host, but for a graph, which goes on as if there were some
+    const Buffer<unsigned long long> is_weighed(1);
     add_up("rbm: weights of the data", data, Element<T>{weights}, 1.0, sum.data());
-    total = value_at(sum.data());
+    map("rbm: weights of the data", 1, is_weighed.data(), NotZero{}, static_cast<const double*>(sum.data()));
+    has_means = checked_value(is_weighed.data(), 1) == 1;
   }
-  const bool has_means = total != 0;
   if (has_means) {
-    const T by = static_cast<T>(1 / total);
-    matmul<T>(false, false, 1, visible, data, by, weights, v, T(0), of_data.data());
-    matmul<T>(false, false, 1, hidden, data, by, weights, p, T(0), of_data.data() + visible);
+    matmul<T>(false, false, 1, visible, data, T(1), weights, v, T(0), of_data.data());
+    matmul<T>(false, false, 1, hidden, data, T(1), weights, p, T(0), of_data.data() + visible);
+    map<T>("rbm: weigh", visible + hidden, of_data.data(), OverTotal<T>{sum.data()},
+           static_cast<const T*>(of_data.data()));
   }
   T* const to_visible = gradient + visible * hidden;
   T* const to_hidden = to_visible + visible;
@@ -99,6 +131,8 @@ void rbm_statistics(const Rbm<T>& rbm, Index n, Index data, const T* v, const T*
 }
 
 #define DLCORE_INSTANTIATE(T)                                                                                        \
+  template void rbm_without_gaps(Index, const T*, T*);                                                               \
+  template Index rbm_first_part_group(Index, Index, const Segment&, const T*);                                       \
   template void rbm_clamped_gibbs(const Rbm<T>&, Index, const T*, const T*, Index, std::uint64_t, std::uint64_t, T*, \
                                   T*, const Interruption&);                                                          \
   template void rbm_statistics(const Rbm<T>&, Index, Index, const T*, const T*, T*, const ContrastTerms<T>&);

@@ -22,7 +22,8 @@ template <typename T> __device__ inline T draw_from_field(T u, T x, T e) {
 // low) max(x, 0) + log(1 + q expm1(-(high - low) |x|)), q = sigmoid(-low |x|): no large numbers cancel.
 template <typename T>
 __global__ void anneal_kernel(Index rows, Index visible, Index hidden, double from, double to, const T* v, const T* b,
-                              const T* base, std::uint64_t key, std::uint64_t step, T* x, double* log_weights) {
+                              const T* base, std::uint64_t key, DrawStep drawn, T* x, double* log_weights) {
+  const std::uint64_t step = drawn;
   const bool rising = to >= from;
   const T low = static_cast<T>(rising ? from : to), width = static_cast<T>(rising ? to - from : from - to);
   const Index lane = threadIdx.x % warp_size;

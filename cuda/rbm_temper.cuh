@@ -53,7 +53,7 @@ template <typename T> __device__ inline void exchange_rows(Index columns, T* a, 
 // One ensemble a block; `energy` is U of each replica. accepted (n_betas - 1, n_chains) is 1 where states went over.
 template <typename T>
 __global__ void exchange_kernel(Index n_betas, Index n_chains, Index visible, Index hidden, const double* betas,
-                                std::uint64_t key, std::uint64_t step, T* v, T* h, double* energy, double* accepted) {
+                                std::uint64_t key, DrawStep step, T* v, T* h, double* energy, double* accepted) {
   DLCORE_SHARED(goes_over, int[1]);
   for (Index chain = blockIdx.x; chain < n_chains; chain += gridDim.x)
     for (Index parity = 0; parity < 2; ++parity)

@@ -108,7 +108,8 @@ template <typename T> void means_of_fields(const Rbm<T>& rbm, Index n, T* x) {
 // --- Draws ---
 
 template <typename T> struct DrawBernoulli {
-  std::uint64_t key, step;
+  std::uint64_t key;
+  DrawStep step;
   Index columns, first;
   const T* means;
   T* samples;
@@ -118,7 +119,8 @@ template <typename T> struct DrawBernoulli {
   }
 };
 template <typename T> struct DrawGroup {
-  std::uint64_t key, step;
+  std::uint64_t key;
+  DrawStep step;
   Index columns, first, group;
   const T* means;
   T* samples;

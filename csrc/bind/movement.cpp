@@ -246,17 +246,15 @@ void require_csr_rows(const Array& data, const Array& indices, const Array& indp
       rows.size(),
       [](Index n, const std::int32_t* row, Index steps, const std::int32_t* indptr_of, const std::int32_t* places,
          Index stored, Index width) {
-        const HostView<std::int32_t> asked(row, n), starts(indptr_of, steps);
-        for (Index i = 0; i < n; ++i) {
-          const Index first = starts[asked[i]], last = starts[asked[i] + 1];
-          if (first < 0 || last < first || last > stored)
-            value_error("gather_csr: row " + std::to_string(asked[i]) + " is from " + std::to_string(first) + " to " +
-                        std::to_string(last) + " of " + std::to_string(stored) + " entries");
-          const BadIndex bad = first_out_of_range(last - first, places + first, width);
-          if (bad.position < last - first)
-            value_error("gather_csr: indices[" + std::to_string(first + bad.position) + "] is " +
-                        std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(width));
-        }
+        const Index i = first_bad_csr_row(n, steps - 1, width, stored, places, indptr_of, row);
+        if (i == n) return;
+        const Index asked = value_at(row, i), first = value_at(indptr_of, asked), last = value_at(indptr_of, asked + 1);
+        if (first < 0 || last < first || last > stored)
+          value_error("gather_csr: row " + std::to_string(asked) + " is from " + std::to_string(first) + " to " +
+                      std::to_string(last) + " of " + std::to_string(stored) + " entries");
+        const BadIndex bad = first_out_of_range(last - first, places + first, width);
+        value_error("gather_csr: indices[" + std::to_string(first + bad.position) + "] is " +
+                    std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(width));
       },
       rows.size(), rows.data<std::int32_t>(), indptr.size(), indptr.data<std::int32_t>(), indices.data<std::int32_t>(),
       data.size(), columns);

@@ -226,12 +226,25 @@ double bind_clip_factor(const Array& x, double limit, const Segments& segments, 
   Plan* const plan = recording();
   double value = 1;
   double* const place = plan ? plan->copy(value) : &value;
+  // Graphs have the factor on the device. Norms of several stretches are put together on the host.
+  const auto [begin, end] = !segments               ? Stretch(0, x.size())
+                            : segments->size() == 1 ? segments->front()
+                                                    : Stretch(0, 0);
+  double* in_device = nullptr;
+  if (plan && !is_host_memory() && end > begin) {
+    const OutsideArena outside;
+    plan->keep(Array::empty({1}, DType::float64));
+    in_device = plan->kept.back().data<double>();
+  }
   static const Stretch none{};
   const auto count = segments ? static_cast<Index>(segments->size()) : 0;
   dispatch_float(x.dtype(), [&]<typename T>(T) {
     launch(
         x.size(),
-        [](const char* owner, Index n, const T* from, const Stretch* stretches, Index parts, double most, double* to) {
+        [](const char* owner, Index n, const T* from, const Stretch* stretches, Index parts, double most, double* to,
+           double* to_device) {
+          const Stretch first = stretches ? *stretches : Stretch(0, n);
+          if (to_device && clip_in_graph(first.second - first.first, from + first.first, most, to_device)) return;
           const double found = norm_of(n, from, stretches, parts);
           if (!std::isfinite(found)) {
             const py::gil_scoped_acquire acquire;
@@ -245,9 +258,9 @@ double bind_clip_factor(const Array& x, double limit, const Segments& segments, 
         !segments ? nullptr
         : count   ? kept(segments->data(), segments->size())
                   : &none,
-        count, limit, place);
+        count, limit, place, in_device);
   });
-  if (plan) recorded_clip = place;
+  if (plan) recorded_clip = {place, in_device};
   return *place;
 }
 

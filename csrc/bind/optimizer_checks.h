@@ -95,8 +95,12 @@ inline void require_segments(const char* op, Index n, const Segments& segments) 
   }
 }
 
-// Where the plan that this thread records has the factor of its step's clipping; null: there is none.
-inline thread_local const double* recorded_clip = nullptr;
+// Where the plan that this thread records has the factor of its step's clipping, on the host and in the device's
+// memory, from where a graph takes it; null: there is none.
+struct Clip {
+  const double *factor = nullptr, *in_device = nullptr;
+};
+inline thread_local Clip recorded_clip;
 
 // kernel(n, options, arrays...) on each stretch of the arrays.
 template <typename Kernel, typename Options, typename... Pointers>
@@ -112,9 +116,10 @@ void launch_segments(Index size, const Segments& segments, Kernel, const Varying
     }
   };
   static const Stretch none{};
-  if (Plan* plan = recording(); plan && recorded_clip)  // grad_scale, the last number, is given without it
-    plan->add([scale = static_cast<double*>(plan->fields.back().place), clip = recorded_clip] { *scale *= *clip; },
-              false, true);
+  if (Plan* plan = recording(); plan && recorded_clip.factor)  // grad_scale, the last number, is given without it
+    plan->add([scale = static_cast<double*>(plan->fields.back().place), clip = recorded_clip] {
+      if (!scales_in_graph(clip.in_device)) *scale *= *clip.factor;
+    });
   const auto count = segments ? static_cast<Index>(segments->size()) : 0;
   const Stretch* stretches = !segments ? nullptr : count ? kept(segments->data(), segments->size()) : &none;
   launch(size, each, size, stretches, count, options, arrays...);

@@ -16,7 +16,7 @@ namespace {
 
 void stop_recording() {
   recorded = nullptr;
-  recorded_clip = nullptr;
+  recorded_clip = {};
   use_arena(nullptr);
 }
 
@@ -122,7 +122,7 @@ void begin(Plan& plan) {
   if (recorded) throw std::runtime_error("Plan.begin: this thread records another plan");
   if (!plan.launches.empty()) throw std::runtime_error("Plan.begin: the plan has been recorded");
   recorded = &plan;
-  recorded_clip = nullptr;
+  recorded_clip = {};
   use_arena(plan.arena);
 }
 
@@ -202,6 +202,8 @@ void bind_plan(py::module_& m) {
       .def_property_readonly("launches_on_host",
                              [](const Plan& p) { return p.graphs ? p.graphs->launches_on_host() : p.launches.size(); })
       .def_property_readonly("steps_by_graphs", [](const Plan& p) { return p.graphs ? p.graphs->issued : 0; })
+      .def_property_readonly("graphs_started", [](const Plan& p) { return p.graphs ? p.graphs->started : 0; })
+      .def_readwrite("patience", &Plan::patience)
       .def_property_readonly("figures", [](const Plan& p) { return p.figures.size(); })
       .def_property_readonly("numbers", [](const Plan& p) { return p.fields.size(); })
       .def_property_readonly("arrays_alive", [](const Plan& p) { return blocks_in_use(p.arena); })

@@ -60,8 +60,8 @@ class Plan {
     std::memcpy(place, &value, sizeof(T));
     return static_cast<T*>(place);
   }
-  template <typename Call> void add(const Call& call, bool varies, bool on_host = false) {
-    launches.push_back({[](const void* given) { (*static_cast<const Call*>(given))(); }, copy(call), varies, on_host});
+  template <typename Call> void add(const Call& call) {
+    launches.push_back({[](const void* given) { (*static_cast<const Call*>(given))(); }, copy(call)});
   }
   void keep(const Array& array);        // an array made before the recording
   bool uses(const Array& array) const;  // whether its memory is that of an array kept
@@ -100,6 +100,8 @@ class Plan {
   Index done = 0;                      // whole steps of the newest run
   std::vector<double> found;           // its figures, step by step
   std::unique_ptr<PlanGraphs> graphs;  // once it has been replayed by a device that makes them
+  bool may_have_graphs = true;         // until there was no memory for them
+  double patience = 0.25;              // seconds that steps issued together may take
 
  private:
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
@@ -155,10 +157,8 @@ template <typename F> void without_gil(Index work, const F& f) {
   f();
 }
 
-// Whether an argument of this type is another at each replay of a step: `Draw` and `Varying`, below.
+// Whether an argument of this type is another at each replay of a step, beside a `Draw`.
 template <typename T> inline constexpr bool changes_between_steps = false;
-class Draw;
-template <> inline constexpr bool changes_between_steps<Draw> = true;
 template <typename Options> class Varying;
 template <typename Options> inline constexpr bool changes_between_steps<Varying<Options>> = true;
 

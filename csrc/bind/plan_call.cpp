@@ -97,7 +97,7 @@ py::object call(Plan& plan, const py::list& given, const std::vector<std::pair<s
   const auto run = [&] {
     for (std::size_t i = 0; i < from.size(); ++i) from[i].copy_to(plan.arguments[i]);
     PlanGraphs* const graphs = graphs_of(plan);
-    if (graphs && graphs->issue(1, 1, [](Index) {}, plan.found)) {
+    if (graphs && graphs->issue(1, false, [](Index) {}, plan.found)) {
       plan.at = plan.launches.size();
     } else {
       plan.save();

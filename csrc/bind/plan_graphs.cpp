@@ -1,15 +1,18 @@
 #include "plan_graphs.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <utility>
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-// A graph of many steps has at most so many nodes, and steps: their arguments are renewed before it starts, which takes
-// the host some microseconds a step.
-constexpr Index most_nodes = 2048, most_steps_of_long = 64;
+// Of a graph; a node takes about a kilobyte and, when it is made, some microseconds.
+constexpr Index most_nodes = 16384;
+constexpr Index most_steps = most_nodes;  // issued together: each has a node
+// Steps whose time is measured first, and those of a graph that serves the rest of that run only.
+constexpr Index first_steps = 8, steps_of_rest = 64;
 
 struct ReportFigure {
   const double* figure;
@@ -17,34 +20,100 @@ struct ReportFigure {
   void operator()() const { report_figure(figure, report); }
 };
 
+constexpr std::size_t padded(std::size_t bytes) { return (bytes + own_alignment - 1) / own_alignment * own_alignment; }
+
+// A plan's streams have their shifts back when the block ends.
+class KeepShifts {
+ public:
+  explicit KeepShifts(const Plan& plan) : plan_(plan) {
+    for (const auto& stream : plan.streams) shifts_.push_back(stream->shift);
+  }
+  ~KeepShifts() {
+    for (std::size_t i = 0; i < shifts_.size(); ++i) plan_.streams[i]->shift = shifts_[i];
+  }
+  KeepShifts(const KeepShifts&) = delete;
+  KeepShifts& operator=(const KeepShifts&) = delete;
+
+ private:
+  const Plan& plan_;
+  std::vector<std::uint64_t> shifts_;
+};
+
 }  // namespace
 
-PlanGraphs::PlanGraphs(Plan& plan) : has_order(plan.order != nullptr), plan_(plan) {
+PlanGraphs::PlanGraphs(Plan& plan) : has_order(plan.order != nullptr), plan_(plan), pace_(first_steps) {
   const OutsideArena outside;
   const auto figures = static_cast<Index>(plan.figures.size());
   report_ =
       Array::empty({static_cast<Index>(sizeof(GraphReport) / sizeof(double)) + most_steps * figures}, DType::float64);
   if (!plan.inputs.empty())
-    launches_.push_back({[](const void* given) { fill_inputs(*static_cast<const Plan*>(given)); }, &plan, true});
-  launches_.insert(launches_.end(), plan.launches.begin(), plan.launches.end());
+    parts_.push_back({{[](const void* given) { fill_inputs(*static_cast<const Plan*>(given)); }, &plan, true}});
+  const std::size_t first = parts_.size();
+  for (const Launch& launch : plan.launches) parts_.push_back({launch});
   for (const Array& figure : plan.figures)
-    launches_.push_back({[](const void* given) { (*static_cast<const ReportFigure*>(given))(); },
-                         plan.copy(ReportFigure{figure.data<double>(), report()})});
-  std::vector<bool> fits;
-  for (const Launch& launch : launches_) {
-    if (launch.varies) varying_.push_back(fits.size());
-    fits.push_back(fits_graph(launch, workspaces_.arena));
-  }
+    parts_.push_back({{[](const void* given) { (*static_cast<const ReportFigure*>(given))(); },
+                       plan.copy(ReportFigure{figure.data<double>(), report()})}});
+  add_draws(first);
+  print_parts();
+  row_ = new_table(1);
   may_fail_ = plan.stop > 0;
-  for (std::size_t begin = 0, end; begin < fits.size(); begin = end) {
-    for (end = begin + 1; end < fits.size() && fits[end] == fits[begin];) ++end;
+  for (std::size_t begin = 0, end; begin < parts_.size(); begin = end) {
+    const bool fits = parts_[begin].print.fits;
+    for (end = begin + 1; end < parts_.size() && parts_[end].print.fits == fits;) ++end;
     std::unique_ptr<Graph> graph;
-    if (fits[begin]) graph = make_graph(launches_.data() + begin, end - begin, workspaces_.arena, report());
+    if (fits) graph = make(begin, end, 1, row_);
+    needs_host_ |= !graph;
     may_fail_ |= !graph || graph->has_checks();
     stretches_.push_back({begin, end, std::move(graph)});
   }
   if (may_fail_)
     for (const Array& array : plan.written) before_.emplace_back(array, Array::empty(array.shape(), array.dtype()));
+}
+
+// Finds each launch's stream, and gives it a place in the rows.
+void PlanGraphs::add_draws(std::size_t first) {
+  for (const auto& stream : plan_.streams) {
+    for (std::size_t i = 0; i < stream->launches.size(); ++i) {
+      Part& part = parts_[first + stream->launches[i]];
+      part.has_streams = part.stream && part.stream != stream.get();
+      part.stream = stream.get();
+      part.recorded = stream->steps[i];
+      part.shift_at = row_bytes_;
+    }
+    row_bytes_ += sizeof stream->shift;
+  }
+  row_bytes_ = padded(row_bytes_);
+}
+
+void PlanGraphs::print_parts() {
+  constexpr std::uint64_t rare = 0x9E3779B97F4A7C15;
+  const KeepShifts keep(plan_);
+  for (Part& part : parts_) {
+    if (part.stream) part.stream->shift = rare - part.recorded;
+    part.print = print_of(part.launch, workspaces_.arena, part.stream ? rare : 0);
+    part.print.fits &= !part.has_streams;
+    part.own_at = row_bytes_;
+    row_bytes_ += part.print.own;
+  }
+}
+
+Array PlanGraphs::new_table(Index steps) const {
+  return Array::empty({steps * static_cast<Index>(row_bytes_ / sizeof(double))}, DType::float64);
+}
+
+std::unique_ptr<Graph> PlanGraphs::make(std::size_t begin, std::size_t end, Index steps, const Array& table) {
+  const KeepShifts keep(plan_);
+  for (const auto& stream : plan_.streams) stream->shift = 0;
+  std::vector<GraphLaunch> launches;
+  launches.reserve((end - begin) * static_cast<std::size_t>(steps));
+  auto* row = static_cast<std::byte*>(table.raw());
+  for (Index step = 0; step < steps; ++step, row += row_bytes_)
+    for (std::size_t i = begin; i < end; ++i) {
+      const Part& part = parts_[i];
+      const void* shift = part.stream ? row + part.shift_at : nullptr;
+      launches.push_back({&part.launch, static_cast<const std::uint64_t*>(shift), row + part.own_at});
+    }
+  return make_graph(launches, workspaces_.arena, report());
 }
 
 std::size_t PlanGraphs::count() const {
@@ -59,36 +128,103 @@ std::size_t PlanGraphs::launches_on_host() const {
   return count;
 }
 
-// A graph of as many steps as the run has and a graph may have, if so many are asked for.
+// A graph that makes a run in as few launches as its nodes and the plan's patience allow, where that saves half of
+// them.
 void PlanGraphs::make_long(Index asked, Index whole) {
-  if (stretches_.size() != 1 || !stretches_[0].graph) return;
-  const auto nodes = std::max<Index>(1, static_cast<Index>(stretches_[0].graph->nodes()));
-  const Index steps = std::min({whole, most_nodes / nodes, most_steps_of_long});
-  if (steps < 2 || steps > asked || steps <= steps_of_long) return;
-  std::vector<Launch> all;
-  for (Index i = 0; i < steps; ++i) all.insert(all.end(), launches_.begin(), launches_.end());
-  long_ = make_graph(all.data(), all.size(), workspaces_.arena, report());
-  steps_of_long = steps;
+  if (!may_be_long_ || needs_host_) return;
+  if (steps_of_long > 2 * pace_) {  // they have become slower
+    long_.reset();
+    steps_of_long = 0;
+  }
+  const Index most = most_nodes / std::max<Index>(1, static_cast<Index>(stretches_[0].graph->nodes()));
+  const Index at_once = std::min(most, pace_);
+  if (at_once < 2 || (!is_timed_ && whole > asked)) return;
+  Index steps = whole / ((whole + at_once - 1) / at_once);
+  if (steps > asked) steps = long_ ? 0 : std::min({asked, most, steps_of_rest});
+  const auto launches = [whole](Index each) { return each < 2 ? whole : whole / each + whole % each; };
+  if (steps < 2 || 2 * launches(steps) > launches(steps_of_long)) return;
+  if (made_ + steps > issued / 4 + 2 * whole) return;  // runs of changing lengths must not make graphs all the time
+  made_ += steps;
+  long_.reset();
+  steps_of_long = 0;
+  try {
+    const OutsideArena outside;
+    long_rows_ = new_table(steps);
+    long_ = make(0, parts_.size(), steps, long_rows_);
+    steps_of_long = steps;
+  } catch (const std::bad_alloc&) { may_be_long_ = false; }
 }
 
-void PlanGraphs::run_step() {
-  for (const Stretch& stretch : stretches_) {
-    if (!stretch.graph) {
-      for (std::size_t i = stretch.begin; i < stretch.end; ++i) launches_[i].run(launches_[i].call);
-      continue;
+Index PlanGraphs::next(Index left, Index whole) {
+  const Index steps = std::min(pace_, left);
+  make_long(steps, whole);
+  const Index together =
+      long_ && steps_of_long <= left ? std::max<Index>(1, steps / steps_of_long) * steps_of_long : steps;
+  return has_room(together) ? together : 1;
+}
+
+// For the rows of so many steps beside the tables.
+bool PlanGraphs::has_room(Index steps) {
+  const auto bytes = steps * static_cast<Index>(row_bytes_);
+  if (steps == 1 || needs_host_ || (long_ && steps == steps_of_long) || bytes <= all_rows_.bytes()) return true;
+  try {
+    const OutsideArena outside;
+    all_rows_ = new_table(steps);
+  } catch (const std::bad_alloc&) { return false; }
+  return true;
+}
+
+// What the step that is in place has of its own.
+void PlanGraphs::write_row(std::byte* row) const {
+  for (const auto& stream : plan_.streams) {
+    std::memcpy(row, &stream->shift, sizeof stream->shift);
+    row += sizeof stream->shift;
+  }
+  row -= plan_.streams.size() * sizeof(std::uint64_t);
+  for (const Part& part : parts_)
+    if (part.print.own > 0) write_own(part.launch, part.print, workspaces_.arena, row + part.own_at);
+}
+
+// The graph of these steps of those that are issued.
+void PlanGraphs::start(Graph& graph, const Array& table, Index first, Index steps) {
+  const auto bytes = static_cast<Index>(row_bytes_);
+  if (rows_.size() == static_cast<std::size_t>(steps) * row_bytes_)
+    copy_from_host(table.raw(), rows_.data(), steps * bytes);
+  else copy_within(table.raw(), static_cast<const std::byte*>(all_rows_.raw()) + first * bytes, steps * bytes);
+  graph.start();
+  ++started;
+}
+
+void PlanGraphs::run_steps(Index steps, const std::function<void(Index)>& set) {
+  rows_.resize(static_cast<std::size_t>(steps) * row_bytes_);
+  for (Index i = 0; i < steps; ++i) {
+    set(i);
+    write_row(rows_.data() + static_cast<std::size_t>(i) * row_bytes_);
+  }
+  if (steps > 1 && !(long_ && steps == steps_of_long))
+    copy_from_host(all_rows_.raw(), rows_.data(), static_cast<Index>(rows_.size()));
+  for (Index i = 0, together; i < steps; i += together) {
+    const bool is_long = long_ && steps - i >= steps_of_long;
+    together = is_long ? steps_of_long : 1;
+    if (is_long) start(*long_, long_rows_, i, together);
+    else start(*stretches_[0].graph, row_, i, together);
+  }
+}
+
+// What the host does in a step may change what a launch behind it has of its own.
+void PlanGraphs::run_steps_with_host(Index steps, const std::function<void(Index)>& set) {
+  rows_.resize(row_bytes_);
+  for (Index i = 0; i < steps; ++i) {
+    set(i);
+    for (const Stretch& stretch : stretches_) {
+      if (stretch.graph) {
+        write_row(rows_.data());
+        start(*stretch.graph, row_, 0, 1);
+      } else {
+        for (std::size_t k = stretch.begin; k < stretch.end; ++k) parts_[k].launch.run(parts_[k].launch.call);
+      }
     }
-    for (const std::size_t i : varying_)
-      if (i >= stretch.begin && i < stretch.end) stretch.graph->renew(i - stretch.begin);
-    stretch.graph->start();
   }
-}
-
-void PlanGraphs::run_long(Index first, const std::function<void(Index)>& set) {
-  for (Index i = 0; i < steps_of_long; ++i) {
-    set(first + i);
-    for (const std::size_t launch : varying_) long_->renew(static_cast<std::size_t>(i) * launches_.size() + launch);
-  }
-  long_->start();
 }
 
 // Whether all went well; then the figures.
@@ -107,25 +243,25 @@ bool PlanGraphs::read(Index steps, std::vector<double>& found) const {
   return true;
 }
 
-bool PlanGraphs::issue(Index steps, Index whole, const std::function<void(Index)>& set, std::vector<double>& found) {
+bool PlanGraphs::issue(Index steps, bool timed, const std::function<void(Index)>& set, std::vector<double>& found) {
+  using Clock = std::chrono::steady_clock;
   failure_ = nullptr;
-  make_long(steps, whole);
-  const bool is_read = may_fail_ || !plan_.figures.empty();
+  const auto begun = Clock::now();
+  const bool is_read = timed || may_fail_ || !plan_.figures.empty();
   const GraphReport nothing;
   if (is_read) copy_from_host(report(), &nothing, sizeof nothing);
   for (const auto& [array, room] : before_) copy_within(room.raw(), array.raw(), array.bytes());
   try {
-    for (Index i = 0; i < steps;) {
-      if (long_ && steps - i >= steps_of_long) {
-        run_long(i, set);
-        i += steps_of_long;
-      } else {
-        set(i++);
-        run_step();
-      }
-    }
+    if (needs_host_) run_steps_with_host(steps, set);
+    else run_steps(steps, set);
     if (!is_read || read(steps, found)) {
       issued += steps;
+      if (timed) {  // one that took long for once changes little
+        const double each = std::chrono::duration<double>(Clock::now() - begun).count() / static_cast<double>(steps);
+        const double fitting = std::min(plan_.patience / each, static_cast<double>(most_steps));
+        pace_ = std::max({static_cast<Index>(fitting), pace_ / 4, first_steps});
+        is_timed_ = true;
+      }
       return true;
     }
   } catch (...) {
@@ -141,10 +277,12 @@ void PlanGraphs::rethrow() {
 }
 
 PlanGraphs* graphs_of(Plan& plan) {
-  if (!makes_graphs()) return nullptr;
+  if (!plan.may_have_graphs || !makes_graphs()) return nullptr;
   // Rows in an order are brought in by another kernel than those that follow each other.
   if (plan.graphs && plan.graphs->has_order != (plan.order != nullptr)) plan.graphs.reset();
-  if (!plan.graphs) plan.graphs = std::make_unique<PlanGraphs>(plan);
+  try {
+    if (!plan.graphs) plan.graphs = std::make_unique<PlanGraphs>(plan);
+  } catch (const std::bad_alloc&) { plan.may_have_graphs = false; }
   return plan.graphs.get();
 }
 

@@ -89,15 +89,10 @@ class Steps {
 
   // Makes steps begin ... as far as is worth issuing at once; false where one of them ended at its figure.
   bool issue(PlanGraphs& graphs, Index& begin, Index end) const {
-    constexpr std::chrono::milliseconds enough(25), too_much(100);
-    const Index count = std::min(graphs.pace, end - begin), from = begin;
-    const auto started = Clock::now();
-    if (graphs.issue(count, end, [this, from](Index i) { set(from + i); }, plan_.found)) {
+    const Index count = graphs.next(end - begin, end), from = begin;
+    if (graphs.issue(count, true, [this, from](Index i) { set(from + i); }, plan_.found)) {
       plan_.done += count;
       begin += count;
-      const auto took = Clock::now() - started;
-      if (took < enough && count == graphs.pace) graphs.pace = std::min(4 * graphs.pace, PlanGraphs::most_steps);
-      if (took > too_much) graphs.pace = std::max(graphs.pace / 4, PlanGraphs::least_steps);
       return true;
     }
     for (; begin < from + count; ++begin)

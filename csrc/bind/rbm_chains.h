@@ -64,31 +64,24 @@ Array temper(const Array& replicas, const Array& weight, const Array& visible_bi
 template <typename T> void require_given(const char* op, const Array& given, const Parameters& p) {
   const Array numbers = new_array(op, given.shape(), given.dtype());
   launch(
-      given.size() / 4,
-      [](Index n, const T* given_numbers, T* to) {
-        const HostView<T> x(given_numbers, n);
-        std::vector<T> without_gaps(static_cast<std::size_t>(n));
-        for (Index i = 0; i < n; ++i) without_gaps[i] = std::isnan(x[i]) ? T(0) : x[i];
-        copy_from_host(to, without_gaps.data(), n * static_cast<Index>(sizeof(T)));
-      },
-      given.size(), static_cast<const T*>(given.data<T>()), numbers.data<T>());
+      given.size() / 4, [](auto... arguments) { rbm_without_gaps(arguments...); }, given.size(),
+      static_cast<const T*>(given.data<T>()), numbers.data<T>());
   require_values(op, "given", numbers, p.segments);
   for (const Segment& segment : p.segments)
     if (segment.kind == Unit::softmax)
       launch(
           given.size() / 4,
-          [](const char* who, Index n, Index visible, Segment units, const T* given_numbers) {
-            const HostView<T> x(given_numbers, n * visible);
-            for (Index row = 0; row < n; ++row)
-              for (Index first = units.begin; first < units.end; first += units.group) {
-                const T* const group = &x[row * visible + first];
-                const Index held =
-                    units.group - std::count_if(group, group + units.group, [](T e) { return std::isnan(e); });
-                if (held != 0 && held != units.group)
-                  value_error(std::string(who) + ": given has " + std::to_string(held) + " of the " +
-                              std::to_string(units.group) + " units of the softmax group at " +
-                              text(Shape{row, first}) + ", expected all or none");
-              }
+          [](const char* who, Index n, Index visible, Segment units, const T* from) {
+            const Index groups = (units.end - units.begin) / units.group;
+            const Index bad = rbm_first_part_group(n, visible, units, from);
+            if (bad == n * groups) return;
+            const Index row = bad / groups, first = units.begin + bad % groups * units.group;
+            const HostView<T> group(from + row * visible + first, units.group);
+            Index held = 0;
+            for (Index i = 0; i < units.group; ++i) held += !std::isnan(group[i]);
+            value_error(std::string(who) + ": given has " + std::to_string(held) + " of the " +
+                        std::to_string(units.group) + " units of the softmax group at " + text(Shape{row, first}) +
+                        ", expected all or none");
           },
           op, given.shape(0), p.n_visible(), segment, static_cast<const T*>(given.data<T>()));
 }

@@ -11,7 +11,8 @@
   template void rprop(Index, const RpropOptions&, const T*, T*, T*, T*);         \
   template void lion(Index, const LionOptions&, const T*, T*, T*);               \
   template void average_weights(Index, double, const T*, T*);                    \
-  template double norm(Index, const T*);
+  template double norm(Index, const T*);                                         \
+  template bool clip_in_graph(Index, const T*, double, double*);
 
 #define DLCORE_OPTIMIZER_INSTANCES \
   DLCORE_OPTIMIZER_OF(float)       \

@@ -45,15 +45,13 @@ struct Work {
 };
 
 struct GraphNode {
-  std::size_t place;
-  std::shared_ptr<Work> work;
+  std::shared_ptr<const Work> work;
 };
 struct Graph {
   std::vector<std::unique_ptr<GraphNode>> nodes;
 };
 struct GraphExec {
-  std::vector<GraphNode*> nodes;  // of the graph, which must outlive this
-  std::vector<std::shared_ptr<Work>> works;
+  std::vector<std::shared_ptr<const Work>> works;
 };
 
 const void* known(const Function& function) {
@@ -69,16 +67,8 @@ cudaError_t add(cudaGraphNode_t* node, cudaGraph_t graph, const cudaGraphNode_t*
   auto& nodes = graph->nodes;
   const bool is_chain = nodes.empty() ? count == 0 : count == 1 && *before == nodes.back().get();
   if (!is_chain) return cudaErrorInvalidValue;
-  nodes.push_back(std::make_unique<GraphNode>(GraphNode{nodes.size(), std::make_shared<Work>(std::move(work))}));
+  nodes.push_back(std::make_unique<GraphNode>(GraphNode{std::make_shared<const Work>(std::move(work))}));
   *node = nodes.back().get();
-  return cudaSuccess;
-}
-
-cudaError_t change(cudaGraphExec_t runnable, cudaGraphNode_t node, Work work) {
-  if (node->place >= runnable->nodes.size() || runnable->nodes[node->place] != node ||
-      runnable->works[node->place]->function != work.function)
-    return cudaErrorInvalidValue;
-  runnable->works[node->place] = std::make_shared<Work>(std::move(work));
   return cudaSuccess;
 }
 
@@ -105,19 +95,8 @@ cudaError_t cudaGraphAddMemcpyNode1D(cudaGraphNode_t* node, cudaGraph_t graph, c
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* runnable, cudaGraph_t graph, unsigned long long) {
   *runnable = new emulate::GraphExec;
-  for (const auto& node : graph->nodes) {
-    (*runnable)->nodes.push_back(node.get());
-    (*runnable)->works.push_back(node->work);
-  }
+  for (const auto& node : graph->nodes) (*runnable)->works.push_back(node->work);
   return cudaSuccess;
-}
-cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t runnable, cudaGraphNode_t node,
-                                             const cudaKernelNodeParams* given) {
-  return emulate::change(runnable, node, Work(*given));
-}
-cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t runnable, cudaGraphNode_t node, void* to,
-                                               const void* from, std::size_t bytes, cudaMemcpyKind) {
-  return emulate::change(runnable, node, Work(to, from, bytes));
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t runnable) {
   delete runnable;

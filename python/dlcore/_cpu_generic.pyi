@@ -36,6 +36,7 @@ class Plan:
     """The kernel calls of one step, recorded while they run; see csrc/bind/plan.h."""
 
     reason: str
+    patience: float
     arguments: list[Array]
     results: list[Array]
     def stage(self, data: Sequence[Array], rows: int) -> list[Array]: ...
@@ -81,6 +82,8 @@ class Plan:
     def launches_on_host(self) -> int: ...
     @property
     def steps_by_graphs(self) -> int: ...
+    @property
+    def graphs_started(self) -> int: ...
     @property
     def figures(self) -> int: ...
     @property

@@ -24,7 +24,7 @@ from .callbacks import has_batch_hook
 from .run import Run
 
 _LIMIT = 2**64
-_CHUNK = 256  # steps whose numbers Python computes ahead
+_CHUNK = 4096  # steps whose numbers Python computes ahead
 enabled = True  # tests compare fits with and without
 
 
