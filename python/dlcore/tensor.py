@@ -33,11 +33,13 @@ class Tensor:
     """
 
     __array_priority__ = 1000  # ndarray + Tensor asks Tensor first
-    __slots__ = ("__weakref__", "_index", "_tape", "array")
+    __slots__ = ("__weakref__", "_index", "_is_rectified", "_scattered", "_tape", "array")
 
     array: Any
     _tape: Tape | None
     _index: int
+    _is_rectified: bool  # set on outputs of a ReLU alone, and
+    _scattered: tuple[Tensor, Tensor]  # on gradients of a max-pooling of such an output: see `dlcore.ops.activation`
 
     def __init__(self, array: Any) -> None:
         self.array = array
