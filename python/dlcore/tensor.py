@@ -236,6 +236,16 @@ def host_view(array: Any) -> np.ndarray[Any, Any]:
     return np.from_dlpack(Tensor(array)) if array.device is _device.cpu else array.numpy()
 
 
+def lent(data: Any, dtype: str, device: str) -> Tensor | None:
+    """A tensor over the memory of a NumPy array as it is, to be read while the caller's call lasts; None where only a
+    copy would do: for another dtype, layout or device."""
+    if type(data) is not np.ndarray or data.dtype != DTYPES[dtype] or device != "cpu" or data.size == 0:
+        return None
+    if not (data.flags.c_contiguous and data.flags.aligned):
+        return None
+    return Tensor(_device.cpu.from_pointer(data.ctypes.data, data.shape, dtype, data))
+
+
 def moved(array: Any, device: str, copy: bool = False) -> Any:
     """An array's elements on a device: the array itself where it is there already, unless a copy is asked for."""
     target = placement.find(device)

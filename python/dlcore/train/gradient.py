@@ -31,9 +31,9 @@ def gradient_epoch(
 ) -> Callable[[Run], dict[str, float]]:
     """An epoch of gradient steps: for each batch θ moves along the gradient of ``objective(*batch)``.
 
-    One full batch is recorded (`dlcore.train.replay`), the second of a model that was not trained before, and the others
-    replay it, with the same bits, unless something stands against it: ``run.traced`` says what. A short last batch has a
-    recording of its own.
+    One full batch is recorded (`dlcore.train.replay`), the second of a model that was not trained before, and the
+    others replay it, with the same bits, unless something stands against it: ``run.traced`` says what. A short last
+    batch has a recording of its own.
 
     Parameters
     ----------
@@ -177,7 +177,9 @@ class Steps:
             self._refused = self._warm
             self.forget()
         self._call(run, hooks, value)
-        if replay.reason is not None and not self._warm:  # what is kept from a first use, as of a loss, may have been why
+        if (
+            replay.reason is not None and not self._warm
+        ):  # what is kept from a first use, as of a loss, may have been why
             self._eager(run, order, hooks, 1)
 
     def _replayed(self, run: Run, replay: Replay, order: Tensor | None, hooks: Sequence[Callable[[Run], None]]) -> None:

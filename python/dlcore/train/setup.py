@@ -45,16 +45,17 @@ SCHEDULES = ("constant", "linear", "cosine")
 
 
 @functools.cache
-def option_names(kind: type[Optimizer]) -> tuple[str, ...]:
-    """The keywords of a method beside its parameters and lr, those that every method has last."""
+def option_names(optimizer: str) -> tuple[str, ...]:
+    """The keywords of one of `OPTIMIZERS` beside its parameters and lr, those that every method has last."""
+    kind = OPTIMIZERS[optimizer]
     own = [*inspect.signature(kind).parameters, *inspect.signature(Optimizer).parameters]
     left_out = ("parameters", "lr", "common", "options")
     return tuple(name for name in dict.fromkeys(own) if name not in left_out)
 
 
 @functools.cache
-def _default_lr(kind: type[Optimizer]) -> float:
-    rate: float = inspect.signature(kind).parameters["lr"].default
+def _default_lr(optimizer: str) -> float:
+    rate: float = inspect.signature(OPTIMIZERS[optimizer]).parameters["lr"].default
     return rate
 
 
@@ -120,9 +121,9 @@ def make_optimizer(
         raise ValueError(f"fit: optimizer is {optimizer!r}, expected one of {names}")
     kind = OPTIMIZERS[optimizer]
     for name in given:
-        if name not in (known := option_names(kind)):
+        if name not in (known := option_names(optimizer)):
             raise ValueError(f"fit: {name!r} is not an option of {optimizer}, which has {', '.join(known)}")
-    rate = _default_lr(kind) if lr is None else lr
+    rate = _default_lr(optimizer) if lr is None else lr
     if schedule != "constant":
         if callable(rate):
             raise ValueError(f"fit: lr is a function and schedule is {schedule!r}, expected one of the two")
