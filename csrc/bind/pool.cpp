@@ -62,30 +62,33 @@ struct Planes {
 };
 
 // `small` and `indices` have one shape; each index lies in a plane of height * width elements.
-Planes check_indices(const char* op, const Shape& images, const Array& indices) {
+Planes check_indices(const char* op, const Shape& images, const Array& indices, bool own = false) {
   require_plane_fits(op, images[2], images[3]);
   const Index large = images[2] * images[3];
-  launch(
-      indices.size(),
-      [](const char* who, Index n, const std::int32_t* index, Index below) {
-        const BadIndex bad = first_out_of_range(n, index, below);
-        if (bad.position < n)
-          value_error(std::string(who) + ": indices[" + std::to_string(bad.position) + "] of the flat array is " +
-                      std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(below));
-      },
-      op, indices.size(), indices.data<std::int32_t>(), large);
+  if (!own)
+    launch(
+        indices.size(),
+        [](const char* who, Index n, const std::int32_t* index, Index below) {
+          const BadIndex bad = first_out_of_range(n, index, below);
+          if (bad.position < n)
+            value_error(std::string(who) + ": indices[" + std::to_string(bad.position) + "] of the flat array is " +
+                        std::to_string(bad.value) + ", expected 0 <= index < " + std::to_string(below));
+        },
+        op, indices.size(), indices.data<std::int32_t>(), large);
   const bool none = images[0] == 0 || images[1] == 0;
   return {none ? 0 : images[0] * images[1], large, none ? 0 : indices.shape(2) * indices.shape(3)};
 }
 
-Array bind_max_pool2d_grad(const Array& dy, const Array& indices, const py::handle& input_size) {
+// `own` indices are as max_pool2d left them for planes of this size: they lie in them without a look. The kernel leaves
+// out those that do not.
+Array bind_max_pool2d_grad(const Array& dy, const Array& indices, const py::handle& input_size, bool own) {
   require_float("max_pool2d_grad", "dy", dy);
   require_ndim("max_pool2d_grad", "dy", dy, 4);
   require_dtype("max_pool2d_grad", "indices", indices, DType::int32);
   require_same_shape("max_pool2d_grad", "dy", dy, "indices", indices);
   const Pair size = to_pair("max_pool2d_grad", "input_size", input_size, 0);
   const Shape images = {dy.shape(0), dy.shape(1), size.height, size.width};
-  const Planes planes = check_indices("max_pool2d_grad", images, indices);
+  const Planes planes = check_indices("max_pool2d_grad", images, indices, own);
   const PoolPlanes pooled = {planes.count, size.height, size.width, dy.shape(2), dy.shape(3)};
   Array dx = new_array("max_pool2d_grad", images, dy.dtype());
   dispatch_float(dy.dtype(), [&](auto zero) {
@@ -149,7 +152,8 @@ Array bind_avg_pool2d_grad(const Array& dy, const py::handle& kernel_size, const
 
 void bind_pool(py::module_& m) {
   m.def("max_pool2d", &bind_max_pool2d, py::arg("x"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"));
-  m.def("max_pool2d_grad", &bind_max_pool2d_grad, py::arg("dy"), py::arg("indices"), py::arg("input_size"));
+  m.def("max_pool2d_grad", &bind_max_pool2d_grad, py::arg("dy"), py::arg("indices"), py::arg("input_size"),
+        py::arg("own") = false);
   m.def("max_pool2d_gather", &bind_max_pool2d_gather, py::arg("x"), py::arg("indices"));
   m.def("avg_pool2d", &bind_avg_pool2d, py::arg("x"), py::arg("kernel_size"), py::arg("stride"), py::arg("padding"));
   m.def("avg_pool2d_grad", &bind_avg_pool2d_grad, py::arg("dy"), py::arg("kernel_size"), py::arg("stride"),

@@ -33,11 +33,13 @@ class Tensor:
     """
 
     __array_priority__ = 1000  # ndarray + Tensor asks Tensor first
-    __slots__ = ("__weakref__", "_index", "_tape", "array")
+    __slots__ = ("__weakref__", "_index", "_is_rectified", "_scattered", "_tape", "array")
 
     array: Any
     _tape: Tape | None
     _index: int
+    _is_rectified: bool  # set on outputs of a ReLU alone, and
+    _scattered: tuple[Tensor, Tensor]  # on gradients of a max-pooling of such an output: see `dlcore.ops.activation`
 
     def __init__(self, array: Any) -> None:
         self.array = array
@@ -232,6 +234,16 @@ def tensor(data: Any, dtype: Any = None, device: str | None = None) -> Tensor:
 def host_view(array: Any) -> np.ndarray[Any, Any]:
     """A NumPy array to look at: over the memory of an array on the CPU, a copy of another device's."""
     return np.from_dlpack(Tensor(array)) if array.device is _device.cpu else array.numpy()
+
+
+def lent(data: Any, dtype: str, device: str) -> Tensor | None:
+    """A tensor over the memory of a NumPy array as it is, to be read while the caller's call lasts; None where only a
+    copy would do: for another dtype, layout or device."""
+    if type(data) is not np.ndarray or data.dtype != DTYPES[dtype] or device != "cpu" or data.size == 0:
+        return None
+    if not (data.flags.c_contiguous and data.flags.aligned):
+        return None
+    return Tensor(_device.cpu.from_pointer(data.ctypes.data, data.shape, dtype, data))
 
 
 def moved(array: Any, device: str, copy: bool = False) -> Any:

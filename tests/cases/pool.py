@@ -37,6 +37,12 @@ def scatter(dy: np.ndarray, indices: np.ndarray, size: Pair) -> np.ndarray:
     return dx.reshape(*dy.shape[:2], *size)
 
 
+def inside(dy: np.ndarray, indices: np.ndarray, size: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Without the terms whose indices lie outside the plane."""
+    good = (indices >= 0) & (indices < size[0] * size[1])
+    return np.where(good, dy, 0.0), np.where(good, indices, 0)
+
+
 def avg_pool2d(x: np.ndarray, k: Pair, s: Pair, p: Pair) -> np.ndarray:
     return windows(x, k, s, p, 0.0).sum((-2, -1)) / (k[0] * k[1])
 
@@ -238,6 +244,21 @@ CASES = [
         reference=lambda dy, indices: scatter(dy, indices, (2, 3)),
         tolerance=0.0,
     ),
+    *[
+        Case(
+            name=f"max_pool2d_grad: own indices, {name}",
+            functions=("max_pool2d_grad",),
+            inputs=lambda rng, size=size: [
+                rng.standard_normal((2, 3, 4, 9)),
+                rng.integers(-5, size[0] * size[1] + 5, (2, 3, 4, 9)).astype(np.int32),
+            ],
+            call=lambda device, dy, indices, size=size: device.max_pool2d_grad(dy, indices, size, own=True),
+            reference=lambda dy, indices, size=size: scatter(*inside(dy, indices, size), size),
+            scale=lambda dy, indices, size=size: scatter(*inside(np.abs(dy), indices, size), size),
+            tolerance=8.0,
+        )
+        for name, size in [("halved planes", (9, 19)), ("other planes", (5, 20))]
+    ],
     Case(
         name="max_pool2d_grad: halved planes, indices anywhere",
         functions=("max_pool2d_grad",),

@@ -17,7 +17,7 @@ from ..nn import Module, Parameters, Sequential
 from ..nn.checks import float_type
 from ..ops import Generator
 from ..ops.creation import is_integer, is_number
-from ..tensor import Tensor, moved, tensor_at
+from ..tensor import Tensor, lent, moved, tensor_at
 from .own_device import run_on_own_device
 from .tables import format_table, shape_text
 
@@ -164,15 +164,20 @@ class Model:
                 found[f"network.{path}"] = generator
         return found
 
-    def as_cases(self, x: Any, who: str) -> Tensor:
+    def as_cases(self, x: Any, who: str, to_read: bool = False) -> Tensor:
         """x as a tensor (n, *input_shape) of the model's dtype; rows of ∏ input_shape numbers are accepted too.
+
+        What is only read, and not kept, need not be copied.
 
         Raises
         ------
         TypeError, ValueError
             For what is not an array of real numbers, or another shape.
         """
-        cases = ops.cast(tensor_at(x, self.parameters.storage, f"{who}: x"), self.dtype)
+        storage = self.parameters.storage
+        cases = lent(x, self.dtype, storage.device) if to_read else None
+        if cases is None:
+            cases = ops.cast(tensor_at(x, storage, f"{who}: x"), self.dtype)
         if cases.ndim >= 1 and cases.shape[1:] == self.input_shape:
             return cases
         features = math.prod(self.input_shape)

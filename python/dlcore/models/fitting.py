@@ -30,6 +30,9 @@ class FitOptions:
     dlcore's own, line searches, or fewer than four full batches in all. ``run.traced``, which callbacks see, says why;
     None where steps are replayed.
 
+    Cases in a contiguous NumPy array of the model's dtype are read where they lie, without a copy: the array must stay
+    as it is while the fit lasts.
+
     Parameters
     ----------
     epochs : int >= 0, passes over the data; a resumed fit counts those it had

@@ -176,7 +176,7 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         return self
 
     def _pair(self, x: Any, y: Any, who: str) -> list[Tensor]:
-        cases = self.as_cases(x, who)
+        cases = self.as_cases(x, who, to_read=True)
         target = self.head.targets(y, self.outputs, self.parameters.storage, who)
         if target.shape[0] != cases.shape[0]:
             raise ValueError(f"{who}: x has {cases.shape[0]} cases, y has {target.shape[0]}")

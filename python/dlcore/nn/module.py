@@ -84,6 +84,8 @@ class Module(Movable):
     def children(self) -> Iterator[tuple[str, Module]]:
         """Direct submodules with their names: attributes that are modules, and items of lists of modules."""
         for name, value in self.__dict__.items():
+            if type(value) in _CHILDLESS:
+                continue
             if isinstance(value, Module):
                 yield name, value
             elif _holds_modules(value):
@@ -221,7 +223,7 @@ class Module(Movable):
     def train(self: Self, mode: bool = True) -> Self:
         """Switch layers such as dropout to training (or, with False, to prediction)."""
         for _, module in self.modules():
-            module.training = mode
+            module.__dict__["training"] = mode  # past the look whether it is a parameter
         return self
 
     def eval(self: Self) -> Self:
@@ -277,6 +279,10 @@ class Module(Movable):
             self.build()
             return self.__dict__[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+
+# Of what most attributes are.
+_CHILDLESS = frozenset({bool, int, float, str, dict, type(None), Tensor, Parameters, Generator})
 
 
 def _holds_modules(value: Any) -> bool:

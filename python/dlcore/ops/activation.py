@@ -48,6 +48,17 @@ def parameter_of(kind: str, parameter: float | None, name: str) -> float:
     return parameter
 
 
+def scattered(dy: Tensor, y: Tensor) -> Tensor | None:
+    """The numbers of which dy consists, and zeros, where it is a gradient by y = relu(x) as `max_pool2d` leaves it.
+
+    A window's share goes to one place, and the pooled value tells whether the ReLU is flat there: a quarter of the
+    numbers, for windows of 2 × 2. So the pooling passes its shares through the ReLU before it scatters them; what is
+    summed of the ReLU's gradient, dy itself, may be summed of the shares.
+    """
+    found = getattr(dy, "_scattered", None)
+    return found[1] if found is not None and found[0] is y else None
+
+
 @differentiable(1)
 def activation(x: Tensor, kind: str, parameter: float | None = None) -> Result:
     """f(x) for one of `ACTIVATIONS`; `parameter` is leaky_relu's slope (default 0.01) or elu's alpha (default 1)."""
@@ -57,7 +68,8 @@ def activation(x: Tensor, kind: str, parameter: float | None = None) -> Result:
         jumps = kind == "relu" or parameter != 1  # elu with alpha 1 is smooth enough, leaky_relu with slope 1 is linear
         at = Tensor(x.array)  # kept, as relu's output does not tell a kink from a negative input; not differentiated
         return y, lambda dy: _grad_with_kink(dy, y, at, kind, parameter, jumps)
-    return y, lambda dy: activation_grad(dy, y, kind, parameter)
+    y._is_rectified = kind == "relu"
+    return y, lambda dy: activation_grad(dy, y, kind, parameter) if scattered(dy, y) is None else dy
 
 
 @differentiable(2)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..autodiff import can_differentiate_twice, differentiable
 from ..tensor import Tensor
-from .activation import KINKED, activation_grad, parameter_of
+from .activation import KINKED, activation_grad, parameter_of, scattered
 from .activation import activation as activate
 from .broadcast import Result
 from .movement import reshape
@@ -90,10 +90,11 @@ def _conv2d(
             x.array, weight.array, None if bias is None else bias.array, *geometry, activation, parameter
         )
     )
+    y._is_rectified = activation == "relu"
     last: list[Tensor] = []  # dz of the dy seen last: the three gradients share it
 
     def dz(dy: Tensor) -> Tensor:
-        if activation == "identity":
+        if activation == "identity" or scattered(dy, y) is not None:
             return dy
         if not last or last[0] is not dy:
             last[:] = [dy, activation_grad(dy, y, activation, parameter)]
@@ -106,7 +107,8 @@ def _conv2d(
         return _weight_grad(x, dz(dy), weight.shape[2:], geometry, out)
 
     def dbias(dy: Tensor) -> Tensor:
-        return sum_over(dz(dy), (0, 2, 3), False)
+        shares = scattered(dy, y)
+        return sum_over(dz(dy) if shares is None else shares, (0, 2, 3), False)
 
     return y, dx, dweight, dbias
 

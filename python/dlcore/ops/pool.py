@@ -9,6 +9,7 @@ import numpy as np
 from ..autodiff import can_differentiate_twice, differentiable
 from ..tape import state
 from ..tensor import Tensor, host_view
+from .activation import activation_grad
 from .broadcast import Result
 from .conv import Pair, pair
 from .kinks import Crossing, raise_where
@@ -32,8 +33,10 @@ def max_pool2d(x: Tensor, kernel_size: Pair, stride: Pair | None = None, padding
 def _max_pool2d(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> Result:
     y, indices = x.array.device.max_pool2d(x.array, kernel, stride, padding)
     if not can_differentiate_twice():
-        size = x.shape[2:]
-        return Tensor(y), lambda dy: _scatter(dy, Tensor(indices), size)
+        size, pooled = x.shape[2:], Tensor(y)
+        if x._tape is not None and x._tape is state.tape and getattr(x, "_is_rectified", False):
+            return pooled, lambda dy: _scatter_rectified(dy, pooled, x, Tensor(indices))
+        return pooled, lambda dy: _scatter(dy, Tensor(indices), size)
 
     def require_no_tie(moves: Tensor, weight: Tensor) -> None:
         first = moves.array.device.max_pool2d_gather(moves.array, indices)
@@ -44,6 +47,14 @@ def _max_pool2d(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], pad
     return Tensor(y), lambda dy: _scatter_with_ties(dy, x, Tensor(indices), require_no_tie)
 
 
+def _scatter_rectified(dy: Tensor, pooled: Tensor, x: Tensor, indices: Tensor) -> Tensor:
+    """`_scatter` of what also passes the ReLU whose output x is: see `scattered`."""
+    shares = activation_grad(dy, pooled, "relu")
+    dx = _scatter(shares, indices, x.shape[2:])
+    dx._scattered = x, shares
+    return dx
+
+
 @differentiable(2)
 def _scatter_with_ties(dy: Tensor, x: Tensor, indices: Tensor, require_no_tie: Crossing) -> Result:
     """`_scatter` with an error where its own gradient is asked for at a tie."""
@@ -52,7 +63,7 @@ def _scatter_with_ties(dy: Tensor, x: Tensor, indices: Tensor, require_no_tie: C
         if state.kinks == "raise":
             require_no_tie(g, dy)
 
-    dx = Tensor(dy.array.device.max_pool2d_grad(dy.array, indices.array, x.shape[2:]))
+    dx = Tensor(dy.array.device.max_pool2d_grad(dy.array, indices.array, x.shape[2:], True))
     return dx, lambda g: _gather(g, indices), none
 
 
@@ -76,7 +87,7 @@ def _ties_that_part(
 
 @differentiable(1)
 def _scatter(dy: Tensor, indices: Tensor, input_size: tuple[int, int]) -> Result:
-    dx = Tensor(dy.array.device.max_pool2d_grad(dy.array, indices.array, input_size))
+    dx = Tensor(dy.array.device.max_pool2d_grad(dy.array, indices.array, input_size, True))
     return dx, lambda g: _gather(g, indices)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections.abc import Callable, Sequence
 
 from .. import ops
 from ..autodiff import value_and_grad
+from ..nn import Parameters
 from ..ops import Generator
-from ..optim import BatchMinimizer
+from ..optim import BatchMinimizer, Optimizer
 from ..tensor import Tensor
 from .batches import ordered_batches
 from .callbacks import batch_hooks
@@ -20,6 +22,8 @@ from .run import Run
 # Full batches that are still to come: a recording is not worth its while for fewer.
 _LEAST = 4
 _NEWS = 0.1  # seconds between a progress bar's looks at replayed steps
+# The vectors that steps were made on: what their modules keep from their first use is there.
+_stepped: weakref.WeakKeyDictionary[Parameters, weakref.ref[Tensor]] = weakref.WeakKeyDictionary()
 
 
 def gradient_epoch(
@@ -27,8 +31,9 @@ def gradient_epoch(
 ) -> Callable[[Run], dict[str, float]]:
     """An epoch of gradient steps: for each batch θ moves along the gradient of ``objective(*batch)``.
 
-    The second full batch is recorded (`dlcore.train.replay`) and the others replay it, with the same bits, unless
-    something stands against it: ``run.traced`` says what. A short last batch has a recording of its own.
+    One full batch is recorded (`dlcore.train.replay`), the second of a model that was not trained before, and the
+    others replay it, with the same bits, unless something stands against it: ``run.traced`` says what. A short last
+    batch has a recording of its own.
 
     Parameters
     ----------
@@ -64,7 +69,7 @@ class Steps:
         self.data, self.batch_size = data, batch_size
         self.cases = data[0].shape[0]
         self._replays: dict[int, Replay] = {}  # by the rows of a batch
-        self._warm = False  # whether a step was made: what modules keep from their first use is there
+        self._warm = False  # whether a step was made, not recorded
         self._refused = False  # whether a recording could not be replayed
         self._pace = 1  # steps that a replay makes in about _NEWS
 
@@ -90,7 +95,7 @@ class Steps:
         self._total, self._place = 0.0, 0
         hooks = batch_hooks(run)
         if self._can_replay(run):
-            if not self._warm:
+            if not self._warm and not self._was_stepped(run):
                 self._eager(run, order, hooks, 1)
             while not self._refused and (rows := self._rows_to_replay(run)):
                 if rows in self._replays:
@@ -112,6 +117,14 @@ class Steps:
     def _is_undisturbed(run: Run) -> bool:
         """Whether a step does in the next epoch what it does in this one: callbacks of others may change that."""
         return all(is_own(callback) for callback in run.callbacks)
+
+    @staticmethod
+    def _was_stepped(run: Run) -> bool:
+        """Whether steps were made before on the vector that this fit changes, in this fit or another."""
+        assert isinstance(run.optimizer, Optimizer)
+        parameters = run.optimizer.parameters
+        found = _stepped.get(parameters)
+        return found is not None and found() is parameters.storage
 
     def forget(self) -> None:
         """Record a step anew: what a step does is to change."""
@@ -149,18 +162,25 @@ class Steps:
             self._count(run, value, count)
             self._call(run, hooks, loss)
             self._warm = True
+            if run.optimizer is not None:
+                parameters = run.optimizer.parameters
+                _stepped[parameters] = weakref.ref(parameters.storage)
 
     def _record(self, run: Run, rows: int, order: Tensor | None, hooks: Sequence[Callable[[Run], None]]) -> None:
         replay = Replay(run, self.data, rows)
         value = replay.record(self.gradient_of(run), self._place, order, lambda gradient: self.update(run, gradient))
         self._count(run, 0.0 if value is None else value, rows)
         run.traced = replay.reason
-        self._refused = replay.reason is not None
-        if self._refused:
-            self.forget()
-        else:
+        if replay.reason is None:
             self._replays[rows] = replay
+        else:
+            self._refused = self._warm
+            self.forget()
         self._call(run, hooks, value)
+        if (
+            replay.reason is not None and not self._warm
+        ):  # what is kept from a first use, as of a loss, may have been why
+            self._eager(run, order, hooks, 1)
 
     def _replayed(self, run: Run, replay: Replay, order: Tensor | None, hooks: Sequence[Callable[[Run], None]]) -> None:
         count = (self.cases - self._place) // replay.batch_size

@@ -84,12 +84,14 @@ def run_epochs(
             figures = dict(epoch(run))
             if not ops.all_finite(theta):
                 raise FloatingPointError("a parameter is not finite")
-            finite = snapshot(run.model)
             run.epoch += 1
+            if run.callbacks or not run.is_last_epoch:  # else nothing follows that could need it
+                finite = snapshot(run.model)
             run.history.append(figures | {"seconds": time.perf_counter() - started})
             for callback in run.callbacks:
                 callback.on_epoch_end(run)
-        run.last = snapshot(run.model)
+        if run.callbacks:
+            run.last = snapshot(run.model)
         for callback in run.callbacks:
             callback.on_train_end(run)
     except FloatingPointError as error:

@@ -26,6 +26,8 @@ from .run import Run
 _LIMIT = 2**64
 _CHUNK = 4096  # steps whose numbers Python computes ahead
 enabled = True  # tests compare fits with and without
+_OWN = __name__.partition(".")[0]
+_INERT = frozenset({bool, int, float, str, bytes, type(None), Tensor})  # of what attributes mostly are
 
 
 def is_own(value: Any) -> bool:
@@ -33,7 +35,7 @@ def is_own(value: Any) -> bool:
     if isinstance(value, functools.partial):
         return is_own(value.func)
     named = value if hasattr(value, "__qualname__") else type(value)
-    return str(getattr(named, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]
+    return str(getattr(named, "__module__", "")).partition(".")[0] == _OWN
 
 
 def stranger(value: Any) -> str:
@@ -44,6 +46,8 @@ def stranger(value: Any) -> str:
 def _strange_part(owner: str, values: Iterable[Any]) -> str | None:
     """What among an object's attributes is code of others, which may compute from values."""
     for value in values:
+        if type(value) in _INERT:
+            continue
         found = None
         if isinstance(value, (list, tuple, set)):
             found = _strange_part(owner, value)

@@ -43,7 +43,7 @@ class Run:
     callbacks : the callbacks of this fit, in the order in which they are called
     stopped : the reason to end before `epochs`, or None
     restored : those of the callbacks whose state came from the checkpoint that the fit goes on from
-    last : `snapshot` of the model after the last step, once no more follow: callbacks may change it at the end
+    last : `snapshot` of the model after the last step, once no more follow: callbacks, if any, may change it at the end
     whole : what a checkpoint's file holds: `model`, or the larger model that it is a part of, on whose vector it learns
     kept : name -> array, what a checkpoint is to hold besides: of the other fits that a larger model consists of
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,11 +44,19 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 SCHEDULES = ("constant", "linear", "cosine")
 
 
-def option_names(kind: type[Optimizer]) -> list[str]:
-    """The keywords of a method beside its parameters and lr, those that every method has last."""
+@functools.cache
+def option_names(optimizer: str) -> tuple[str, ...]:
+    """The keywords of one of `OPTIMIZERS` beside its parameters and lr, those that every method has last."""
+    kind = OPTIMIZERS[optimizer]
     own = [*inspect.signature(kind).parameters, *inspect.signature(Optimizer).parameters]
     left_out = ("parameters", "lr", "common", "options")
-    return [name for name in dict.fromkeys(own) if name not in left_out]
+    return tuple(name for name in dict.fromkeys(own) if name not in left_out)
+
+
+@functools.cache
+def _default_lr(optimizer: str) -> float:
+    rate: float = inspect.signature(OPTIMIZERS[optimizer]).parameters["lr"].default
+    return rate
 
 
 def _decayed(schedule: str, lr: Any, steps: int) -> Any:
@@ -111,11 +120,10 @@ def make_optimizer(
         names = ", ".join([*OPTIMIZERS, *(BATCH_METHODS if by_objective else ())])
         raise ValueError(f"fit: optimizer is {optimizer!r}, expected one of {names}")
     kind = OPTIMIZERS[optimizer]
-    known = option_names(kind)
     for name in given:
-        if name not in known:
+        if name not in (known := option_names(optimizer)):
             raise ValueError(f"fit: {name!r} is not an option of {optimizer}, which has {', '.join(known)}")
-    rate = inspect.signature(kind).parameters["lr"].default if lr is None else lr
+    rate = _default_lr(optimizer) if lr is None else lr
     if schedule != "constant":
         if callable(rate):
             raise ValueError(f"fit: lr is a function and schedule is {schedule!r}, expected one of the two")

@@ -177,7 +177,7 @@ shuffle, resume, options : see `dlcore.models.fitting.FitOptions`
         return self.transform(x)
 
     def _check(self, x: Any, who: str) -> Tensor:
-        cases = self.as_cases(x, who)
+        cases = self.as_cases(x, who, to_read=True)
         require_finite(cases, who, "x")
         if self.is_binary and cases.size:
             lowest, highest = ops.min(cases).item(), ops.max(cases).item()
