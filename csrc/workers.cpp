@@ -8,22 +8,17 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <iterator>
+
+#include "workers_account.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-using Nanoseconds = std::int64_t;
-
 // Measured on two virtual Zen 3 processors: waking a thread took its caller 3 to 5 microseconds, the thread 50 to 200.
 // A process that shares a processor gets turns of about 3 milliseconds.
-constexpr Nanoseconds microsecond = 1000, millisecond = 1000 * microsecond;
 constexpr Nanoseconds wake_up = 100 * microsecond;        // what is left of a loop must be longer than this
-constexpr Nanoseconds usual_chunk = 10 * microsecond;     // parallel.h
 constexpr Nanoseconds close = 200 * microsecond;          // from one loop to the next: worth staying awake
 constexpr Nanoseconds lost_processor = 50 * microsecond;  // a waiting loop's turn that took so long was interrupted
-constexpr Nanoseconds most_credit = 8 * millisecond, trial_credit = 4 * millisecond;
-constexpr Nanoseconds shortest_rest = 10 * millisecond, longest_rest = 300 * millisecond;
 constexpr Nanoseconds longest_pause = 10 * millisecond;
 
 Nanoseconds now() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -76,32 +71,10 @@ std::atomic<bool> all_demanded{false};
 int started = 0, most_started = most_workers;
 Nanoseconds loop_begin = 0, last_end = 0;
 
-// What helpers saved less what they cost. Where it is used up, they rest for some time of loops; the credit they then
-// get is about a turn of another process.
-Nanoseconds credit = trial_credit, rest = shortest_rest, rest_left = 0;
+Account account;
 
 // When workers may be called again: ever later while nobody answers.
 Nanoseconds next_call = 0, call_pause = wake_up;
-
-// How long a chunk of the loops at a place of the program takes a thread that keeps its processor: the shortest time,
-// and slowly more where it grows.
-struct Site {
-  const void* place;
-  Nanoseconds chunk;
-  bool known;
-
-  void learn(Nanoseconds time) {
-    chunk = known && time > chunk ? chunk + std::min(time - chunk, chunk) / 16 + 1 : std::max<Nanoseconds>(time, 1);
-    known = true;
-  }
-};
-Site sites[64];
-
-Site& site_of(const void* place) {
-  Site& site = sites[reinterpret_cast<std::uintptr_t>(place) / 16 % std::size(sites)];
-  if (site.place != place) site = {place, usual_chunk, false};
-  return site;
-}
 
 // Who takes claims: of which loop, and as which worker; one that is none yet takes part in whatever loop there is.
 struct Part {
@@ -225,16 +198,6 @@ void call(int wanted) {
   }
 }
 
-void book(Nanoseconds saved) {
-  const bool was_less = credit < most_credit;
-  credit = std::min(credit + saved, most_credit);
-  if (was_less && credit == most_credit) rest = std::max(rest / 2, shortest_rest);
-  if (credit > 0) return;
-  rest_left = rest;
-  rest = std::min(4 * rest, longest_rest);
-  credit = trial_credit;
-}
-
 // Until the workers have finished so many chunks: awake for about the time of another claim, then asleep.
 void await(int chunks, Nanoseconds claim_time) {
   int done = finished.load(std::memory_order_acquire);
@@ -250,12 +213,12 @@ void await(int chunks, Nanoseconds claim_time) {
 
 bool begin_loop() {
   loop_begin = now();
-  return rest_left <= 0 || all_demanded.load(std::memory_order_relaxed);
+  return !account.is_resting() || all_demanded.load(std::memory_order_relaxed);
 }
 
 void end_loop() {
   last_end = now();
-  if (rest_left > 0) rest_left -= last_end - loop_begin;
+  account.pass(last_end - loop_begin);
 }
 
 void run_chunks(Index chunks, int workers, const void* place, const void* context, Run run) {
@@ -303,7 +266,7 @@ void run_chunks(Index chunks, int workers, const void* place, const void* contex
 
   if (own > 0) site.learn(chunk_time);
   if (own < chunks) call_pause = wake_up;
-  if (!all) book(site.chunk * (chunks - own) - (last_end - end) - calling);
+  if (!all) account.book(site.chunk * (chunks - own) - (last_end - end) - calling);
 }
 
 void demand_all_workers(bool on) { all_demanded = on; }
