@@ -10,12 +10,14 @@ namespace {
 
 // Depth of one pass: its source for NR positions, and its weights for a panel of rows, stay in the L1 cache.
 inline constexpr Index pointwise_block = 400;
+// Numbers of a source packed at a time where that is more than one tile: neighbouring cache lines of planes that lie
+// far apart come from memory faster together.
+template <typename T> inline constexpr Index packed_positions = 16384 / sizeof(T);
 
-// rows x NR sums of weights times `depth` planes at the same positions. `packs`: the positions are `stride` apart from
-// plane to plane, and are left in `packed`, from where the other panels of rows read them.
-template <typename T, int rows, bool packs>
-__attribute__((noinline, aligned(64))) void pointwise_tile(Index depth, const T* a, const T* source, Index stride,
-                                                           T* packed, T* y, Index y_stride, const TileEnd<T>& end) {
+// rows x NR sums of weights times `depth` planes at the same positions.
+template <typename T, int rows>
+__attribute__((noinline, aligned(64))) void pointwise_tile(Index depth, const T* a, const T* packed, T* y,
+                                                           Index y_stride, const TileEnd<T>& end) {
   constexpr int vectors = Tile<T>::vectors;
   Vec<T> sum[rows][vectors] = {};
 #pragma GCC unroll 16
@@ -24,12 +26,7 @@ __attribute__((noinline, aligned(64))) void pointwise_tile(Index depth, const T*
   for (Index p = 0; p < depth; ++p, a += MR<T>, packed += NR<T>) {
     Vec<T> column[vectors];
 #pragma GCC unroll 4
-    for (int j = 0; j < vectors; ++j) column[j] = load((packs ? source : packed) + j * lanes<T>);
-    if constexpr (packs) {
-#pragma GCC unroll 4
-      for (int j = 0; j < vectors; ++j) store(packed + j * lanes<T>, column[j]);
-      source += stride;
-    }
+    for (int j = 0; j < vectors; ++j) column[j] = load(packed + j * lanes<T>);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
       const Vec<T> element = splat(a[i]);
@@ -61,13 +58,21 @@ __attribute__((noinline, aligned(64))) void pointwise_tile(Index depth, const T*
   }
 }
 
-template <typename T>
-using PointwiseTile = void (*)(Index, const T*, const T*, Index, T*, T*, Index, const TileEnd<T>&);
+template <typename T> using PointwiseTile = void (*)(Index, const T*, const T*, T*, Index, const TileEnd<T>&);
 
-template <typename T, bool packs, int rows> PointwiseTile<T> choose_pointwise_tile(Index wanted) {
-  if (wanted == rows) return pointwise_tile<T, rows, packs>;
-  if constexpr (rows > 1) return choose_pointwise_tile<T, packs, rows - 1>(wanted);
+template <typename T, int rows> PointwiseTile<T> choose_pointwise_tile(Index wanted) {
+  if (wanted == rows) return pointwise_tile<T, rows>;
+  if constexpr (rows > 1) return choose_pointwise_tile<T, rows - 1>(wanted);
   return nullptr;
+}
+
+// NR positions of `depth` planes: before they are multiplied, as so many loads wait for memory side by side.
+template <typename T> void pack_positions(Index depth, const T* source, Index stride, T* packed) {
+  constexpr int vectors = Tile<T>::vectors;
+#pragma GCC unroll 4
+  for (Index p = 0; p < depth; ++p, source += stride, packed += NR<T>)
+#pragma GCC unroll 4
+    for (int j = 0; j < vectors; ++j) store(packed + j * lanes<T>, load(source + j * lanes<T>));
 }
 
 template <typename T> class PointwiseCorrelator {
@@ -88,53 +93,60 @@ template <typename T> class PointwiseCorrelator {
         plane_(correlation.target_height * correlation.target_width),
         blocks_(std::max<Index>(1, ceil_div(correlation.channels, pointwise_block))),
         block_(std::max<Index>(1, ceil_div(correlation.channels, blocks_))),
+        width_(NR<T> * std::clamp<Index>(packed_positions<T> / (NR<T> * block_), 1, 4)),
         epilogue_(correlation.epilogue, correlation.groups, weights) {
-    for (int i = 0; i < 2; ++i) {
-      const Index rows = weights_.rows(i == 0 ? 0 : weights_.panels - 1);
-      packing_tile_[i] = choose_pointwise_tile<T, true, MR<T>>(rows);
-      tile_[i] = choose_pointwise_tile<T, false, MR<T>>(rows);
-    }
+    for (int i = 0; i < 2; ++i)
+      tile_[i] = choose_pointwise_tile<T, MR<T>>(weights_.rows(i == 0 ? 0 : weights_.panels - 1));
   }
 
   void run() const {
-    const Index panels = ceil_div(plane_, NR<T>), items = c_.batch * c_.groups * panels;
-    const Index work = std::max<Index>(1, c_.rows * c_.channels * NR<T>);
+    const Index strips = ceil_div(plane_, width_), items = c_.batch * c_.groups * strips;
+    const Index work = std::max<Index>(1, c_.rows * c_.channels * width_);
     const Team team(items, std::max<Index>(1, multiply_grain / work));
-    const Index size = (block_ + MR<T>)*NR<T>;
+    const Index size = block_ * width_ + MR<T> * NR<T>;
     const Buffer<T> space(team.workers() * size);
     team.run([&](Index begin, Index end, int worker) {
       T* packed = space.data() + worker * size;
       for (Index item = begin; item < end; ++item)
-        compute_panel(item / panels, item % panels * NR<T>, packed, packed + block_ * NR<T>);
+        compute_strip(item / strips, item % strips * width_, packed, packed + block_ * width_);
     });
   }
 
  private:
   static constexpr int vectors = Tile<T>::vectors;
+  static constexpr Index cache_line = 64 / sizeof(T);
 
-  // All rows at up to NR positions. `image` counts images and their groups. `edge`: room for a tile.
-  void compute_panel(Index image, Index position, T* packed, T* edge) const {
-    const Index columns = std::min<Index>(NR<T>, plane_ - position), image_size = c_.channels * plane_;
-    const bool whole = columns == NR<T>;
+  // All rows at up to width_ positions. `image` counts images and their groups. `edge`: room for a tile.
+  void compute_strip(Index image, Index position, T* packed, T* edge) const {
+    const Index positions = std::min(width_, plane_ - position), image_size = c_.channels * plane_;
     const T* source = c_.source + image * image_size + position;
-    const T* following = position + NR<T> < plane_ ? source + NR<T> : c_.source + (image + 1) * image_size;
+    const bool is_last_strip = position + width_ >= plane_;
+    const T* following = is_last_strip ? c_.source + (image + 1) * image_size : source + width_;
+    const Index fetched_positions =
+        is_last_strip ? std::min(width_, plane_) : std::min(width_, plane_ - position - width_);
     T* target = c_.target + image * c_.rows * plane_ + position;
     for (Index block = 0; block < blocks_; ++block) {
       const Index p = block * block_, depth = std::min(block_, c_.channels - p);
       const bool last = block == blocks_ - 1;
       const T* from = source + p * plane_;
       const T* next = last ? following : from + depth * plane_;
-      if (!whole) pack_rows<T, NR<T>>(depth, columns, from, plane_, packed);
+      for (Index at = 0; at < positions; at += NR<T>) {
+        if (at + NR<T> <= positions) pack_positions(depth, from + at, plane_, packed + at * depth);
+        else pack_rows<T, NR<T>>(depth, positions - at, from + at, plane_, packed + at * depth);
+      }
       for (Index i = 0, fetched = 0; i < weights_.panels; ++i) {
         // What comes next is brought nearer meanwhile: no hardware prefetcher sees the stride of a plane.
-        for (const Index stop = depth * i / weights_.panels; fetched < stop; ++fetched)
-          __builtin_prefetch(next + fetched * plane_, 0, 2);
-        compute_tile(image, i, p, depth, columns, from, packed, target + weights_.begin(i) * plane_, edge);
+        for (const Index stop = depth * (i + 1) / weights_.panels; fetched < stop; ++fetched)
+          for (Index at = 0; at < fetched_positions; at += cache_line)
+            __builtin_prefetch(next + fetched * plane_ + at, 0, 2);
+        for (Index at = 0; at < positions; at += NR<T>)
+          compute_tile(image, i, p, depth, std::min<Index>(NR<T>, positions - at), packed + at * depth,
+                       target + weights_.begin(i) * plane_ + at, edge);
       }
     }
   }
 
-  void compute_tile(Index image, Index panel, Index p, Index depth, Index columns, const T* from, T* packed, T* y,
+  void compute_tile(Index image, Index panel, Index p, Index depth, Index columns, const T* packed, T* y,
                     T* edge) const {
     const Index group = image % c_.groups, rows = weights_.rows(panel);
     const bool whole = columns == NR<T>, last = p + depth == c_.channels;
@@ -142,9 +154,8 @@ template <typename T> class PointwiseCorrelator {
     const Index stride = whole ? plane_ : NR<T>;
     if (!whole && p > 0)
       for (Index r = 0; r < rows; ++r) copy_few<T, NR<T>>(edge + r * NR<T>, y + r * plane_, columns);
-    const PointwiseTile<T>* tile = whole && panel == 0 ? packing_tile_ : tile_;
-    tile[panel >= weights_.higher](depth, weights_.panel(group, panel) + p * MR<T>, from, plane_, packed, to, stride,
-                                   epilogue_.end(group, panel, p > 0, last));
+    tile_[panel >= weights_.higher](depth, weights_.panel(group, panel) + p * MR<T>, packed, to, stride,
+                                    epilogue_.end(group, panel, p > 0, last));
     if (last) {
       T* targets[vectors];
       for (int j = 0; j < vectors; ++j) targets[j] = to + j * lanes<T>;
@@ -156,9 +167,9 @@ template <typename T> class PointwiseCorrelator {
 
   const Correlation<T>& c_;
   const PackedWeights<T>& weights_;
-  Index plane_, blocks_, block_;
+  Index plane_, blocks_, block_, width_;  // width_: of positions at a time
   TileEpilogue<T> epilogue_;
-  PointwiseTile<T> packing_tile_[2], tile_[2];  // of the higher panels, and of the others
+  PointwiseTile<T> tile_[2];  // of the higher panels, and of the others
 };
 
 // dweight = sum over images of dy[image] x[image]^T, as a Problem of gemm.h: the positions of all images are the depth.

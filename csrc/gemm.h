@@ -51,14 +51,16 @@ template <typename T> inline constexpr Index max_packed_rows = 4096 / sizeof(T);
 template <typename T> inline constexpr Index packed_a_size = (Index{320} << 10) / sizeof(T);
 // Panels of A packed at once: so many lie side by side in a few cache lines of a transposed A.
 inline constexpr Index packed_at_once = 8;
-// With so few panels of columns, all of B is packed instead and A is read once, in place where possible.
-inline constexpr Index narrow_panels = 8;
+// With so few panels of columns, all of B is packed instead and A is read once, in place where possible: so many depth
+// blocks at a time, and at most these bytes.
+inline constexpr Index narrow_panels = 8, max_group = 4;
+template <typename T> inline constexpr Index packed_b_size = (Index{192} << 10) / sizeof(T);
 // So few tiles over so many depth blocks are summed in slices of the depth.
 inline constexpr Index max_sliced_tiles = 48, min_sliced_blocks = 4, max_slices = 16;
 // Multiply-adds, and elements packed, worth handing to another thread: about 10 microseconds.
 inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
-// With few columns, where a thread reads much of A for each sum; twice as many where depth blocks are single loops.
-inline constexpr Index narrow_work = 2 * multiply_grain;
+// With few columns, where a thread reads much of A for each sum.
+inline constexpr Index narrow_grain = multiply_grain / 2;
 
 template <typename T, typename Problem> class Product {
  public:
@@ -193,30 +195,34 @@ template <typename T, typename Problem> class Product {
     }
   }
 
-  // All of B (few panels) is packed; each panel of A is read once.
+  // All of B (few panels) is packed, as many depth blocks at a time as stay in the L2 cache; each panel of A is read
+  // once.
   void run_b_resident() const {
-    const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
-    const Index work = problem_.panels * b_panel * MR<T>;
-    const bool is_short = work * row_panels_.count * depth_blocks_ < (depth_blocks_ > 1 ? 2 : 1) * narrow_work;
-    const Team team(row_panels_.count, is_short ? row_panels_.count : std::max<Index>(1, multiply_grain / work));
+    const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>, panels = problem_.panels;
+    const Index group = std::clamp<Index>(packed_b_size<T> / (panels * b_panel), 1, std::min(max_group, depth_blocks_));
+    const Team team(row_panels_.count, std::max<Index>(1, narrow_grain / (panels * b_panel * MR<T> * group)));
     RowsOfA<T> ignored;
     const bool direct = direct_a(0, 0, ignored);
     const Workspace<T> packed_a(direct ? 0 : team.workers() * packed_at_once * a_panel);
-    const Workspace<T> packed_b(problem_.panels * b_panel);
-    ColumnsOfB<T> b[narrow_panels];
-    for (Index block = 0; block < depth_blocks_; ++block) {
-      for (Index panel = 0; panel < problem_.panels; ++panel)
-        b[panel] = columns_of_b(panel, block, packed_b.data() + panel * b_panel);
+    const Workspace<T> packed_b(group * panels * b_panel);
+    ColumnsOfB<T> columns[narrow_panels * max_group];
+    for (Index first_block = 0; first_block < depth_blocks_; first_block += group) {
+      const Index last_block = std::min(first_block + group, depth_blocks_);
+      for (Index i = 0; i < (last_block - first_block) * panels; ++i)
+        columns[i] = columns_of_b(i % panels, first_block + i / panels, packed_b.data() + i * b_panel);
       team.run([&](Index begin, Index end, int worker) {
         T* space = packed_a.data() + worker * packed_at_once * a_panel;
-        for (Index i = begin; i < end; ++i) {
-          RowsOfA<T> a;
-          if (!direct || !direct_a(i, block, a)) {
-            const Index packed = (i - begin) % packed_at_once;
-            if (packed == 0) pack_a_panels(i, std::min(packed_at_once, end - i), block, space, a_panel);
-            a = {space + packed * a_panel, MR<T>, false};
+        for (Index block = first_block; block < last_block; ++block) {
+          const ColumnsOfB<T>* b = columns + (block - first_block) * panels;
+          for (Index i = begin; i < end; ++i) {
+            RowsOfA<T> a;
+            if (!direct || !direct_a(i, block, a)) {
+              const Index packed = (i - begin) % packed_at_once;
+              if (packed == 0) pack_a_panels(i, std::min(packed_at_once, end - i), block, space, a_panel);
+              a = {space + packed * a_panel, MR<T>, false};
+            }
+            for (Index panel = 0; panel < panels; ++panel) compute_tile(i, panel, block, a, b[panel]);
           }
-          for (Index panel = 0; panel < problem_.panels; ++panel) compute_tile(i, panel, block, a, b[panel]);
         }
       });
     }

@@ -15,11 +15,13 @@ namespace dlcore::DLCORE_DEVICE {
 template <typename T, typename Finish>
 void row_times_matrix(Index n, Index k, const T* x, const T* b, const Finish& finish) {
   constexpr Index piece = 512, together = 8;  // sums in the L1 cache; rows of B added to them at a time
-  const Index grain = std::max<Index>(1, 200'000 / (piece * std::max<Index>(k, 1)));
-  parallel_for(ceil_div(n, piece), grain, [&](Index begin, Index end) {
+  constexpr Index step = piece / 2;           // of a thread: shorter runs of B's rows take longer to read
+  const Index grain = std::max<Index>(1, 150'000 / (step * std::max<Index>(k, 1)));
+  parallel_for(ceil_div(n, step), grain, [&](Index begin, Index end) {
     alignas(64) T sums[piece];
-    for (Index i = begin; i < end; ++i) {
-      const Index first = i * piece, count = std::min(piece, n - first);
+    const Index stop = std::min(n, end * step);
+    for (Index first = begin * step; first < stop; first += piece) {
+      const Index count = std::min(piece, stop - first);
       std::fill_n(sums, round_up(count, lanes<T>), T(0));
       Index p = 0;
       for (; p + together <= k; p += together) {

@@ -62,19 +62,18 @@ void Team::run(const void* context, RangeBody body) const {
   if (workers_ <= 1 || busy.exchange(true, std::memory_order_acquire)) return body(context, 0, n_, 0);
   team_count.fetch_add(1, std::memory_order_relaxed);
   if (begin_loop()) {
-    // Chunks are claimed, not dealt: a worker that a shared core slows down takes fewer. About eight claims a worker
-    // keep the counter cheap.
-    const Index chunks = ceil_div(n_, grain_), step = std::max<Index>(1, chunks / (8 * workers_));
+    // Chunks are claimed, not dealt: a worker that a shared core slows down takes fewer.
+    const Index step = grain_ * ceil_div(ceil_div(n_, grain_), most_chunks);
     struct Loop {
       const void* context;
       RangeBody body;
       Index n, step;
-    } const loop{context, body, n_, step * grain_};
-    const auto claim_body = [](const void* given, Index claim, int worker) {
+    } const loop{context, body, n_, step};
+    const auto run_claim = [](const void* given, Index first, Index count, int worker) {
       const Loop& all = *static_cast<const Loop*>(given);
-      all.body(all.context, claim * all.step, std::min(all.n, (claim + 1) * all.step), worker);
+      all.body(all.context, first * all.step, std::min(all.n, (first + count) * all.step), worker);
     };
-    run_claims(ceil_div(chunks, step), chunks, workers_, reinterpret_cast<const void*>(body), &loop, claim_body);
+    run_chunks(ceil_div(n_, step), workers_, reinterpret_cast<const void*>(body), &loop, run_claim);
   } else {
     body(context, 0, n_, 0);
     end_loop();

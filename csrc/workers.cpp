@@ -8,22 +8,17 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <iterator>
+
+#include "workers_account.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-using Nanoseconds = std::int64_t;
-
 // Measured on two virtual Zen 3 processors: waking a thread took its caller 3 to 5 microseconds, the thread 50 to 200.
 // A process that shares a processor gets turns of about 3 milliseconds.
-constexpr Nanoseconds microsecond = 1000, millisecond = 1000 * microsecond;
 constexpr Nanoseconds wake_up = 100 * microsecond;        // what is left of a loop must be longer than this
-constexpr Nanoseconds usual_chunk = 10 * microsecond;     // parallel.h
 constexpr Nanoseconds close = 200 * microsecond;          // from one loop to the next: worth staying awake
 constexpr Nanoseconds lost_processor = 50 * microsecond;  // a waiting loop's turn that took so long was interrupted
-constexpr Nanoseconds most_credit = 8 * millisecond, trial_credit = 4 * millisecond;
-constexpr Nanoseconds shortest_rest = 10 * millisecond, longest_rest = 300 * millisecond;
 constexpr Nanoseconds longest_pause = 10 * millisecond;
 
 Nanoseconds now() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -42,26 +37,30 @@ void pause() {
 #endif
 }
 
-// The loop in progress: claims left (20 bits), places left for workers (12), and the loop's number (32), which keeps a
+// The loop in progress: chunks left (20 bits), places left for workers (12), and the loop's number (32), which keeps a
 // late worker from taking a claim of another loop than it looked at.
 alignas(64) std::atomic<std::uint64_t> state{0};
+// A claim is this part of what is left: large ones first, as each costs a little, and single chunks last, so that all
+// end at about the same time. Who reads that of another loop takes a claim of another size, which does no harm.
+std::atomic<int> share{1};
+constexpr int shares_of_worker = 4;
 constexpr int places_shift = 20, number_shift = 32;
 constexpr std::uint64_t one_place = std::uint64_t{1} << places_shift;
 
-std::uint64_t claims_left(std::uint64_t s) { return s & most_claims; }
+std::uint64_t chunks_left(std::uint64_t s) { return s & most_chunks; }
 std::uint64_t places_left(std::uint64_t s) { return (s >> places_shift) & most_workers; }
 std::uint32_t number_of(std::uint64_t s) { return static_cast<std::uint32_t>(s >> number_shift); }
 
 // What the loop is. Written by the caller before `state` says that there is one, read by who holds a claim of it.
 struct {
-  Index claims;
+  Index chunks;
   int workers;
   bool all;  // wait for each other
   const void* context;
-  Claim run;
+  Run run;
 } loop;
 
-alignas(64) std::atomic<int> finished{0};  // claims of workers
+alignas(64) std::atomic<int> finished{0};  // chunks of workers
 std::atomic<int> calls{0};                 // what sleeping workers wait on
 std::atomic<int> asleep{0};
 std::atomic<int> caller_processor{-1};
@@ -72,32 +71,10 @@ std::atomic<bool> all_demanded{false};
 int started = 0, most_started = most_workers;
 Nanoseconds loop_begin = 0, last_end = 0;
 
-// What helpers saved less what they cost. Where it is used up, they rest for some time of loops; the credit they then
-// get is about a turn of another process.
-Nanoseconds credit = trial_credit, rest = shortest_rest, rest_left = 0;
+Account account;
 
 // When workers may be called again: ever later while nobody answers.
 Nanoseconds next_call = 0, call_pause = wake_up;
-
-// How long a chunk of the loops at a place of the program takes a thread that keeps its processor: the shortest time,
-// and slowly more where it grows.
-struct Site {
-  const void* place;
-  Nanoseconds chunk;
-  bool known;
-
-  void learn(Nanoseconds time) {
-    chunk = known && time > chunk ? chunk + std::min(time - chunk, chunk) / 16 + 1 : std::max<Nanoseconds>(time, 1);
-    known = true;
-  }
-};
-Site sites[64];
-
-Site& site_of(const void* place) {
-  Site& site = sites[reinterpret_cast<std::uintptr_t>(place) / 16 % std::size(sites)];
-  if (site.place != place) site = {place, usual_chunk, false};
-  return site;
-}
 
 // Who takes claims: of which loop, and as which worker; one that is none yet takes part in whatever loop there is.
 struct Part {
@@ -105,16 +82,23 @@ struct Part {
   int worker = -1;
 };
 
-// A claim for its holder, or -1. The loop goes on at least until its claims have been finished.
-Index take(Part& part) {
+// A claim of its holder's: chunks, none where nothing is left.
+struct Claim {
+  Index first, count;
+};
+
+// The loop goes on at least until the chunks of its claims have been finished.
+Claim take(Part& part) {
   const bool joins = part.worker < 0;
-  std::uint64_t seen = state.load(std::memory_order_acquire);
+  std::uint64_t seen = state.load(std::memory_order_acquire), left = 0, count = 0;
   do {
-    if (claims_left(seen) == 0 || (joins ? places_left(seen) == 0 : number_of(seen) != part.loop_number)) return -1;
-  } while (!state.compare_exchange_weak(seen, seen - 1 - (joins ? one_place : 0), std::memory_order_acq_rel,
+    left = chunks_left(seen);
+    if (left == 0 || (joins ? places_left(seen) == 0 : number_of(seen) != part.loop_number)) return {0, 0};
+    count = std::max<std::uint64_t>(1, left / static_cast<std::uint64_t>(share.load(std::memory_order_relaxed)));
+  } while (!state.compare_exchange_weak(seen, seen - count - (joins ? one_place : 0), std::memory_order_acq_rel,
                                         std::memory_order_acquire));
   if (joins) part = {number_of(seen), loop.workers - static_cast<int>(places_left(seen))};
-  return loop.claims - static_cast<Index>(claims_left(seen));
+  return {loop.chunks - static_cast<Index>(left), static_cast<Index>(count)};
 }
 
 // For tests, by the holder of a claim: waits until all places are taken.
@@ -125,12 +109,13 @@ void await_all() {
 // Helps with the loop in progress, if there is one with a place left.
 bool help() {
   Part part;
-  Index claim = take(part);
-  if (claim < 0) return false;
+  Claim claim = take(part);
+  if (claim.count == 0) return false;
   if (loop.all) await_all();
-  for (; claim >= 0; claim = take(part)) {
-    loop.run(loop.context, claim, part.worker);
-    finished.fetch_add(1, std::memory_order_acq_rel);  // from here on the caller may be gone
+  for (; claim.count > 0; claim = take(part)) {
+    loop.run(loop.context, claim.first, claim.count, part.worker);
+    // From here on the caller may be gone.
+    finished.fetch_add(static_cast<int>(claim.count), std::memory_order_acq_rel);
     finished.notify_one();
   }
   return true;
@@ -163,7 +148,7 @@ bool comes_soon() {
   for (Nanoseconds last = begin; last - begin < close;) {
     for (int i = 0; i < 16; ++i) {
       const std::uint64_t s = state.load(std::memory_order_acquire);
-      if (claims_left(s) > 0 && places_left(s) > 0) return true;
+      if (chunks_left(s) > 0 && places_left(s) > 0) return true;
       pause();
     }
     const Nanoseconds time = now();
@@ -213,40 +198,30 @@ void call(int wanted) {
   }
 }
 
-void book(Nanoseconds saved) {
-  const bool was_less = credit < most_credit;
-  credit = std::min(credit + saved, most_credit);
-  if (was_less && credit == most_credit) rest = std::max(rest / 2, shortest_rest);
-  if (credit > 0) return;
-  rest_left = rest;
-  rest = std::min(4 * rest, longest_rest);
-  credit = trial_credit;
-}
-
-// Until the workers have finished so many claims: awake for about the time of another claim, then asleep.
-void await(int claims, Nanoseconds claim_time) {
+// Until the workers have finished so many chunks: awake for about the time of another claim, then asleep.
+void await(int chunks, Nanoseconds claim_time) {
   int done = finished.load(std::memory_order_acquire);
-  if (done == claims) return;
+  if (done == chunks) return;
   const Nanoseconds end = now() + std::min(2 * claim_time + 10 * microsecond, millisecond);
   do {
-    for (int i = 0; i < 16 && done != claims; ++i, done = finished.load(std::memory_order_acquire)) pause();
-  } while (done != claims && now() < end);
-  for (; done != claims; done = finished.load(std::memory_order_acquire)) finished.wait(done);
+    for (int i = 0; i < 16 && done != chunks; ++i, done = finished.load(std::memory_order_acquire)) pause();
+  } while (done != chunks && now() < end);
+  for (; done != chunks; done = finished.load(std::memory_order_acquire)) finished.wait(done);
 }
 
 }  // namespace
 
 bool begin_loop() {
   loop_begin = now();
-  return rest_left <= 0 || all_demanded.load(std::memory_order_relaxed);
+  return !account.is_resting() || all_demanded.load(std::memory_order_relaxed);
 }
 
 void end_loop() {
   last_end = now();
-  if (rest_left > 0) rest_left -= last_end - loop_begin;
+  account.pass(last_end - loop_begin);
 }
 
-void run_claims(Index claims, Index chunks, int workers, const void* place, const void* context, Claim run) {
+void run_chunks(Index chunks, int workers, const void* place, const void* context, Run run) {
   const bool all = all_demanded.load(std::memory_order_relaxed), follows = loop_begin - last_end < close;
   if (all) {
     start(workers - 1);
@@ -256,10 +231,11 @@ void run_claims(Index claims, Index chunks, int workers, const void* place, cons
   stay_awake.store(follows, std::memory_order_relaxed);
   caller_processor.store(processor(), std::memory_order_relaxed);
   finished.store(0, std::memory_order_relaxed);
-  loop = {claims, workers, all, context, run};
+  share.store(shares_of_worker * workers, std::memory_order_relaxed);
+  loop = {chunks, workers, all, context, run};
   Part part{number_of(state.load(std::memory_order_relaxed)) + 1, 0};
   state.store(std::uint64_t{part.loop_number} << number_shift | static_cast<std::uint64_t>(workers - 1) * one_place |
-                  static_cast<std::uint64_t>(claims),
+                  static_cast<std::uint64_t>(chunks),
               std::memory_order_release);
 
   Nanoseconds calling = 0;
@@ -275,22 +251,22 @@ void run_claims(Index claims, Index chunks, int workers, const void* place, cons
   bool called = follows || all || chunks * site.chunk > wake_up;
   if (called) call_workers();
   Index own = 0;
-  for (Index claim; (claim = take(part)) >= 0;) {
+  for (Claim claim; (claim = take(part)).count > 0;) {
     if (all) await_all();
-    run(context, claim, 0);
-    ++own;
+    run(context, claim.first, claim.count, 0);
+    own += claim.count;
     if (called) continue;
-    const auto left = static_cast<Nanoseconds>(claims_left(state.load(std::memory_order_relaxed)));
+    const auto left = static_cast<Nanoseconds>(chunks_left(state.load(std::memory_order_relaxed)));
     called = (now() - loop_begin) / own * left > wake_up;
     if (called) call_workers();
   }
-  const Nanoseconds end = now(), claim_time = own > 0 ? (end - loop_begin - calling) / own : 0;
-  await(static_cast<int>(claims - own), claim_time);
+  const Nanoseconds end = now(), chunk_time = own > 0 ? (end - loop_begin - calling) / own : 0;
+  await(static_cast<int>(chunks - own), chunk_time);
   end_loop();
 
-  if (own > 0) site.learn(claim_time * claims / chunks);
-  if (own < claims) call_pause = wake_up;
-  if (!all) book(site.chunk * chunks / claims * (claims - own) - (last_end - end) - calling);
+  if (own > 0) site.learn(chunk_time);
+  if (own < chunks) call_pause = wake_up;
+  if (!all) account.book(site.chunk * (chunks - own) - (last_end - end) - calling);
 }
 
 void demand_all_workers(bool on) { all_demanded = on; }

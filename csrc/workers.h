@@ -1,6 +1,6 @@
 // Threads that help the caller of a loop, and the rules by which they do so only where it pays.
 //
-// A loop is a number of claims. The caller publishes it and works on it at once; workers that are awake, or wake up in
+// A loop is a number of chunks. The caller publishes it and works on it at once; workers that are awake, or wake up in
 // time, claim parts of what is left. The caller waits for claims that somebody has made, never for a worker to arrive:
 // one that finds its processor taken costs nothing.
 //
@@ -17,20 +17,20 @@
 
 namespace dlcore::DLCORE_DEVICE {
 
-using Claim = void (*)(const void* context, Index claim, int worker);
+using Run = void (*)(const void* context, Index first, Index count, int worker);
 
-inline constexpr Index most_claims = (Index{1} << 20) - 1;
+inline constexpr Index most_chunks = (Index{1} << 20) - 1;
 inline constexpr int most_workers = (1 << 12) - 1;
 
 // One caller at a time may use these. begin_loop says that a loop begins, and whether workers are likely to shorten it;
-// then run_claims may be called. end_loop says that it has ended.
+// then run_chunks may be called. end_loop says that it has ended.
 bool begin_loop();
 void end_loop();
 
-// Calls run(context, claim, worker) once for each claim in [0, claims), worker 0 being the caller, at most `workers` of
-// them at once. `place` is where in the program the loop is: those of one place are taken for equally long for each of
-// the chunks that the claims consist of. Neither throws nor allocates.
-void run_claims(Index claims, Index chunks, int workers, const void* place, const void* context, Claim run);
+// Calls run(context, first, count, worker) for claims of `count` chunks from `first` on that together are [0, chunks),
+// worker 0 being the caller, at most `workers` of them at once. `place` is where in the program the loop is: chunks of
+// the loops at one place are taken for equally long. Neither throws nor allocates.
+void run_chunks(Index chunks, int workers, const void* place, const void* context, Run run);
 
 // For tests: every worker that a loop may use takes part in it, whatever that costs.
 void demand_all_workers(bool on);

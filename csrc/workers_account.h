@@ -1,0 +1,64 @@
+// What the caller of loops knows about them: how long their chunks take, and whether helpers pay.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+
+#include "types.h"
+
+namespace dlcore::DLCORE_DEVICE {
+namespace {
+
+using Nanoseconds = std::int64_t;
+
+constexpr Nanoseconds microsecond = 1000, millisecond = 1000 * microsecond;
+constexpr Nanoseconds usual_chunk = 10 * microsecond;  // parallel.h
+constexpr Nanoseconds most_credit = 8 * millisecond, trial_credit = 4 * millisecond;
+constexpr Nanoseconds shortest_rest = 10 * millisecond, longest_rest = 300 * millisecond;
+
+// What helpers saved less what they cost. Where it is used up, they rest for some time of loops; the credit they then
+// get is about a turn of another process.
+class Account {
+ public:
+  void book(Nanoseconds saved) {
+    const bool was_less = credit_ < most_credit;
+    credit_ = std::min(credit_ + saved, most_credit);
+    if (was_less && credit_ == most_credit) rest_ = std::max(rest_ / 2, shortest_rest);
+    if (credit_ > 0) return;
+    rest_left_ = rest_;
+    rest_ = std::min(4 * rest_, longest_rest);
+    credit_ = trial_credit;
+  }
+  bool is_resting() const { return rest_left_ > 0; }
+  // A loop without helpers has taken so long.
+  void pass(Nanoseconds time) {
+    if (is_resting()) rest_left_ -= time;
+  }
+
+ private:
+  Nanoseconds credit_ = trial_credit, rest_ = shortest_rest, rest_left_ = 0;
+};
+
+// How long a chunk of the loops at a place of the program takes a thread that keeps its processor: the shortest time,
+// and slowly more where it grows.
+struct Site {
+  const void* place;
+  Nanoseconds chunk;
+  bool known;
+
+  void learn(Nanoseconds time) {
+    chunk = known && time > chunk ? chunk + std::min(time - chunk, chunk) / 16 + 1 : std::max<Nanoseconds>(time, 1);
+    known = true;
+  }
+};
+Site sites[64];
+
+Site& site_of(const void* place) {
+  Site& site = sites[reinterpret_cast<std::uintptr_t>(place) / 16 % std::size(sites)];
+  if (site.place != place) site = {place, usual_chunk, false};
+  return site;
+}
+
+}  // namespace
+}  // namespace dlcore::DLCORE_DEVICE
