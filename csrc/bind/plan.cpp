@@ -203,6 +203,7 @@ void bind_plan(py::module_& m) {
                              [](const Plan& p) { return p.graphs ? p.graphs->launches_on_host() : p.launches.size(); })
       .def_property_readonly("steps_by_graphs", [](const Plan& p) { return p.graphs ? p.graphs->issued : 0; })
       .def_property_readonly("graphs_started", [](const Plan& p) { return p.graphs ? p.graphs->started : 0; })
+      .def_property_readonly("nodes", [](const Plan& p) { return p.graphs ? p.graphs->nodes() : 0; })
       .def_readwrite("patience", &Plan::patience)
       .def_property_readonly("figures", [](const Plan& p) { return p.figures.size(); })
       .def_property_readonly("numbers", [](const Plan& p) { return p.fields.size(); })

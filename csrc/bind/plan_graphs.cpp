@@ -8,7 +8,7 @@
 namespace dlcore::DLCORE_DEVICE {
 namespace {
 
-// Of a graph; a node takes about a kilobyte and, when it is made, some microseconds.
+// Of a graph: a bound on the memory that it takes, and on the time to make it.
 constexpr Index most_nodes = 16384;
 constexpr Index most_steps = most_nodes;  // issued together: each has a node
 // Steps whose time is measured first, and those of a graph that serves the rest of that run only.
@@ -121,6 +121,12 @@ std::size_t PlanGraphs::count() const {
   return static_cast<std::size_t>(std::count_if(stretches_.begin(), stretches_.end(), is_graph)) + (long_ ? 1 : 0);
 }
 
+Index PlanGraphs::nodes() const {
+  std::size_t nodes = 0;
+  for (const Stretch& stretch : stretches_) nodes += stretch.graph ? stretch.graph->nodes() : 0;
+  return static_cast<Index>(nodes);
+}
+
 std::size_t PlanGraphs::launches_on_host() const {
   std::size_t count = 0;
   for (const Stretch& stretch : stretches_)
@@ -136,7 +142,7 @@ void PlanGraphs::make_long(Index asked, Index whole) {
     long_.reset();
     steps_of_long = 0;
   }
-  const Index most = most_nodes / std::max<Index>(1, static_cast<Index>(stretches_[0].graph->nodes()));
+  const Index most = most_nodes / std::max<Index>(1, nodes());
   const Index at_once = std::min(most, pace_);
   if (at_once < 2 || (!is_timed_ && whole > asked)) return;
   Index steps = whole / ((whole + at_once - 1) / at_once);
@@ -264,6 +270,11 @@ bool PlanGraphs::issue(Index steps, bool timed, const std::function<void(Index)>
       }
       return true;
     }
+  } catch (const std::bad_alloc&) {  // the steps are made again without their graph, and so are those behind them
+    if (!may_fail_) throw;
+    long_.reset();
+    steps_of_long = 0;
+    may_be_long_ = false;
   } catch (...) {
     if (!may_fail_) throw;
     failure_ = std::current_exception();

@@ -32,6 +32,7 @@ class PlanGraphs {
 
   const bool has_order;                  // of the rows that come in
   std::size_t count() const;             // of graphs
+  Index nodes() const;                   // of those that make a step
   std::size_t launches_on_host() const;  // that stand between them
   Index issued = 0;                      // steps, so far
   Index started = 0;                     // graphs, so far
