@@ -164,7 +164,7 @@ template <typename T> void max_pool2d(const PoolShape& shape, const T* x, T* y, 
     const Index large = shape.in_height * shape.in_width, small = shape.out_height() * width;
     parallel_for(shape.planes, planes_grain(large), [&](Index begin, Index end) {
       for (Index plane = begin; plane < end; ++plane)
-        tiles(shape, x + plane * large, y + plane * small, indices + plane * small);
+        tiles.at(plane, end)(shape, x + plane * large, y + plane * small, indices + plane * small);
     });
     return;
   }

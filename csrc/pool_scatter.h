@@ -34,6 +34,7 @@ bool scatter_tiles(const PoolPlanes& size, const T* dy, const std::int32_t* indi
   for (int k = 0; k < count; ++k) even[k] = static_cast<IntOf<T>>(2 * k);
   Places strays{}, counted;
   for (int k = 0; k < count; ++k) counted[k] = k < n ? -1 : 0;
+  counted = to_lane_order<B>(counted);
   for (Index i = 0; i < size.out_height; ++i, dy += n, indices += n, dx += 2 * width) {
     for (Index j = 0; j < n; j += count) {
       if (!beyond) j = std::min(j, n - count);  // the last block may overlap the one before
@@ -41,8 +42,10 @@ bool scatter_tiles(const PoolPlanes& size, const T* dy, const std::int32_t* indi
       typename B::Indices found;
       std::memcpy(&share, dy + j, sizeof share);
       std::memcpy(&found, indices + j, sizeof found);
-      share += Values{};  // as added to zero: no zero is negative
-      const Places at = __builtin_convertvector(found, Places) - (even + static_cast<IntOf<T>>(2 * (i * width + j)));
+      share = to_lane_order<B>(share + Values{});  // as added to zero: no zero is negative
+      const Places within =
+          __builtin_convertvector(found, Places) - (even + static_cast<IntOf<T>>(2 * (i * width + j)));
+      const Places at = to_lane_order<B>(within);
       const Places here = at == 0, right = at == 1, under = at == below, last = at == below + 1;
       const Places stray = ~(here | right | under | last);
       strays |= beyond ? stray & counted : stray;
@@ -57,32 +60,15 @@ bool scatter_tiles(const PoolPlanes& size, const T* dy, const std::int32_t* indi
   return !any;
 }
 
-// What handles planes one after the other: `last` the last of them, `others` the others, which may read and write a
-// little beyond their end.
-template <typename T> struct ScatterTiles {
-  using Plane = bool (*)(const PoolPlanes&, const T*, const std::int32_t*, T*);
-  Plane last = nullptr, others = nullptr;
-  explicit operator bool() const { return last != nullptr; }
-  Plane at(Index plane, Index end) const { return plane + 1 < end ? others : last; }
-};
-
-// A vector of up to `bytes`, the longest within a row; beyond it, for the planes that may, where that is one vector
-// instead of two.
-template <int bytes, typename T> ScatterTiles<T> choose_vectors(Index row_bytes, Index plane_bytes) {
-  if (row_bytes >= bytes) return {scatter_tiles<bytes, false, T>, scatter_tiles<bytes, false, T>};
-  if constexpr (bytes > 16) {
-    ScatterTiles<T> chosen = choose_vectors<bytes / 2, T>(row_bytes, plane_bytes);
-    if (2 * row_bytes > bytes && plane_bytes >= bytes) chosen.others = scatter_tiles<bytes, true, T>;
-    return chosen;
-  }
-  return {};
-}
+template <typename T>
+using ScatterTiles = PlaneFunctions<bool (*)(const PoolPlanes&, const T*, const std::int32_t*, T*)>;
 
 // None where the planes are not halved, or rows are short.
 template <typename T> ScatterTiles<T> choose_tiles(const PoolPlanes& size) {
   if (size.out_width != size.in_width / 2 || size.out_height != size.in_height / 2) return {};
   const auto row_bytes = size.out_width * static_cast<Index>(sizeof(T));
-  return choose_vectors<vector_bytes, T>(row_bytes, size.out_height * row_bytes);
+  return choose_vectors<vector_bytes>(row_bytes, size.out_height * row_bytes,
+                                      [](auto bytes, auto beyond) { return scatter_tiles<bytes(), beyond(), T>; });
 }
 
 }  // namespace
