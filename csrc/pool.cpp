@@ -164,7 +164,7 @@ template <typename T> void max_pool2d(const PoolShape& shape, const T* x, T* y, 
     const Index large = shape.in_height * shape.in_width, small = shape.out_height() * width;
     parallel_for(shape.planes, planes_grain(large), [&](Index begin, Index end) {
       for (Index plane = begin; plane < end; ++plane)
-        tiles(shape, x + plane * large, y + plane * small, indices + plane * small);
+        tiles.at(plane, end)(shape, x + plane * large, y + plane * small, indices + plane * small);
     });
     return;
   }
@@ -179,7 +179,7 @@ template <typename T> void max_pool2d_grad(const PoolPlanes& size, const T* dy, 
     for (Index plane = begin; plane < end; ++plane) {
       const T* from = dy + plane * small;
       const std::int32_t* places = indices + plane * small;
-      if (!tiles || !tiles(size, from, places, dx + plane * large))
+      if (!tiles || !tiles.at(plane, end)(size, from, places, dx + plane * large))
         scatter_plane(large, small, from, places, dx + plane * large);
     }
   });

@@ -20,8 +20,9 @@ void scatter_plane(Index large, Index small, const T* dy, const std::int32_t* in
 }
 
 // Indices as windows of 2 x 2 side by side leave them, each within its own window: every element of dx is written once,
-// in order. Whether all were so; else dx is to be written again.
-template <int bytes, typename T>
+// in order. Whether all were so; else dx is to be written again. Where a vector is longer than a row, what it leaves
+// beyond the row is overwritten by the next.
+template <int bytes, bool beyond, typename T>
 bool scatter_tiles(const PoolPlanes& size, const T* dy, const std::int32_t* indices, T* dx) {
   using B = Block<T, bytes>;
   using Values = typename B::Values;
@@ -31,18 +32,23 @@ bool scatter_tiles(const PoolPlanes& size, const T* dy, const std::int32_t* indi
   const auto below = static_cast<IntOf<T>>(width);
   Places even;
   for (int k = 0; k < count; ++k) even[k] = static_cast<IntOf<T>>(2 * k);
-  Places strays{};
+  Places strays{}, counted;
+  for (int k = 0; k < count; ++k) counted[k] = k < n ? -1 : 0;
+  counted = to_lane_order<B>(counted);
   for (Index i = 0; i < size.out_height; ++i, dy += n, indices += n, dx += 2 * width) {
     for (Index j = 0; j < n; j += count) {
-      j = std::min(j, n - count);  // the last block may overlap the one before
+      if (!beyond) j = std::min(j, n - count);  // the last block may overlap the one before
       Values share;
       typename B::Indices found;
       std::memcpy(&share, dy + j, sizeof share);
       std::memcpy(&found, indices + j, sizeof found);
-      share += Values{};  // as added to zero: no zero is negative
-      const Places at = __builtin_convertvector(found, Places) - (even + static_cast<IntOf<T>>(2 * (i * width + j)));
+      share = to_lane_order<B>(share + Values{});  // as added to zero: no zero is negative
+      const Places within =
+          __builtin_convertvector(found, Places) - (even + static_cast<IntOf<T>>(2 * (i * width + j)));
+      const Places at = to_lane_order<B>(within);
       const Places here = at == 0, right = at == 1, under = at == below, last = at == below + 1;
-      strays |= ~(here | right | under | last);
+      const Places stray = ~(here | right | under | last);
+      strays |= beyond ? stray & counted : stray;
       store_pairs<B>(dx + 2 * j, here ? share : Values{}, right ? share : Values{});
       store_pairs<B>(dx + width + 2 * j, under ? share : Values{}, last ? share : Values{});
     }
@@ -54,17 +60,15 @@ bool scatter_tiles(const PoolPlanes& size, const T* dy, const std::int32_t* indi
   return !any;
 }
 
-template <typename T> using ScatterTiles = bool (*)(const PoolPlanes&, const T*, const std::int32_t*, T*);
+template <typename T>
+using ScatterTiles = PlaneFunctions<bool (*)(const PoolPlanes&, const T*, const std::int32_t*, T*)>;
 
-// Null where the planes are not halved, or rows are short.
+// None where the planes are not halved, or rows are short.
 template <typename T> ScatterTiles<T> choose_tiles(const PoolPlanes& size) {
-  if (size.out_width != size.in_width / 2 || size.out_height != size.in_height / 2) return nullptr;
+  if (size.out_width != size.in_width / 2 || size.out_height != size.in_height / 2) return {};
   const auto row_bytes = size.out_width * static_cast<Index>(sizeof(T));
-  if constexpr (vector_bytes >= 64)
-    if (row_bytes >= 64) return scatter_tiles<64, T>;
-  if constexpr (vector_bytes >= 32)
-    if (row_bytes >= 32) return scatter_tiles<32, T>;
-  return row_bytes >= 16 ? scatter_tiles<16, T> : nullptr;
+  return choose_vectors<vector_bytes>(row_bytes, size.out_height * row_bytes,
+                                      [](auto bytes, auto beyond) { return scatter_tiles<bytes(), beyond(), T>; });
 }
 
 }  // namespace

@@ -76,6 +76,10 @@ GEOMETRIES: list[tuple[str, tuple[int, ...], Pair, Pair, Pair]] = [
     ("one output", (2, 3, 2, 2), (2, 2), (2, 2), (0, 0)),
     ("whole vectors", (2, 2, 32, 32), (2, 2), (2, 2), (0, 0)),
     ("odd size cuts the rest", (2, 3, 9, 11), (2, 2), (2, 2), (0, 0)),
+    ("three outputs a row", (3, 5, 6, 6), (2, 2), (2, 2), (0, 0)),
+    ("seven outputs a row, odd", (3, 4, 5, 15), (2, 2), (2, 2), (0, 0)),
+    ("seven outputs a plane", (3, 4, 3, 14), (2, 2), (2, 2), (0, 0)),
+    ("narrow planes above the grain", (40, 8, 18, 12), (2, 2), (2, 2), (0, 0)),
     ("overlapping", (2, 3, 13, 27), (3, 3), (2, 2), (1, 1)),
     ("stride one", (2, 3, 9, 21), (3, 3), (1, 1), (1, 1)),
     ("stride one, two by two", (2, 3, 9, 21), (2, 2), (1, 1), (0, 0)),
@@ -259,16 +263,19 @@ CASES = [
         )
         for name, size in [("halved planes", (9, 19)), ("other planes", (5, 20))]
     ],
-    Case(
-        name="max_pool2d_grad: halved planes, indices anywhere",
-        functions=("max_pool2d_grad",),
-        inputs=lambda rng: [
-            rng.standard_normal((2, 3, 4, 9)),
-            rng.integers(0, 9 * 19, (2, 3, 4, 9)).astype(np.int32),
-        ],
-        call=lambda device, dy, indices: device.max_pool2d_grad(dy, indices, (9, 19)),
-        reference=lambda dy, indices: scatter(dy, indices, (9, 19)),
-        scale=lambda dy, indices: scatter(np.abs(dy), indices, (9, 19)),
-        tolerance=8.0,
-    ),
+    *[
+        Case(
+            name=f"max_pool2d_grad: halved planes of {width} columns, indices anywhere",
+            functions=("max_pool2d_grad",),
+            inputs=lambda rng, width=width: [
+                rng.standard_normal((2, 3, 4, width // 2)),
+                rng.integers(0, 9 * width, (2, 3, 4, width // 2)).astype(np.int32),
+            ],
+            call=lambda device, dy, indices, width=width: device.max_pool2d_grad(dy, indices, (9, width)),
+            reference=lambda dy, indices, width=width: scatter(dy, indices, (9, width)),
+            scale=lambda dy, indices, width=width: scatter(np.abs(dy), indices, (9, width)),
+            tolerance=8.0,
+        )
+        for width in (19, 11)
+    ],
 ]
