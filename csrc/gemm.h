@@ -57,8 +57,9 @@ inline constexpr Index narrow_panels = 8, max_group = 4;
 template <typename T> inline constexpr Index packed_b_size = (Index{192} << 10) / sizeof(T);
 // So few tiles over so many depth blocks are summed in slices of the depth.
 inline constexpr Index max_sliced_tiles = 48, min_sliced_blocks = 4, max_slices = 16;
-// Multiply-adds, and elements packed, worth handing to another thread: about 10 microseconds.
-inline constexpr Index multiply_grain = 400'000, pack_grain = 16'384;
+// Multiply-adds worth handing to another thread, about 10 microseconds; elements packed, fewer of them, as what follows
+// waits for all.
+inline constexpr Index multiply_grain = 400'000, pack_grain = 6144;
 // With few columns, where a thread reads much of A for each sum.
 inline constexpr Index narrow_grain = multiply_grain / 2;
 
@@ -208,8 +209,11 @@ template <typename T, typename Problem> class Product {
     ColumnsOfB<T> columns[narrow_panels * max_group];
     for (Index first_block = 0; first_block < depth_blocks_; first_block += group) {
       const Index last_block = std::min(first_block + group, depth_blocks_);
-      for (Index i = 0; i < (last_block - first_block) * panels; ++i)
-        columns[i] = columns_of_b(i % panels, first_block + i / panels, packed_b.data() + i * b_panel);
+      const Index packs = (last_block - first_block) * panels;
+      parallel_for(packs, std::max<Index>(1, pack_grain / b_panel), [&](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i)
+          columns[i] = columns_of_b(i % panels, first_block + i / panels, packed_b.data() + i * b_panel);
+      });
       team.run([&](Index begin, Index end, int worker) {
         T* space = packed_a.data() + worker * packed_at_once * a_panel;
         for (Index block = first_block; block < last_block; ++block) {
