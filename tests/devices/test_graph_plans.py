@@ -140,7 +140,7 @@ def test_a_look_at_values_within_a_graph(other: str) -> None:
 
 
 def test_what_the_host_does_stands_between_graphs(other: str) -> None:
-    """A permutation is drawn there, in each step; the coins before it are drawn by a graph. Both are the processor's."""
+    """A permutation is drawn there, in each step; the coins before it by a graph. Both are the processor's."""
     found = []
     for device in ("cpu", other):
         module = placement.find(device)
