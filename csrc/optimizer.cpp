@@ -72,7 +72,9 @@ template <typename T> double norm(Index n, const T* x) {
   }
 }
 
-template <typename T> bool clip_in_graph(Index, const T*, double, double*) { return false; }
+template <typename T> bool norm_on_device(const T*, const std::pair<Index, Index>*, Index, double, double*, double&) {
+  return false;
+}
 
 template <typename T> void sgd(Index n, const SgdOptions& options, const T* grad, T* theta, T* velocity) {
   const T lr = static_cast<T>(options.lr);

@@ -5,6 +5,8 @@
 // theta out of it.
 #pragma once
 
+#include <utility>
+
 #include "types.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -88,8 +90,12 @@ template <typename T> void average_weights(Index n, double decay, const T* theta
 // cannot be represented. NaN and infinities propagate.
 template <typename T> double norm(Index n, const T* x);
 
-// Where a graph is made (graph.h): *factor becomes most / norm where the norm of x, n >= 1, is above `most`, else 1, on
-// the device; the graph's report says where the norm is not finite. True. Elsewhere nothing is done.
-template <typename T> bool clip_in_graph(Index n, const T* x, double most, double* factor);
+// For a device that is not the host: `found` is the norm of these stretches [begin, end) of x together; true. Where a
+// graph is made (graph.h) `found` is 0, and *factor on the device becomes most / norm where that is below 1, else 1; a
+// norm that is not finite is a check of values that fails. False, and nothing is done, where `norm` must be asked: by
+// the host, and where squares leave the range of double.
+template <typename T>
+bool norm_on_device(const T* x, const std::pair<Index, Index>* stretches, Index count, double most, double* factor,
+                    double& found);
 
 }  // namespace dlcore::DLCORE_DEVICE

@@ -1,5 +1,8 @@
 #include "../csrc/optimizer.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "../csrc/instances/optimizer.h"
 #include "../csrc/memory.h"
 #include "optimizer_rules.cuh"
@@ -102,27 +105,39 @@ __global__ void add_partial_kernel(Index n, double* partial) {
   if (Row::rank() == 0) partial[0] = sum;
 }
 
-// To the first of the partial sums.
-template <typename T> void add_squares(Index n, const T* x, double scale, double* partial) {
-  const Index chunks = ceil_div(n, norm_chunk);
-  launch("norm", squares_kernel<T>, grid_of_blocks(chunks, team_block), chunks, n, x, scale, partial);
-  launch("norm", add_partial_kernel, grid_of_blocks(1, team_block), chunks, partial);
+using Stretch = std::pair<Index, Index>;
+
+// The sum over all stretches, to the first of the partial sums.
+template <typename T> Buffer<double> add_squares(const T* x, const Stretch* stretches, Index count, double scale) {
+  const auto chunks_of = [](const Stretch& s) { return ceil_div(s.second - s.first, norm_chunk); };
+  Index chunks = 0;
+  for (Index i = 0; i < count; ++i) chunks += chunks_of(stretches[i]);
+  Buffer<double> partial(std::max<Index>(1, chunks));
+  double* to = partial.data();
+  for (Index i = 0; i < count; to += chunks_of(stretches[i++])) {
+    const Index n = stretches[i].second - stretches[i].first, parts = chunks_of(stretches[i]);
+    launch("norm", squares_kernel<T>, grid_of_blocks(parts, team_block), parts, n, x + stretches[i].first, scale, to);
+  }
+  launch("norm", add_partial_kernel, grid_of_blocks(1, team_block), chunks, partial.data());
+  return partial;
 }
 template <typename T> double sum_of_squares(Index n, const T* x, double scale) {
-  const Buffer<double> partial(ceil_div(n, norm_chunk));
-  add_squares(n, x, scale, partial.data());
-  return value_at(partial.data());
+  const Stretch all(0, n);
+  return value_at(add_squares(x, &all, 1, scale).data());
 }
 
-// float64's squares may leave its range where the norm does not. Then the launches are made again, with `norm`, unless
-// the norm is surely below the limit.
+// float64's squares may leave double's range where the norm does not; those of float32 and their sums lie well within.
 constexpr double least_squares = 1e-200, above_least_norm = 1e-99;
+template <typename T> constexpr bool is_within_range(double squares) {
+  return sizeof(T) == 4 || (squares > least_squares && squares < std::numeric_limits<double>::infinity());
+}
 
-__global__ void clip_kernel(const double* squares, bool of_float, double most, double* factor, GraphReport* report) {
+// Refused where the host must look: unless a norm that is too small is surely below the limit.
+template <typename T>
+__global__ void clip_kernel(const double* squares, double most, double* factor, GraphReport* report) {
   const double sum = *squares, found = std::sqrt(sum);
   const bool is_below = sum <= least_squares && most >= above_least_norm;
-  const bool is_finite = found < std::numeric_limits<double>::infinity();
-  if (!is_finite || !(of_float || is_below || sum > least_squares)) report->refused = 1;
+  if (!(is_within_range<T>(sum) || is_below) || !(found < std::numeric_limits<double>::infinity())) report->refused = 1;
   *factor = found > most ? most / found : 1.0;
 }
 
@@ -147,9 +162,9 @@ template <typename T> double norm(Index n, const T* x) {
   if (n == 0) return 0;
   const double squares = sum_of_squares(n, x, 1);
   if constexpr (sizeof(T) == 4) {
-    return std::sqrt(squares);  // float32's squares and their sums lie well within double
+    return std::sqrt(squares);
   } else {
-    if (squares > least_squares && squares < std::numeric_limits<double>::infinity()) return std::sqrt(squares);
+    if (is_within_range<T>(squares)) return std::sqrt(squares);
     const Buffer<double> result(1);  // a rare case: one block is enough
     launch("norm", largest_size_kernel, grid_of_blocks(1, team_block), n, x, result.data());
     const double most = value_at(result.data());
@@ -160,13 +175,18 @@ template <typename T> double norm(Index n, const T* x) {
   }
 }
 
-template <typename T> bool clip_in_graph(Index n, const T* x, double most, double* factor) {
-  if (!recorder) return false;
-  const Buffer<double> partial(ceil_div(n, norm_chunk));
-  add_squares(n, x, 1, partial.data());
-  ++recorder->checks;
-  launch("norm", clip_kernel, Grid{dim3(1), dim3(1)}, partial.data(), sizeof(T) == 4, most, factor, recorder->report);
-  return true;
+template <typename T>
+bool norm_on_device(const T* x, const Stretch* stretches, Index count, double most, double* factor, double& found) {
+  const Buffer<double> partial = add_squares(x, stretches, count, 1);
+  if (recorder) {
+    ++recorder->checks;
+    launch("norm", clip_kernel<T>, Grid{dim3(1), dim3(1)}, partial.data(), most, factor, recorder->report);
+    found = 0;
+    return true;
+  }
+  const double squares = value_at(partial.data());
+  found = std::sqrt(squares);
+  return is_within_range<T>(squares);
 }
 
 template <typename T> void sgd(Index n, const SgdOptions& o, const T* grad, T* theta, T* velocity) {

@@ -226,12 +226,8 @@ double bind_clip_factor(const Array& x, double limit, const Segments& segments, 
   Plan* const plan = recording();
   double value = 1;
   double* const place = plan ? plan->copy(value) : &value;
-  // Graphs have the factor on the device. Norms of several stretches are put together on the host.
-  const auto [begin, end] = !segments               ? Stretch(0, x.size())
-                            : segments->size() == 1 ? segments->front()
-                                                    : Stretch(0, 0);
-  double* in_device = nullptr;
-  if (plan && !is_host_memory() && end > begin) {
+  double* in_device = nullptr;  // from where a graph takes the factor
+  if (plan && !is_host_memory()) {
     const OutsideArena outside;
     plan->keep(Array::empty({1}, DType::float64));
     in_device = plan->kept.back().data<double>();
@@ -243,9 +239,10 @@ double bind_clip_factor(const Array& x, double limit, const Segments& segments, 
         x.size(),
         [](const char* owner, Index n, const T* from, const Stretch* stretches, Index parts, double most, double* to,
            double* to_device) {
-          const Stretch first = stretches ? *stretches : Stretch(0, n);
-          if (to_device && clip_in_graph(first.second - first.first, from + first.first, most, to_device)) return;
-          const double found = norm_of(n, from, stretches, parts);
+          const Stretch all(0, n);
+          double found = 0;
+          if (!norm_on_device(from, stretches ? stretches : &all, stretches ? parts : 1, most, to_device, found))
+            found = norm_of(n, from, stretches, parts);
           if (!std::isfinite(found)) {
             const py::gil_scoped_acquire acquire;
             PyErr_SetString(PyExc_FloatingPointError,

@@ -182,11 +182,8 @@ bool PlanGraphs::has_room(Index steps) {
 
 // What the step that is in place has of its own.
 void PlanGraphs::write_row(std::byte* row) const {
-  for (const auto& stream : plan_.streams) {
-    std::memcpy(row, &stream->shift, sizeof stream->shift);
-    row += sizeof stream->shift;
-  }
-  row -= plan_.streams.size() * sizeof(std::uint64_t);
+  constexpr std::size_t bytes = sizeof(std::uint64_t);
+  for (std::size_t i = 0; i < plan_.streams.size(); ++i) std::memcpy(row + i * bytes, &plan_.streams[i]->shift, bytes);
   for (const Part& part : parts_)
     if (part.print.own > 0) write_own(part.launch, part.print, workspaces_.arena, row + part.own_at);
 }

@@ -12,7 +12,7 @@
   template void lion(Index, const LionOptions&, const T*, T*, T*);               \
   template void average_weights(Index, double, const T*, T*);                    \
   template double norm(Index, const T*);                                         \
-  template bool clip_in_graph(Index, const T*, double, double*);
+  template bool norm_on_device(const T*, const std::pair<Index, Index>*, Index, double, double*, double&);
 
 #define DLCORE_OPTIMIZER_INSTANCES \
   DLCORE_OPTIMIZER_OF(float)       \

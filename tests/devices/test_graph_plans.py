@@ -137,3 +137,24 @@ def test_a_look_at_values_within_a_graph(other: str) -> None:
     with pytest.raises(ValueError, match="within: a number is outside its range"):
         plan.run(5, 1)
     assert (plan.done, total.item(), plan.launches_on_host) == (4, 4.0, 0)
+
+
+def test_what_the_host_does_stands_between_graphs(other: str) -> None:
+    """A permutation is drawn there, in each step; the coins before it by a graph. Both are the processor's."""
+    found = []
+    for device in ("cpu", other):
+        module = placement.find(device)
+        p, total = tensor(np.full(16, 0.5), device=device), tensor(np.zeros(16), device=device)
+        plan = module.Plan()
+        plan.begin()
+        try:
+            coins = Tensor(module.bernoulli(6, 0, p.array))
+            drawn = ops.cast(Tensor(module.permutation(5, 0, 16)), "float64") + coins * 0.5
+            total.array.assign((Tensor(total.array) * 2.0 + drawn).array)
+            del coins, drawn
+        finally:
+            plan.end()
+        plan.run(12, shifts=[(5, 3, 1), (6, 7, 2)])
+        found.append(total.numpy().tobytes())
+    assert found[0] == found[1]
+    assert (plan.launches_on_host, plan.graphs, plan.steps_by_graphs, plan.steps_of_graph) == (1, 2, 12, 0)
