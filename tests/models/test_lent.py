@@ -1,4 +1,4 @@
-"""Cases that a fit reads where they lie: no copy, no change, and nothing of them is kept."""
+"""Cases that a fit on the CPU reads where they lie: no copy, no change, and nothing of them is kept."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_no_copy_and_nothing_kept(options: dict[str, Any]) -> None:
         assert sys.getrefcount(x) == references
     finally:
         gc.enable()
-    if "validation_fraction" not in options:
+    if "validation_fraction" not in options and model.device == "cpu":
         assert peaks[0] - before < x.nbytes / 2
 
 
