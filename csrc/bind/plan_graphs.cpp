@@ -9,8 +9,8 @@ namespace dlcore::DLCORE_DEVICE {
 namespace {
 
 // Of a graph: a bound on the memory that it takes, and on the time to make it.
-constexpr Index most_nodes = 16384;
-constexpr Index most_steps = most_nodes;  // issued together: each has a node
+constexpr Index most_nodes = 32768;
+constexpr Index most_steps = 16384;  // issued together: a report has room for the figures of all
 // Steps whose time is measured first, and those of a graph that serves the rest of that run only.
 constexpr Index first_steps = 8, steps_of_rest = 64;
 
