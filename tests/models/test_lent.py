@@ -9,8 +9,10 @@ from typing import Any
 import dlcore
 import numpy as np
 import pytest
+from dlcore import ops
 from dlcore.models import CNN, MLP, Autoencoder
 from dlcore.train import Callback, Run
+from dlcore.train.batches import rows
 
 RNG = np.random.default_rng(3)
 X = RNG.random((24, 8), dtype=np.float32)
@@ -99,3 +101,19 @@ def test_a_refused_fit_keeps_nothing() -> None:
         with pytest.raises(ValueError, match="fit: x is not finite at row 3"):
             fit(model, x)
     assert sys.getrefcount(x) == references
+
+
+@pytest.mark.parametrize("learn", ["fit", "partial_fit"])
+@pytest.mark.parametrize("kind", ["array", "tensor", "target"])
+def test_what_shares_memory_with_the_parameters_is_read_as_it_was(kind: str, learn: str) -> None:
+    found = []
+    for copied in (False, True):
+        model = MLP([8, 6, 8], output="identity", seed=1)
+        theta = ops.reshape(rows(model.parameters.storage, 0, 96), (12, 8))
+        shared = theta if kind != "array" else np.from_dlpack(theta)
+        given: Any = np.array(shared) if copied else shared
+        data = (X[:12], given) if kind == "target" else (given, X[:12])
+        options = {"epochs": 3, "shuffle": False, "progress": False} if learn == "fit" else {}
+        getattr(model, learn)(*data, batch_size=3, optimizer="sgd", lr=0.1, **options)
+        found.append(model.parameters.storage.numpy().tobytes())
+    assert found[0] == found[1]

@@ -84,6 +84,7 @@ def fit_network(
     report : (data) -> further figures of an epoch
     weighted : whether the last of the tensors holds weights of the cases
     """
+    data, validation = apart(model, data), None if validation is None else apart(model, validation)
     data, validation = _held_out(model, data, validation, fit.validation_fraction, weighted)
     batch_size = train.check_batch_size(fit.batch_size, data[0].shape[0])
     check_last_batch(model, data[0], batch_size)
@@ -127,6 +128,22 @@ def fit_network(
     return train.run_epochs(
         run, epoch, callbacks, fit.progress, fit.resume, lambda: model.before_fit(data, fit.progress)
     )
+
+
+def apart(model: Model, data: Sequence[Tensor]) -> list[Tensor]:
+    """The data, with copies of those that share memory with what the model's steps write to."""
+    written = [_span(kept) for kept in (model.parameters.storage, *model.buffers.values())]
+
+    def overlaps(x: Tensor) -> bool:
+        begin, end = _span(x)
+        return any(begin < last and first < end for first, last in written)
+
+    return [Tensor(x.array.copy()) if overlaps(x) else x for x in data]
+
+
+def _span(x: Tensor) -> tuple[int, int]:
+    begin: int = x.array.address()
+    return begin, begin + x.array.nbytes
 
 
 def check_last_batch(model: Model, x: Tensor, batch_size: int) -> None:

@@ -14,7 +14,7 @@ from ..optim import Optimizer
 from ..tensor import Tensor
 from ..train import Run
 from .base import Model
-from .fitting import check_last_batch
+from .fitting import apart, check_last_batch
 
 
 @dataclass
@@ -69,6 +69,7 @@ def partial_fit_network(
         size = train.check_batch_size(batch_size, data[0].shape[0])
         check_last_batch(model, data[0], size)
         online = _online(model, optimizer, lr, dict(options or {}))
+    data = apart(model, data)
     theta = model.parameters.storage
     before = train.snapshot(model)
     generators = {name: generator.step for name, generator in model.generators.items()}
