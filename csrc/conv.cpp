@@ -1,10 +1,10 @@
 #include "conv.h"
 
-#include "conv_batch.h"
-#include "conv_correlate.h"
-#include "conv_pointwise.h"
-#include "conv_weight.h"
-#include "conv_weight_rows.h"
+#include "conv/batch.h"
+#include "conv/correlate.h"
+#include "conv/pointwise.h"
+#include "conv/weight.h"
+#include "conv/weight_rows.h"
 #include "instances/conv.h"
 
 namespace dlcore::DLCORE_DEVICE {

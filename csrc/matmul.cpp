@@ -1,11 +1,11 @@
 #include "matmul.h"
 
 #include "activation_vec.h"
-#include "gemm.h"
 #include "instances/matmul.h"
-#include "matmul_product.h"
-#include "matmul_tiles.h"
-#include "matmul_vector.h"
+#include "matmul/gemm.h"
+#include "matmul/product.h"
+#include "matmul/tiles.h"
+#include "matmul/vector.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {

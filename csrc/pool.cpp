@@ -7,9 +7,9 @@
 #include "instances/pool.h"
 #include "memory.h"
 #include "parallel.h"
-#include "pool_block.h"
-#include "pool_scatter.h"
-#include "pool_tiles.h"
+#include "pool/block.h"
+#include "pool/scatter.h"
+#include "pool/tiles.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {

@@ -10,12 +10,12 @@
 #include "memory.h"
 #include "parallel.h"
 #include "random.h"
-#include "rbm_clamp.h"
-#include "rbm_contrast.h"
-#include "rbm_likelihood.h"
-#include "rbm_partition.h"
-#include "rbm_temper.h"
-#include "rbm_units.h"
+#include "rbm/clamp.h"
+#include "rbm/contrast.h"
+#include "rbm/likelihood.h"
+#include "rbm/partition.h"
+#include "rbm/temper.h"
+#include "rbm/units.h"
 
 namespace dlcore::DLCORE_DEVICE {
 

@@ -1,7 +1,7 @@
-// Gibbs sampling with units held, and the statistics of rows, of rbm.cu: see csrc/rbm_chains.h.
+// Gibbs sampling with units held, and the statistics of rows, of rbm.cu: see csrc/rbm/chains.h.
 #pragma once
 
-#include "../csrc/rbm_chains.h"
+#include "../csrc/rbm/chains.h"
 #include "rbm_contrast.cuh"
 
 namespace dlcore::DLCORE_DEVICE {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "../csrc/rbm_counting.h"
+#include "../csrc/rbm/counting.h"
 #include "rbm_units.cuh"
 
 namespace dlcore::DLCORE_DEVICE {

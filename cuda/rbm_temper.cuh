@@ -1,7 +1,7 @@
-// Parallel tempering of rbm.cu: see csrc/rbm_chains.h.
+// Parallel tempering of rbm.cu: see csrc/rbm/chains.h.
 #pragma once
 
-#include "../csrc/rbm_chains.h"
+#include "../csrc/rbm/chains.h"
 #include "rbm_contrast.cuh"
 
 namespace dlcore::DLCORE_DEVICE {

@@ -1,5 +1,5 @@
 // One extension module: the same names and signatures for every device.
-#include "../matmul_amx.h"
+#include "../matmul/amx.h"
 #include "../parallel.h"
 #include "bind.h"
 

@@ -1,9 +1,9 @@
-// Bindings of rbm_chains.h; a part of rbm.cpp.
+// Bindings of rbm/chains.h; a part of rbm.cpp.
 #pragma once
 
 #include <cmath>
 
-#include "../rbm_chains.h"
+#include "../rbm/chains.h"
 #include "../reduce.h"
 #include "rbm.h"
 

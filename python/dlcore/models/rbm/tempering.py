@@ -1,4 +1,4 @@
-"""Parallel tempering: chains at several temperatures that exchange their states; see ``csrc/rbm_chains.h``."""
+"""Parallel tempering: chains at several temperatures that exchange their states; see ``csrc/rbm/chains.h``."""
 
 from __future__ import annotations
 
