@@ -89,7 +89,7 @@ def test_no_copy_and_nothing_kept(options: dict[str, Any]) -> None:
         assert sys.getrefcount(x) == references
     finally:
         gc.enable()
-    if "validation_fraction" not in options:
+    if model.parameters.storage.device == "cpu" and "validation_fraction" not in options:
         assert peaks[0] - before < x.nbytes / 2
 
 
