@@ -42,6 +42,8 @@ template <typename T_, int M, int N, int K, int WarpM, int WarpN, int LanesM, in
   static constexpr int passes = 2 * stage >= M * stride_b ? 1 : 2, pass_groups = row_groups / passes;
   static_assert(row_groups * v == rows && column_groups * v == columns && pass_groups * passes == row_groups);
   static_assert(M / passes * stride_b <= 2 * stage);
+  // Steps of the depth that are written out: 16 of 64 sums a thread make nvcc 12.4 move registers to memory.
+  static constexpr int in_a_row = rows * columns < 64 ? k : 8;
 };
 
 // Small tiles where a product is too small for many others; flat ones for few rows, the filters of a convolution.
@@ -119,7 +121,7 @@ __global__ void __launch_bounds__(Shape::threads, Shape::blocks)
     const T* const tile_a = memory + stage * Shape::stage + warp_row * Shape::warp_m + lane_row * v;
     const T* const tile_b =
         memory + stage * Shape::stage + Shape::k * Shape::stride_a + warp_column * Shape::warp_n + lane_column * v;
-#pragma unroll
+#pragma unroll Shape::in_a_row
     for (int d = 0; d < Shape::k; ++d) {
       Pack<T> x[Shape::row_groups], y[Shape::column_groups];
 #pragma unroll

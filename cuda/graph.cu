@@ -43,8 +43,8 @@ constexpr std::size_t padded(std::size_t bytes) { return (bytes + own_alignment 
 // Forgets what is recorded, but for what a launch has of its own in each step and which kernels it has.
 class Printer final : public Recorder {
  public:
-  Printer(const Launch& launch, Arena* arena, std::uint64_t drawn, void* row)
-      : drawn_(drawn), row_(static_cast<std::byte*>(row)), has_own_(launch.varies) {
+  Printer(const Launch& launch, Arena* arena, std::uint64_t drawn, void* row, std::size_t row_size = 0)
+      : drawn_(drawn), row_(static_cast<std::byte*>(row)), row_size_(row_size), has_own_(launch.varies) {
     prints = true;
     const Recording recording(*this, arena);
     launch.run(launch.call);
@@ -69,7 +69,7 @@ class Printer final : public Recorder {
   void copy(void*, const void*, std::size_t) override {}
   const void* own(const void* value, std::size_t size) override {
     if (!has_own_) return nullptr;
-    if (row_) std::memcpy(row_ + bytes, value, size);
+    if (row_ && bytes + size <= row_size_) std::memcpy(row_ + bytes, value, size);
     bytes += padded(size);
     return nullptr;
   }
@@ -77,6 +77,7 @@ class Printer final : public Recorder {
   static constexpr std::uint64_t steps_of_a_launch = 1 << 20;  // at most, about
   const std::uint64_t drawn_;
   std::byte* const row_;
+  const std::size_t row_size_;
   const bool has_own_;
 };
 
@@ -172,7 +173,7 @@ LaunchPrint print_of(const Launch& launch, Arena* workspaces, std::uint64_t draw
 }
 
 void write_own(const Launch& launch, const LaunchPrint& print, Arena* workspaces, void* own) {
-  const Printer printer(launch, workspaces, 0, own);
+  const Printer printer(launch, workspaces, 0, own, print.own);
   if (printer.bytes != print.own || printer.kernels != print.kernels)
     throw std::runtime_error("graph: a launch is another than when it was recorded");
 }
