@@ -42,8 +42,12 @@ template <typename T_, int M, int N, int K, int WarpM, int WarpN, int LanesM, in
   static constexpr int passes = 2 * stage >= M * stride_b ? 1 : 2, pass_groups = row_groups / passes;
   static_assert(row_groups * v == rows && column_groups * v == columns && pass_groups * passes == row_groups);
   static_assert(M / passes * stride_b <= 2 * stage);
-  // Steps of the depth that are written out: 16 of 64 sums a thread make nvcc 12.4 move registers to memory.
-  static constexpr int in_a_row = rows * columns < 64 ? k : 8;
+  // Steps of the depth that are written out. With 16 of 64 sums a thread, nvcc 12.4 moves registers to memory.
+#if defined(__CUDACC_VER_MAJOR__) && __CUDACC_VER_MAJOR__ < 13
+  static constexpr int in_a_row = rows * columns < 64 ? k : 4;
+#else
+  static constexpr int in_a_row = k;
+#endif
 };
 
 // Small tiles where a product is too small for many others; flat ones for few rows, the filters of a convolution.
