@@ -1,7 +1,7 @@
-// What is added to a contrastive gradient: centring, sparsity, weight decay; see csrc/rbm.h.
+// The steps of what is added to a contrastive gradient: centring, sparsity, weight decay; see csrc/rbm.h.
 #pragma once
 
-#include "../csrc/elementwise.h"
+#include "../csrc/memory.h"
 #include "rbm_units.cuh"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -38,22 +38,19 @@ template <typename T> struct Centre {
     x = x - mu[i] * c[j] - b[i] * lambda[j];
   }
 };
-// The gradient [W, b, c] in the centred machine's parameters, and the step that it makes of W, b and c; `mu` is scaled
-// as v is in W's statistics. Where `variance` is not null the rows of that gradient are multiplied by it.
 template <typename T>
-void centre(Index visible, Index hidden, const T* mu, const T* lambda, const T* variance, T* gradient) {
-  T* const b = gradient + visible * hidden;
-  T* const c = b + visible;
-  for_each("rbm: centre", visible, hidden, Centre<T>{hidden, mu, lambda, b, c, gradient});
-  if (variance) scale_rows(visible, hidden, variance, gradient);
-  matmul(false, true, 1, visible, hidden, T(-1), lambda, static_cast<const T*>(gradient), T(1), b);
-  matmul(false, false, 1, hidden, visible, T(-1), mu, static_cast<const T*>(gradient), T(1), c);
+void centre_weight(Index visible, Index hidden, const T* mu, const T* lambda, const T* b, const T* c, T* weight) {
+  for_each("rbm: centre", visible, hidden, Centre<T>{hidden, mu, lambda, b, c, weight});
 }
 
 template <typename T> struct Excess {
   T cost, target;
   __device__ T operator()(T activity) const { return cost * (activity - target); }
 };
+template <typename T> void excess_of(Index n, T cost, T target, const T* activity, T* excess) {
+  map<T>("rbm: sparsity", n, excess, Excess<T>{cost, target}, activity);
+}
+
 // Row i of W += v_i x, and c += x, which stands as row `visible`.
 template <typename T> struct AddOuter {
   Index visible, hidden;
@@ -65,42 +62,15 @@ template <typename T> struct AddOuter {
   }
 };
 
-// `visible_mean` and `hidden_mean` are those of the data; `precision` is null where no unit is Gaussian. Their states
-// change when nothing can fail any more.
-template <typename T>
-void add_terms(const Rbm<T>& rbm, const ContrastTerms<T>& terms, const T* visible_mean, const T* hidden_mean,
-               const T* precision, T* gradient) {
-  const Buffer<T> variance = terms.scaled_steps ? powers_of_variance(rbm, 1) : Buffer<T>();
-  const Index visible = rbm.n_visible, hidden = rbm.n_hidden, units = visible + hidden;
-  const Buffer<T> scaled_(visible), offsets_(terms.offsets ? units : 0), activity_(terms.activity ? 2 * hidden : 0);
-  T* const offsets = offsets_.data();
-  T* const activity = activity_.data();
-  const auto scaled = [&](const T* v) {
-    if (!precision) return v;
-    scale_by_precision(1, visible, precision, v, scaled_.data());
-    return static_cast<const T*>(scaled_.data());
-  };
-  if (terms.offsets) {
-    slide<T>(visible, terms.offset_rate, visible_mean, terms.offsets, offsets);
-    slide<T>(hidden, terms.offset_rate, hidden_mean, terms.offsets + visible, offsets + visible);
-    centre<T>(visible, hidden, scaled(offsets), offsets + visible, variance.data(), gradient);
-  } else if (variance.data()) {
-    scale_rows<T>(visible, hidden, variance.data(), gradient);
-  }
-  if (terms.activity) {
-    T* const excess = activity + hidden;
-    slide<T>(hidden, 1 - terms.sparsity_decay, hidden_mean, terms.activity, activity);
-    map<T>("rbm: sparsity", hidden, excess,
-           Excess<T>{static_cast<T>(terms.sparsity_cost), static_cast<T>(terms.sparsity_target)},
-           static_cast<const T*>(activity));
-    for_each("rbm: sparsity", visible + 1, hidden,
-             AddOuter<T>{visible, hidden, variance.data() ? visible_mean : scaled(visible_mean), excess, gradient});
-  }
-  if (terms.weight_decay != 0) axpy(visible * hidden, static_cast<T>(terms.weight_decay), rbm.weight, gradient);
-  const auto keep = [](Index n, const T* from, T* to) { copy_within(to, from, n * static_cast<Index>(sizeof(T))); };
-  if (terms.offsets) keep(units, offsets, terms.offsets);
-  if (terms.activity) keep(hidden, activity, terms.activity);
+template <typename T> void add_outer(Index visible, Index hidden, const T* v, const T* x, T* gradient) {
+  for_each("rbm: sparsity", visible + 1, hidden, AddOuter<T>{visible, hidden, v, x, gradient});
+}
+
+template <typename T> void keep(Index n, const T* from, T* to) {
+  copy_within(to, from, n * static_cast<Index>(sizeof(T)));
 }
 
 }  // namespace
 }  // namespace dlcore::DLCORE_DEVICE
+
+#include "../csrc/rbm/add_terms.h"

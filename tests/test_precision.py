@@ -146,11 +146,23 @@ def test_tiles_are_where_they_were_asked_for() -> None:
         assert not dlcore.device._load("generic").use_tiles()
 
 
-def test_a_system_that_refuses_the_tiles_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib, "import_module", lambda name: SimpleNamespace(use_tiles=lambda: False))
-    expected = r"^DLCORE_ISA: 'amx' cannot be used: the system refuses this process the tiles of AMX$"
-    with pytest.raises(ImportError, match=expected):
-        dlcore.device._load("amx")
+def test_where_the_system_refuses_the_tiles_the_next_module_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def load(name: str) -> SimpleNamespace:
+        loaded.append(name)
+        return SimpleNamespace(use_tiles=lambda: False)
+
+    monkeypatch.setattr(importlib, "import_module", load)
+    why = "the system refuses this process the tiles of AMX, or this build lacks them"
+    reasons = {"amx": "", "avx512": "", "avx2": "", "generic": ""}
+    monkeypatch.delenv("DLCORE_ISA", raising=False)
+    assert dlcore.device._begin(reasons)[0] == "avx512"
+    assert loaded == ["dlcore._cpu_avx512"] * 2
+    assert reasons == {"amx": why, "avx512": "", "avx2": "", "generic": ""}
+    monkeypatch.setenv("DLCORE_ISA", "amx")
+    with pytest.raises(ImportError, match=f"^DLCORE_ISA: 'amx' cannot be used: {why}$"):
+        dlcore.device._begin({"amx": "", "avx512": "", "avx2": "", "generic": ""})
 
 
 @pytest.mark.skipif(not HAS_TILES, reason="this module has no tiles")

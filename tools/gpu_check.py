@@ -15,7 +15,7 @@ stage and the output of those that failed to gpu-NAME.log, and prints a table.
     profile      what Nsight Compute says of the hot kernels (ncu), into gpu-NAME.log
     suite        all tests on the device: what they make is made there
     avx512, amx  the cases on this machine's processor, by instructions that other machines may lack
-    cpu, cpu-amx benchmarks/compare.py on it; products and training steps once more in tiles of AMX
+    cpu, cpu-avx512  benchmarks/compare.py on it; products and training steps once more without tiles of AMX
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BENCHMARKS = ("gemm", "conv", "optimizer", "rbm", "steps")
 TILES = ("large", "medium", "small")
 SANITIZERS = ("memcheck", "racecheck", "synccheck", "initcheck")
 LIMITS = {
-    "build": 420, "cases": 240, "suite": 500, "profile": 120, "cpu": 300, "cpu-amx": 150, "split": 60,
+    "build": 420, "cases": 240, "suite": 500, "profile": 120, "cpu": 300, "cpu-avx512": 150, "split": 60,
     "gemm": 60, "conv": 60, "optimizer": 40, "rbm": 150, "steps": 150,
     **dict.fromkeys(ISAS, 120), **dict.fromkeys(TILES, 40), **dict.fromkeys(SANITIZERS, 120),
 }  # fmt: skip
@@ -286,7 +286,7 @@ STAGES: dict[str, Callable[[Check, float], dict[str, Any]]] = {
     "suite": tests("suite", "tests"),
     **{isa: tests(isa, "tests/test_cases.py", isa=isa) for isa in ISAS},
     "cpu": processor("beside"),
-    "cpu-amx": processor("beside-amx", "amx", "matmul", "steps", "rbm"),
+    "cpu-avx512": processor("beside-avx512", "avx512", "matmul", "steps", "rbm"),
 }
 
 

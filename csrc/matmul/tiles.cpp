@@ -1,12 +1,14 @@
 #include "tiles.h"
 
 #include "../matmul.h"
+#include "amx.h"
 
 // A module has this file once, compiled for the same instructions as its other kernels, and for those of AMX or their
 // model beside them where it is to have tiles.
 #if defined(DLCORE_AMX)
 #include "gemm.h"
 #include "gemm_tiles.h"
+#include "product.h"
 #endif
 
 namespace dlcore::DLCORE_DEVICE {

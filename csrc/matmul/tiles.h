@@ -4,9 +4,9 @@
 
 #include <atomic>
 
-#include "product.h"
-
 namespace dlcore::DLCORE_DEVICE {
+
+template <typename T> struct MatrixProduct;  // matmul/product.h
 
 // Parts of an element that these products multiply, as set_matmul_precision has it; 0 before `use_tiles`.
 inline std::atomic<int> parts_in_use{0};

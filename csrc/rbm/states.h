@@ -3,10 +3,12 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "../matmul.h"
 #include "../matmul/pack.h"
+#include "../matmul/tiles.h"
 #include "../memory.h"
 #include "../parallel.h"
 #include "../vecmath.h"
@@ -23,8 +25,12 @@ constexpr Index least_rows = 16, most_rows = 4096;
 
 // The share of other elements up to which a product by entries is the faster one: measured on Zen 2 where columns are
 // many; what it takes to find the entries, however many columns they are for, is that of a dense product of 32 columns
-// (steps of 784 visible and 16 to 256 hidden units, Zen 3).
-inline double most_entries(Index columns) { return 0.35 * (1 - 32 / static_cast<double>(columns)); }
+// (steps of 784 visible and 16 to 256 hidden units, Zen 3). In tiles of bfloat16 a dense product of 100 cases takes a
+// third to a half of its cycles, as counted (docs/performance.md).
+template <typename T> double most_entries(Index columns) {
+  const double of_many = std::is_same_v<T, float> && has_tiles() ? 0.15 : 0.35;
+  return of_many * (1 - 32 / static_cast<double>(columns));
+}
 
 // The elements other than 0 of rows, in runs of panel_rows places: run r of row i is starts[i (runs + 1) + r] up to the
 // number after that.
@@ -54,7 +60,8 @@ template <typename T> struct Entries {
     for (Index row = 0; row < n; ++row) total += to_starts[row * (runs + 1) + runs] - to_starts[row * (runs + 1)];
   }
   bool few(Index columns) const {
-    return static_cast<double>(total) <= most_entries(columns) * static_cast<double>(rows) * static_cast<double>(depth);
+    return static_cast<double>(total) <=
+           most_entries<T>(columns) * static_cast<double>(rows) * static_cast<double>(depth);
   }
 
   // Those of the columns of two groups of rows, one above the other.
@@ -214,14 +221,14 @@ template <typename T, typename F> void multiply_entries(const Entries<T>& a, con
 
 // Whether few elements of some of the rows are other than 0.
 template <typename T> bool seems_few(Index n, Index depth, Index columns, const T* x) {
-  if (most_entries(columns) <= 0) return false;
+  if (most_entries<T>(columns) <= 0) return false;
   constexpr Index looked_at = 8;
   Index found = 0;
   for (Index i = 0; i < looked_at; ++i) {
     const T* const row = x + i * n / looked_at * depth;
     for (Index j = 0; j < depth; ++j) found += row[j] != 0;
   }
-  return static_cast<double>(found) <= 1.1 * most_entries(columns) * static_cast<double>(looked_at * depth);
+  return static_cast<double>(found) <= 1.1 * most_entries<T>(columns) * static_cast<double>(looked_at * depth);
 }
 
 // The products of one machine's weights with layers of states, W in panels as soon as they are needed. Weights that are

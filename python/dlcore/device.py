@@ -14,20 +14,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-CPU_ISAS = ("avx512", "avx2", "generic")  # best first
-# Only by DLCORE_ISA: `amx`, which is avx512 with products of matrices in tiles, until its speed has been measured; the
-# other is avx2 with these over a model of the tile unit, for tests on other processors, and not in any wheel.
-ASKED_FOR = ("amx",)
+CPU_ISAS = ("amx", "avx512", "avx2", "generic")  # best first; `amx` is avx512 with products of matrices in tiles
+# Only by DLCORE_ISA: avx2 with products in tiles over a model of the tile unit, for tests, and not in any wheel.
 _EMULATED = "amx_emulated"
+_TILED = ("amx", _EMULATED)
+_NO_TILES = "the system refuses this process the tiles of AMX, or this build lacks them"
 MODULES = {"amx": "avx512"}  # of those that are not one of their own name
 _MOST_THREADS = 1024
 
 
 def _load(isa: str) -> ModuleType:
-    module = importlib.import_module(f"dlcore._cpu_{MODULES.get(isa, isa)}")
-    if isa in (*ASKED_FOR, _EMULATED) and not module.use_tiles():
-        raise ImportError(f"DLCORE_ISA: {isa!r} cannot be used: the system refuses this process the tiles of AMX")
-    return module
+    return importlib.import_module(f"dlcore._cpu_{MODULES.get(isa, isa)}")
 
 
 def _survey(generic: ModuleType) -> dict[str, str]:
@@ -35,7 +32,7 @@ def _survey(generic: ModuleType) -> dict[str, str]:
     features = generic.cpu_features()
     reasons = {}
     emulated = (_EMULATED,) if importlib.util.find_spec(f"dlcore._cpu_{_EMULATED}") else ()
-    for isa in (*CPU_ISAS, *ASKED_FOR, *emulated):
+    for isa in (*CPU_ISAS, *emulated):
         if isa != "generic" and not features.get("avx2" if isa == _EMULATED else isa, False):
             reasons[isa] = "this processor lacks the instructions"
         elif importlib.util.find_spec(f"dlcore._cpu_{MODULES.get(isa, isa)}") is None:
@@ -50,10 +47,26 @@ def _choose(reasons: dict[str, str]) -> str:
     if not forced:
         return next(isa for isa in CPU_ISAS if not reasons[isa])
     if forced not in reasons:
-        raise ImportError(f"DLCORE_ISA: {forced!r} is given, expected one of {', '.join((*CPU_ISAS, *ASKED_FOR))}")
+        raise ImportError(f"DLCORE_ISA: {forced!r} is given, expected one of {', '.join(CPU_ISAS)}")
     if reasons[forced]:
         raise ImportError(f"DLCORE_ISA: {forced!r} cannot be used: {reasons[forced]}")
     return forced
+
+
+def _begin(reasons: dict[str, str]) -> tuple[str, ModuleType]:
+    """The module to use, ready; `reasons` learns of one that turns out not to be usable.
+
+    Raises
+    ------
+    ImportError
+        Where DLCORE_ISA names one that cannot be used.
+    """
+    chosen = _choose(reasons)
+    module = _load(chosen)
+    if chosen in _TILED and not module.use_tiles():
+        reasons[chosen] = _NO_TILES
+        return _begin(reasons)
+    return chosen, module
 
 
 def _text(path: Path) -> str:
@@ -97,8 +110,9 @@ def _default_threads() -> int:
 _threads = _default_threads()
 _generic = _load("generic")
 _reasons = _survey(_generic)
-isa = _choose(_reasons)
-cpu: Any = _generic if isa == "generic" else _load(isa)
+isa: str
+cpu: Any
+isa, cpu = _begin(_reasons)
 
 cpu.set_num_threads(_threads)
 cpu.Array.device = cpu
@@ -139,7 +153,7 @@ def set_matmul_precision(mode: str) -> None:
 
     ``"exact"`` multiplies all parts whose product counts in float32: an error no larger than that of a chain of float32
     multiply-adds. ``"bf16x2"`` takes the first two (operands of 16 bits, relative errors about 2⁻¹⁶), ``"bf16"`` the
-    first (8 bits, about 2⁻⁸), for the large products of ``DLCORE_ISA=amx``. Small ones, and numbers near the ends of
+    first (8 bits, about 2⁻⁸), for the large products of the module ``amx``. Small ones, and numbers near the ends of
     float32's range, stay exact, and so do float64 and the other modules.
 
     Raises

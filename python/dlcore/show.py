@@ -25,8 +25,6 @@ def config_text() -> str:
         f"module    {facts['isa']} ({'forced by DLCORE_ISA' if forced else 'the best that runs here'})",
     ]
     for name, state in facts["modules"].items():
-        if name in device.ASKED_FOR and state == "available":
-            state = f"available by DLCORE_ISA={name}: not chosen, as its speed has not been measured yet"
         lines.append(f"  {name:<7} {'in use' if name == facts['isa'] else state}")
     for name, state in placement.devices().items():
         if name != "cpu":
