@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -45,6 +46,29 @@ def rbms() -> Any:
 def learnergy() -> Any:
     """learnergy's RBM (`learnergy.models.bernoulli`), or None."""
     return _module("learnergy.models.bernoulli")
+
+
+@cache
+def _blas() -> Any:
+    """The BLAS libraries that are loaded (threadpoolctl), or None."""
+    found = _module("threadpoolctl")
+    return found and found.ThreadpoolController().select(user_api="blas")
+
+
+def set_threads(threads: int) -> None:
+    """Set the threads of all libraries that can change theirs: dlcore, PyTorch and NumPy's BLAS."""
+    import dlcore
+
+    dlcore.set_num_threads(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    if (blas := _blas()) is not None:
+        blas.limit(limits=threads)
+
+
+def changes_threads(candidate: str) -> bool:
+    """Whether `set_threads` reaches what computes this candidate of a row."""
+    return not candidate.startswith("jax") and (candidate.startswith(("dlcore", "torch")) or _blas() is not None)
 
 
 def versions() -> dict[str, str]:

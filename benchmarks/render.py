@@ -44,14 +44,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return lines + ["| " + " | ".join(cells) + " |" for cells in rows]
 
 
-def is_time(unit: str) -> bool:
-    return unit in ("us", "ms", "s", "MiB")
-
-
-def speedup(one: Record, two: Record, name: str) -> float:
-    """How much faster two threads are than one, by medians."""
-    a, b = one["figures"][name]["median"], two["figures"][name]["median"]
-    return float(a / b if is_time(one["unit"]) else b / a)
+def scaled(row: Record | None, name: str) -> str:
+    """How much faster two threads are than one, where that was measured."""
+    found = row.get("over_one_thread", {}).get(name) if row else None
+    return number(found) if found else ""
 
 
 def against(record: Record, ours: str) -> str:
@@ -83,9 +79,7 @@ def comparison(title: str, one: Record, two: Record | None) -> list[str]:
             other = second.get(row["name"])
             cells += [against(other, name) if other else "" for name in ours]
             peer = other["ratios"].get("dlcore", {}).get("peer", "") if other else ""
-            cells.append(number(speedup(row, other, "dlcore")) if other else "")
-            there = other is not None and peer in figures and peer in other["figures"]
-            cells.append(number(speedup(row, other, peer)) if there and other else "")
+            cells += [scaled(other, "dlcore"), scaled(other, peer)]
         rows.append(cells)
     return [f"### {title}", "", *table(header, rows), ""]
 

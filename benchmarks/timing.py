@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import peers
+
 
 @dataclass
 class Timing:
@@ -133,12 +135,17 @@ def burst(call: Callable[[], Any], calls: int) -> float:
 
 
 def interleaved(
-    candidates: Mapping[str, Callable[[], Any]], seconds: float = 1.0, burst_seconds: float = 0.004, min_turns: int = 5
+    candidates: Mapping[str, Callable[[], Any]],
+    seconds: float = 1.0,
+    burst_seconds: float = 0.004,
+    min_turns: int = 5,
+    before: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Timing]:
-    """Time the candidates in turns A B A B ..., each turn a burst of about `burst_seconds`."""
+    """Time the candidates in turns A B A B ..., each turn a burst of about `burst_seconds` after a call of `before`."""
     burst_seconds = max(burst_seconds, _rest / 3)
     calls = {}
     for name, call in candidates.items():
+        before(name)
         call()  # first calls allocate and start threads
         once = burst(call, 1)
         if once < burst_seconds:
@@ -149,6 +156,7 @@ def interleaved(
     while time.perf_counter() < deadline or len(next(iter(timings.values())).turns) < min_turns:
         for name, call in candidates.items():
             time.sleep(_rest)
+            before(name)
             timings[name].turns.append(burst(call, calls[name]))
     return timings
 
@@ -171,7 +179,16 @@ def ratio(timings: Mapping[str, Timing], ours: str, row: Row) -> tuple[float, st
     return statistics.median(seconds(best, theirs) / seconds(ours, mine) for theirs, mine in pairs), best
 
 
-def measure(row: Row, seconds: float, min_turns: int = 5) -> dict[str, Any]:
+def scaling(row: Row, name: str, threads: int, seconds: float, min_turns: int) -> float:
+    """How much faster a candidate is on so many threads than on one, both by the clock and in turns."""
+    counts = {f"{name}, {n}": n for n in (1, threads)}
+    calls = dict.fromkeys(counts, row.calls[name])
+    found = interleaved(calls, seconds, min_turns=min_turns, before=lambda which: peers.set_threads(counts[which]))
+    one, all_ = (timed.turns for timed in found.values())
+    return statistics.median(a / b for a, b in zip(one, all_, strict=True))
+
+
+def measure(row: Row, seconds: float, min_turns: int = 5, threads: int = 1) -> dict[str, Any]:
     """Check a row, time it and print it; its record."""
     difference = agreement(row)
     timings = interleaved(row.calls, seconds, min_turns=min_turns)
@@ -186,6 +203,11 @@ def measure(row: Row, seconds: float, min_turns: int = 5) -> dict[str, Any]:
         if name.startswith("dlcore") and any(not peer.startswith("dlcore") for peer in timings):
             value, peer = ratio(timings, name, row)
             record["ratios"][name] = {"of_best_peer": float(f"{value:.4g}"), "peer": peer}
+    if threads > 1:
+        compared = record["ratios"].get("dlcore", {"peer": ""})["peer"]
+        scaled = [name for name in ("dlcore", compared) if name in row.calls and peers.changes_threads(name)]
+        found = {name: scaling(row, name, threads, seconds / 2, min_turns) for name in scaled}
+        record["over_one_thread"] = {name: float(f"{value:.4g}") for name, value in found.items()}
     if row.results:
         record["agreement"] = {name: float(f"{value:.2g}") for name, value in difference.items()}
         record["tolerance"] = row.tolerance
@@ -202,7 +224,7 @@ def run(benchmark: str, options: argparse.Namespace, rows: Iterable[Callable[[],
     for make in rows:
         row = make() if callable(make) else make
         if options.only in row.name and (row.short or not options.short):
-            records.append(measure(row, options.seconds, options.turns))
+            records.append(measure(row, options.seconds, options.turns, options.threads))
     write_json(options.json, benchmark, options.threads, records)
 
 
