@@ -106,9 +106,9 @@ def _conv2d(
     def dweight(dy: Tensor, out: Any = None) -> Tensor:
         return _weight_grad(x, dz(dy), weight.shape[2:], geometry, out)
 
-    def dbias(dy: Tensor) -> Tensor:
+    def dbias(dy: Tensor, out: Any = None) -> Tensor:
         shares = scattered(dy, y)
-        return sum_over(dz(dy) if shares is None else shares, (0, 2, 3), False)
+        return sum_over(dz(dy) if shares is None else shares, (0, 2, 3), False, out)
 
     return y, dx, dweight, dbias
 
