@@ -36,7 +36,7 @@ def matmul(a: Operand, b: Operand, transpose_a: bool = False, transpose_b: bool 
 
 @differentiable(2)
 def _matmul(a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool, out: Any = None) -> Result:
-    y = Tensor(a.array.device.matmul(a.array, b.array, transpose_a, transpose_b, out=out))
+    y = Tensor(a.array.device.matmul(a.array, b.array, transpose_a, transpose_b, 1.0, 0.0, out))
 
     def da(dy: Tensor, out: Any = None) -> Tensor:
         if transpose_a:
