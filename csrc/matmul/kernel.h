@@ -76,8 +76,13 @@ __attribute__((noinline)) void multiply_tile(Index depth, const T* a, Index a_st
                                              const TileTarget<T>& target) {
   T* packed = target.packed_b;
   Vec<T> sum[rows][vectors] = {};
+  // All cache lines of C are asked for: its rows may begin anywhere in one.
 #pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i) __builtin_prefetch(target.c + i * target.stride, 1);
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j <= vectors; j += 64 / vector_bytes)
+      __builtin_prefetch(target.c + i * target.stride + std::min(j * lanes<T>, vectors * lanes<T> - 1), 1);
+  }
 #pragma GCC unroll 4
   for (Index p = 0; p < depth; ++p) {
     Vec<T> row[vectors];
