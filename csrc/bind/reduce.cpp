@@ -1,5 +1,7 @@
 #include "../reduce.h"
 
+#include <pybind11/stl.h>
+
 #include <limits>
 #include <type_traits>
 
@@ -55,9 +57,8 @@ template <typename T> void sum_axes(const Shape& shape, const Marked& reduced, c
   }
 }
 
-Array sum_marked(const char* op, const Array& x, const Marked& reduced, const Shape& result_shape) {
-  Array y = new_array(op, result_shape, x.dtype());
-  if (y.size() == 0) return y;
+void sum_marked(const Array& x, const Marked& reduced, const Array& y) {
+  if (y.size() == 0) return;
   dispatch_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (x.size() == 0)
@@ -66,10 +67,9 @@ Array sum_marked(const char* op, const Array& x, const Marked& reduced, const Sh
           y.data<T>());
     launch(x.size(), [](auto... arguments) { sum_axes(arguments...); }, x.shape(), reduced, x.data<T>(), y.data<T>());
   });
-  return y;
 }
 
-Array bind_sum(const Array& x, const py::handle& axes, bool keepdims) {
+Array bind_sum(const Array& x, const py::handle& axes, bool keepdims, const std::optional<Array>& out) {
   require_float("sum", "x", x);
   Marked reduced;
   if (axes.is_none()) {
@@ -78,7 +78,10 @@ Array bind_sum(const Array& x, const py::handle& axes, bool keepdims) {
     const Axes given = to_axes("sum", axes, x.shape());
     for (int i = 0; i < given.count; ++i) reduced.axis[given.axis[i]] = true;
   }
-  return sum_marked("sum", x, reduced, reduced_shape(x.shape(), reduced, keepdims));
+  const Array y = output_or_new("sum", out, reduced_shape(x.shape(), reduced, keepdims), x.dtype());
+  if (out) require_no_overlap("sum", "out", y, "x", x);
+  sum_marked(x, reduced, y);
+  return y;
 }
 
 Array bind_sum_to(const Array& x, const py::handle& sizes) {
@@ -93,7 +96,9 @@ Array bind_sum_to(const Array& x, const py::handle& sizes) {
     fits = target == x.shape(axis) || target == 1;
   }
   if (!fits) value_error("sum_to: " + text(shape) + " does not broadcast to " + text(x.shape()));
-  return sum_marked("sum_to", x, reduced, shape);
+  const Array y = new_array("sum_to", shape, x.dtype());
+  sum_marked(x, reduced, y);
+  return y;
 }
 
 struct Extreme {
@@ -201,7 +206,7 @@ bool bind_within(const Array& x, double low, double high) {
 }  // namespace
 
 void bind_reduce(py::module_& m) {
-  m.def("sum", &bind_sum, py::arg("x"), py::arg("axes"), py::arg("keepdims"));
+  m.def("sum", &bind_sum, py::arg("x"), py::arg("axes"), py::arg("keepdims"), py::arg("out") = py::none());
   m.def("sum_to", &bind_sum_to, py::arg("x"), py::arg("shape"));
   m.def(
       "max",

@@ -19,7 +19,7 @@
 //                                              whole vectors: edge tiles are finished in a scratch copy)
 // and, optional, what is faster where the memory allows it:
 //   bool direct_a(Index row, Index p, RowsOfA<T>& a) const;      A read in place; the same answer for every row and p
-//   bool direct_b(Index panel, Index p, ColumnsOfB<T>& b) const; a panel of B read in place
+//   PlaceOfB find_b(Index panel, Index p, ColumnsOfB<T>& b) const;  how tiles read a panel of B; b, unless packed
 //   void pack_a_panels(const RowPanels& panels, Index first, Index count, Index p, Index depth, T* to, Index stride)
 //   const;
 //                                              pack_a for several panels of rows, `stride` elements apart
@@ -101,13 +101,19 @@ template <typename T, typename Problem> class Product {
     }
   }
 
-  ColumnsOfB<T> columns_of_b(Index panel, Index block, T* space) const {
-    if constexpr (requires(ColumnsOfB<T> b) { problem_.direct_b(panel, block, b); }) {
-      ColumnsOfB<T> b;
-      if (problem_.direct_b(panel, block * block_, b)) return b;
-    }
+  PlaceOfB find_b(Index panel, Index block, ColumnsOfB<T>& b) const {
+    if constexpr (requires { problem_.find_b(panel, block, b); }) return problem_.find_b(panel, block * block_, b);
+    return PlaceOfB::packed;
+  }
+
+  ColumnsOfB<T> pack_b(Index panel, Index block, T* space) const {
     problem_.pack_b(panel, block * block_, depth_of(block), space);
     return {space, NR<T>};
+  }
+
+  ColumnsOfB<T> columns_of_b(Index panel, Index block, T* space) const {
+    ColumnsOfB<T> b;
+    return find_b(panel, block, b) == PlaceOfB::in_place ? b : pack_b(panel, block, space);
   }
 
   // Adds one depth block to one tile of C.
@@ -140,9 +146,12 @@ template <typename T, typename Problem> class Product {
     for (int i = 0; i < rows; ++i) copy_few<T, NR<T>>(c + i * ldc, tile + i * NR<T>, columns);
   }
 
-  // compute_tile for a column of `count` tiles; their rows of A are packed, `stride` elements apart.
-  void compute_tiles(Index first, Index count, Index panel, Index block, const T* a, Index stride,
-                     const ColumnsOfB<T>& b) const {
+  // compute_tile for a column of `count` tiles; their rows of A are packed, `stride` elements apart. `space` is for the
+  // panel of B.
+  void compute_tiles(Index first, Index count, Index panel, Index block, const T* a, Index stride, T* space) const {
+    ColumnsOfB<T> b;
+    const PlaceOfB place = find_b(panel, block, b);
+    if (place == PlaceOfB::packed) b = pack_b(panel, block, space);
     if (problem_.columns(panel) < NR<T>) {
       for (Index i = 0; i < count; ++i) compute_edge_tile(first + i, panel, block, {a + i * stride, MR<T>, false}, b);
       return;
@@ -150,17 +159,17 @@ template <typename T, typename Problem> class Product {
     const Index depth = depth_of(block), ldc = problem_.ldc;
     const bool last = block == depth_blocks_ - 1;
     Index row = row_panels_.begin(first);
-    TileTarget<T> target{problem_.c(panel) + row * ldc, ldc, alpha_, block == 0 ? problem_.beta : T(1)};
-    for (Index i = 0; i < count;) {  // at most two heights, the higher ones first
+    TileTarget<T> target{problem_.c(panel) + row * ldc, ldc, alpha_, block == 0 ? problem_.beta : T(1), space};
+    for (Index i = 0; i < count; ++i) {
       const int rows = row_panels_.rows(first + i);
-      const TileKernel<T> kernel = tile_kernel<T>(rows, false, false);
-      for (; i < count && row_panels_.rows(first + i) == rows; ++i) {
-        kernel(depth, a + i * stride, MR<T>, b.data, b.stride, target);
-        if constexpr (Problem::has_finish)
-          if (last) problem_.finish(target.c, ldc, row, rows, panel);
-        row += rows;
-        target.c += rows * ldc;
-      }
+      const bool packs = i == 0 && place == PlaceOfB::packed_in_passing;
+      const TileKernel<T> kernel = packs ? packing_tile_kernel<T>(rows) : tile_kernel<T>(rows, false, false);
+      kernel(depth, a + i * stride, MR<T>, b.data, b.stride, target);
+      if constexpr (Problem::has_finish)
+        if (last) problem_.finish(target.c, ldc, row, rows, panel);
+      row += rows;
+      target.c += rows * ldc;
+      if (packs) b = {space, NR<T>};
     }
   }
 
@@ -186,11 +195,9 @@ template <typename T, typename Problem> class Product {
         });
         team.run([&](Index begin, Index end, int worker) {
           for (Index panel = begin; panel < end; ++panel)
-            for (Index d = 0; d < block_count; ++d) {
-              const ColumnsOfB<T> b = columns_of_b(panel, first_block + d, packed_b.data() + worker * b_panel);
+            for (Index d = 0; d < block_count; ++d)
               compute_tiles(first_row, row_count, panel, first_block + d, packed_a.data() + d * row_count * a_panel,
-                            a_panel, b);
-            }
+                            a_panel, packed_b.data() + worker * b_panel);
         });
       }
     }

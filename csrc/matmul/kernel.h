@@ -7,6 +7,7 @@
 
 #include "../types.h"
 #include "../vec.h"
+#include "pack.h"
 
 namespace dlcore::DLCORE_DEVICE {
 
@@ -49,6 +50,10 @@ template <typename T> struct ColumnsOfB {
   Index stride;
 };
 
+// How tiles read columns of B. In passing: the first tile reads them where they lie, in whole rows, and packs them for
+// those that follow.
+enum class PlaceOfB { packed, packed_in_passing, in_place };
+
 // Some elements of a matrix in rows `stride` apart, in place or in a workspace.
 template <typename T> struct StepSource {
   const T* data;
@@ -60,21 +65,35 @@ template <typename T> struct TileTarget {
   T* c;
   Index stride;
   T alpha, beta;
+  T* packed_b = nullptr;  // [depth][NR], where a packing kernel leaves the columns of B
 };
 
 namespace detail {
 
-template <typename T, int rows, int vectors, bool contiguous_rows>
+// `packs`: each row of B is read where it lies, used, and stored for the tiles that follow.
+template <typename T, int rows, int vectors, bool contiguous_rows, bool packs>
 __attribute__((noinline)) void multiply_tile(Index depth, const T* a, Index a_stride, const T* b, Index b_stride,
                                              const TileTarget<T>& target) {
+  T* packed = target.packed_b;
   Vec<T> sum[rows][vectors] = {};
+  // All cache lines of C are asked for: its rows may begin anywhere in one.
 #pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i) __builtin_prefetch(target.c + i * target.stride, 1);
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j <= vectors; j += 64 / vector_bytes)
+      __builtin_prefetch(target.c + i * target.stride + std::min(j * lanes<T>, vectors * lanes<T> - 1), 1);
+  }
 #pragma GCC unroll 4
   for (Index p = 0; p < depth; ++p) {
     Vec<T> row[vectors];
 #pragma GCC unroll 16
     for (int j = 0; j < vectors; ++j) row[j] = load(b + j * lanes<T>);
+    if (packs) {
+      fetch_next_panels<T, vectors>(b);
+#pragma GCC unroll 16
+      for (int j = 0; j < vectors; ++j) store(packed + j * lanes<T>, row[j]);
+      packed += vectors * lanes<T>;
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
       const Vec<T> element = splat(contiguous_rows ? a[i * a_stride + p] : a[i]);
@@ -105,12 +124,12 @@ using TileKernel = void (*)(Index depth, const T* a, Index a_stride, const T* b,
 
 template <typename T> struct TileKernels {
   TileKernel<T> of_rows[MR<T>];
-  template <int vectors, bool contiguous_rows, int... i>
+  template <int vectors, bool contiguous_rows, bool packs, int... i>
   static constexpr TileKernels make(std::integer_sequence<int, i...>) {
-    return {{multiply_tile<T, i + 1, vectors, contiguous_rows>...}};
+    return {{multiply_tile<T, i + 1, vectors, contiguous_rows, packs>...}};
   }
-  template <int vectors, bool contiguous_rows>
-  static constexpr TileKernels all = make<vectors, contiguous_rows>(std::make_integer_sequence<int, MR<T>>{});
+  template <int vectors, bool contiguous_rows, bool packs = false>
+  static constexpr TileKernels all = make<vectors, contiguous_rows, packs>(std::make_integer_sequence<int, MR<T>>{});
 };
 
 }  // namespace detail
@@ -124,6 +143,11 @@ template <typename T> DLCORE_INLINE detail::TileKernel<T> tile_kernel(int rows, 
                                ? (narrow ? Kernels::template all<1, true> : Kernels::template all<vectors, true>)
                                : (narrow ? Kernels::template all<1, false> : Kernels::template all<vectors, false>);
   return kernels.of_rows[rows - 1];
+}
+
+// The same for rows of A that are packed, leaving the columns of B in target.packed_b.
+template <typename T> DLCORE_INLINE detail::TileKernel<T> packing_tile_kernel(int rows) {
+  return detail::TileKernels<T>::template all<Tile<T>::vectors, false, true>.of_rows[rows - 1];
 }
 
 }  // namespace dlcore::DLCORE_DEVICE

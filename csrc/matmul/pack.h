@@ -83,15 +83,20 @@ template <typename T, int most> DLCORE_INLINE void copy_few(T* to, const T* from
   detail::copy_below<static_cast<int>(std::bit_floor(static_cast<unsigned>(most - 1)))>(to, from, count);
 }
 
+// Asks for the row's part of the panels that follow while that of one, of `vectors` vectors, is read: no hardware
+// prefetcher sees a stride of a row.
+template <typename T, int vectors> DLCORE_INLINE void fetch_next_panels(const T* row) {
+  constexpr Index ahead = 128 / static_cast<Index>(sizeof(T));
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; v += 64 / vector_bytes) __builtin_prefetch(row + ahead + v * lanes<T>);
+}
+
 // panel[p][j] = source[p * stride + j], j < count <= width: rows of the source become rows of the panel.
 template <typename T, int width> void pack_rows(Index depth, Index count, const T* source, Index stride, T* panel) {
   constexpr int vectors = (width + lanes<T> - 1) / lanes<T>;
-  // The panels that follow in the same rows are asked for while this one is copied: no hardware prefetcher sees a
-  // stride of a row.
-  constexpr Index ahead = 128 / static_cast<Index>(sizeof(T));
   if (count == width && width == vectors * lanes<T>) {
     for (Index p = 0; p < depth; ++p) {
-      __builtin_prefetch(source + p * stride + ahead);
+      fetch_next_panels<T, vectors>(source + p * stride);
       std::memcpy(panel + p * width, source + p * stride, width * sizeof(T));
     }
     return;
@@ -102,7 +107,7 @@ template <typename T, int width> void pack_rows(Index depth, Index count, const 
   for (Index j = 0; j < count; ++j) ones[j] = 1;
   Index p = 0;
   for (const Index size = (depth - 1) * stride + count; p < depth - 1 && p * stride + vectors * lanes<T> <= size; ++p) {
-    __builtin_prefetch(source + p * stride + ahead);
+    fetch_next_panels<T, vectors>(source + p * stride);
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) {
       const Vec<T> x = load(source + p * stride + v * lanes<T>);

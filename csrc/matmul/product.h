@@ -78,11 +78,11 @@ template <typename T> struct MatrixProduct {
     return true;
   }
 
-  // Also where a panel is used only once.
-  bool direct_b(Index panel, Index p, ColumnsOfB<T>& to) const {
-    if (transpose_b || columns(panel) < NR<T> || (n * depth > direct_size && rows > MR<T>)) return false;
+  // In place also where it is used only once.
+  PlaceOfB find_b(Index panel, Index p, ColumnsOfB<T>& to) const {
+    if (transpose_b || columns(panel) < NR<T>) return PlaceOfB::packed;
     to = {b + p * n + panel * NR<T>, n};
-    return true;
+    return n * depth <= direct_size || rows <= MR<T> ? PlaceOfB::in_place : PlaceOfB::packed_in_passing;
   }
 
   StepSource<T> step_of_a(Index row, Index count, Index p, Index depth_, T* space) const {

@@ -155,16 +155,14 @@ class Level:
         if record is None:
             record = not self.outermost
         owned: set[int] = set()  # gradients made here by addition, which nobody else holds
-        wanted = set(leaves)
-        results: dict[int, Tensor] = {}
+        ends = set(leaves)
         _state.tape = tape if record else None
         try:
             for i in range(len(entries) - 1, start - 1, -1):
+                if i in ends:
+                    continue
                 gradient_of_i = found.pop(i, None)
                 if gradient_of_i is None:
-                    continue
-                if i in wanted:
-                    results[i] = gradient_of_i
                     continue
                 for parent, gradient in entries[i]:
                     if parent < start:
@@ -186,7 +184,7 @@ class Level:
                             owned.add(parent)
         finally:
             _state.tape = tape
-        return [results.get(leaf) for leaf in leaves]
+        return [found.get(leaf) for leaf in leaves]
 
     @staticmethod
     def _write(found: dict[int, Tensor], parent: int, gradient: Gradient, dy: Tensor, destination: Any) -> None:

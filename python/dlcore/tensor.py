@@ -37,14 +37,13 @@ class Tensor:
 
     array: Any
     _tape: Tape | None
-    _index: int
+    _index: int  # set with a tape
     _is_rectified: bool  # set on outputs of a ReLU alone, and
     _scattered: tuple[Tensor, Tensor]  # on gradients of a max-pooling of such an output: see `dlcore.ops.activation`
 
     def __init__(self, array: Any) -> None:
         self.array = array
         self._tape = None
-        self._index = -1
 
     if TYPE_CHECKING:
 

@@ -67,6 +67,19 @@ def sum_case(name: str, make: Any, axes: Any, keepdims: bool = False, tolerance:
     )
 
 
+def sum_into_case(name: str, make: Any, axes: Any, kept: tuple[int, ...]) -> Case:
+    """Into an array of NaN of the shape `kept`."""
+    return Case(
+        name=f"sum: {name}",
+        functions=("sum",),
+        inputs=lambda rng: [make(rng), np.full(kept, np.nan)],
+        call=lambda device, x, out: device.sum(x, axes, False, out),
+        reference=lambda x, out: precise_sum(x, axes),
+        tolerance=2.0,
+        scale=lambda x, out: precise_sum(np.abs(x), axes),
+    )
+
+
 def sum_to(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     added = x.ndim - len(shape)
     axes = tuple(a for a in range(x.ndim) if a < added or shape[a - added] == 1)
@@ -206,6 +219,10 @@ CASES = [
     sum_case("of empty rows", values(3, 0), (1,), keepdims=True, tolerance=0.0),
     sum_case("empty result", values(3, 0), (0,), tolerance=0.0),
     sum_case("of an empty array", values(0, 3), None, tolerance=0.0),
+    sum_into_case("columns, in place", values(128, 500), (0,), (500,)),
+    sum_into_case("ten columns, in place", values(32, 10), (0,), (10,)),
+    sum_into_case("bias of a convolution, in place", values(16, 6, 28, 28), (0, 2, 3), (6,)),
+    sum_into_case("of no rows, in place", values(0, 4), (0,), (4,)),
     sum_case("infinities and NaN", special(40, 50), (0,)),
     sum_case("infinities and NaN in rows", special(40, 50), (1,)),
     sum_case("denormals", lambda rng: np.full((3, 100), 1e-310), (1,)),

@@ -16,6 +16,11 @@ def zeros(*shape: int) -> np.ndarray:
     return np.zeros(shape)
 
 
+def overlap(d: Any, array: Any) -> Any:
+    block = array(zeros(8))
+    return d.sum(block.view(0, (2, 3)), (0,), False, block.view(5, (3,)))
+
+
 ERRORS = [
     error(
         "axis out of range",
@@ -36,6 +41,20 @@ ERRORS = [
         "x has dtype int32, expected float32 or float64",
         TypeError,
     ),
+    error(
+        "shape of out",
+        "sum",
+        lambda d, a: d.sum(a(zeros(2, 3)), (0,), False, a(zeros(2))),
+        r"out has shape \(2,\), expected \(3,\)",
+    ),
+    error(
+        "dtype of out",
+        "sum",
+        lambda d, a: d.sum(a(zeros(2, 3)), (0,), False, a(zeros(3), "float64")),
+        "out has dtype float64, expected float32",
+        TypeError,
+    ),
+    error("out overlaps x", "sum", overlap, "out shares memory with x"),
     error(
         "shape that does not fit",
         "sum_to",

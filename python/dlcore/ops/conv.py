@@ -106,9 +106,9 @@ def _conv2d(
     def dweight(dy: Tensor, out: Any = None) -> Tensor:
         return _weight_grad(x, dz(dy), weight.shape[2:], geometry, out)
 
-    def dbias(dy: Tensor) -> Tensor:
+    def dbias(dy: Tensor, out: Any = None) -> Tensor:
         shares = scattered(dy, y)
-        return sum_over(dz(dy) if shares is None else shares, (0, 2, 3), False)
+        return sum_over(dz(dy) if shares is None else shares, (0, 2, 3), False, out)
 
     return y, dx, dweight, dbias
 
@@ -129,7 +129,7 @@ def input_gradient(dy: Tensor, weight: Tensor, input_size: tuple[int, int], geom
 
 @differentiable(2)
 def _weight_grad(x: Tensor, dy: Tensor, kernel_size: tuple[int, int], geometry: Geometry, out: Any = None) -> Result:
-    dweight = Tensor(x.array.device.conv2d_weight_grad(x.array, dy.array, kernel_size, *geometry, out=out))
+    dweight = Tensor(x.array.device.conv2d_weight_grad(x.array, dy.array, kernel_size, *geometry, out))
 
     def dx(g: Tensor) -> Tensor:
         return input_gradient(dy, g, x.shape[2:], geometry)

@@ -36,7 +36,7 @@ def matmul(a: Operand, b: Operand, transpose_a: bool = False, transpose_b: bool 
 
 @differentiable(2)
 def _matmul(a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool, out: Any = None) -> Result:
-    y = Tensor(a.array.device.matmul(a.array, b.array, transpose_a, transpose_b, out=out))
+    y = Tensor(a.array.device.matmul(a.array, b.array, transpose_a, transpose_b, 1.0, 0.0, out))
 
     def da(dy: Tensor, out: Any = None) -> Tensor:
         if transpose_a:
@@ -71,7 +71,10 @@ def linear(
         def dweight_of(dy: Tensor, out: Any = None) -> Tensor:
             return _matmul(x, dy, True, False, out)
 
-        return y, lambda dy: _matmul(dy, weight, False, True), dweight_of, lambda dy: sum_over(dy, (0,), False)
+        def dbias_of(dy: Tensor, out: Any = None) -> Tensor:
+            return sum_over(dy, (0,), False, out)
+
+        return y, lambda dy: _matmul(dy, weight, False, True), dweight_of, dbias_of
 
     last: list[Tensor] = []  # dz of the dy seen last: the three gradients share it
 
@@ -86,8 +89,8 @@ def linear(
     def dweight(dy: Tensor, out: Any = None) -> Tensor:
         return _matmul(x, dz(dy), True, False, out)
 
-    def dbias(dy: Tensor) -> Tensor:
-        return sum_over(dz(dy), (0,), False)
+    def dbias(dy: Tensor, out: Any = None) -> Tensor:
+        return sum_over(dz(dy), (0,), False, out)
 
     return y, dx, dweight, dbias
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -38,13 +39,13 @@ def sum(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 
 @differentiable(1, saves=False)
-def sum_over(x: Tensor, axes: tuple[int, ...] | None, keepdims: bool) -> Result:
+def sum_over(x: Tensor, axes: tuple[int, ...] | None, keepdims: bool, out: Any = None) -> Result:
     def dx(dy: Tensor) -> Tensor:
         if axes is not None and not keepdims:  # a scalar broadcasts as it is
             dy = reshape(dy, _kept(x.shape, axes))
         return broadcast_to(dy, x.shape)
 
-    return Tensor(x.array.device.sum(x.array, axes, keepdims)), dx
+    return Tensor(x.array.device.sum(x.array, axes, keepdims, out)), dx
 
 
 def mean(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor:
