@@ -37,7 +37,8 @@ const int fork_handler = pthread_atfork(nullptr, nullptr, [] {
 
 int workers_for(Index n, Index grain) {
   if (n <= grain || forked.load(std::memory_order_relaxed)) return 1;
-  return static_cast<int>(std::min<Index>(std::min(num_threads(), 4 * processors()), ceil_div(n, grain)));
+  return static_cast<int>(
+      std::min<Index>(std::min({num_threads(), 4 * processors(), most_helpers + 1}), ceil_div(n, grain)));
 }
 
 }  // namespace
@@ -73,7 +74,7 @@ void Team::run(const void* context, RangeBody body) const {
       const Loop& all = *static_cast<const Loop*>(given);
       all.body(all.context, first * all.step, std::min(all.n, (first + count) * all.step), worker);
     };
-    run_chunks(ceil_div(n_, step), workers_, reinterpret_cast<const void*>(body), &loop, run_claim);
+    run_chunks(ceil_div(n_, step), workers_, {reinterpret_cast<const void*>(body), n_, grain_}, &loop, run_claim);
   } else {
     body(context, 0, n_, 0);
     end_loop();

@@ -37,23 +37,24 @@ void pause() {
 #endif
 }
 
-// The loop in progress: chunks left (20 bits), places left for workers (12), and the loop's number (32), which keeps a
-// late worker from taking a claim of another loop than it looked at.
+// The loop in progress: the chunks left, from one number (12 bits) to another (12), places left for workers (8), and
+// the loop's number (32), which keeps a late worker from taking a claim of another loop than it looked at.
 alignas(64) std::atomic<std::uint64_t> state{0};
 // A claim is this part of what is left: large ones first, as each costs a little, and single chunks last, so that all
 // end at about the same time. Who reads that of another loop takes a claim of another size, which does no harm.
 std::atomic<int> share{1};
 constexpr int shares_of_worker = 4;
-constexpr int places_shift = 20, number_shift = 32;
-constexpr std::uint64_t one_place = std::uint64_t{1} << places_shift;
+constexpr int end_shift = 12, places_shift = 24, number_shift = 32;
+constexpr std::uint64_t one_end = std::uint64_t{1} << end_shift, one_place = std::uint64_t{1} << places_shift;
 
-std::uint64_t chunks_left(std::uint64_t s) { return s & most_chunks; }
-std::uint64_t places_left(std::uint64_t s) { return (s >> places_shift) & most_workers; }
+std::uint64_t first_left(std::uint64_t s) { return s & most_chunks; }
+std::uint64_t end_left(std::uint64_t s) { return (s >> end_shift) & most_chunks; }
+std::uint64_t chunks_left(std::uint64_t s) { return end_left(s) - first_left(s); }
+std::uint64_t places_left(std::uint64_t s) { return (s >> places_shift) & most_helpers; }
 std::uint32_t number_of(std::uint64_t s) { return static_cast<std::uint32_t>(s >> number_shift); }
 
 // What the loop is. Written by the caller before `state` says that there is one, read by who holds a claim of it.
 struct {
-  Index chunks;
   int workers;
   bool all;  // wait for each other
   const void* context;
@@ -68,7 +69,7 @@ std::atomic<bool> stay_awake{false};
 std::atomic<bool> all_demanded{false};
 
 // Of the caller, and so of one thread at a time.
-int started = 0, most_started = most_workers;
+int started = 0, most_started = most_helpers;
 Nanoseconds loop_begin = 0, last_end = 0;
 
 Account account;
@@ -87,18 +88,19 @@ struct Claim {
   Index first, count;
 };
 
-// The loop goes on at least until the chunks of its claims have been finished.
+// The caller takes from the front and workers from the back, so that each finds in its caches what it wrote there in
+// the loop before. The loop goes on at least until the chunks of its claims have been finished.
 Claim take(Part& part) {
-  const bool joins = part.worker < 0;
-  std::uint64_t seen = state.load(std::memory_order_acquire), left = 0, count = 0;
+  const bool joins = part.worker < 0, from_front = part.worker == 0;
+  std::uint64_t seen = state.load(std::memory_order_acquire), count = 0, taken = 0;
   do {
-    left = chunks_left(seen);
+    const std::uint64_t left = chunks_left(seen);
     if (left == 0 || (joins ? places_left(seen) == 0 : number_of(seen) != part.loop_number)) return {0, 0};
     count = std::max<std::uint64_t>(1, left / static_cast<std::uint64_t>(share.load(std::memory_order_relaxed)));
-  } while (!state.compare_exchange_weak(seen, seen - count - (joins ? one_place : 0), std::memory_order_acq_rel,
-                                        std::memory_order_acquire));
+    taken = from_front ? seen + count : seen - count * one_end - (joins ? one_place : 0);
+  } while (!state.compare_exchange_weak(seen, taken, std::memory_order_acq_rel, std::memory_order_acquire));
   if (joins) part = {number_of(seen), loop.workers - static_cast<int>(places_left(seen))};
-  return {loop.chunks - static_cast<Index>(left), static_cast<Index>(count)};
+  return {static_cast<Index>(from_front ? first_left(seen) : end_left(taken)), static_cast<Index>(count)};
 }
 
 // For tests, by the holder of a claim: waits until all places are taken.
@@ -221,7 +223,7 @@ void end_loop() {
   account.pass(last_end - loop_begin);
 }
 
-void run_chunks(Index chunks, int workers, const void* place, const void* context, Run run) {
+void run_chunks(Index chunks, int workers, Place place, const void* context, Run run) {
   const bool all = all_demanded.load(std::memory_order_relaxed), follows = loop_begin - last_end < close;
   if (all) {
     start(workers - 1);
@@ -232,10 +234,10 @@ void run_chunks(Index chunks, int workers, const void* place, const void* contex
   caller_processor.store(processor(), std::memory_order_relaxed);
   finished.store(0, std::memory_order_relaxed);
   share.store(shares_of_worker * workers, std::memory_order_relaxed);
-  loop = {chunks, workers, all, context, run};
+  loop = {workers, all, context, run};
   Part part{number_of(state.load(std::memory_order_relaxed)) + 1, 0};
   state.store(std::uint64_t{part.loop_number} << number_shift | static_cast<std::uint64_t>(workers - 1) * one_place |
-                  static_cast<std::uint64_t>(chunks),
+                  static_cast<std::uint64_t>(chunks) * one_end,
               std::memory_order_release);
 
   Nanoseconds calling = 0;

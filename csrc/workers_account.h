@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "types.h"
+#include "workers.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -40,10 +41,10 @@ class Account {
   Nanoseconds credit_ = trial_credit, rest_ = shortest_rest, rest_left_ = 0;
 };
 
-// How long a chunk of the loops at a place of the program takes a thread that keeps its processor: the shortest time,
-// and slowly more where it grows.
+// How long a chunk of the loops at a place takes a thread that keeps its processor: the shortest time, and slowly more
+// where it grows.
 struct Site {
-  const void* place;
+  Place place;
   Nanoseconds chunk;
   bool known;
 
@@ -52,10 +53,13 @@ struct Site {
     known = true;
   }
 };
-Site sites[64];
+Site sites[256];
 
-Site& site_of(const void* place) {
-  Site& site = sites[reinterpret_cast<std::uintptr_t>(place) / 16 % std::size(sites)];
+// A place that is new takes that of another one.
+Site& site_of(const Place& place) {
+  std::uint64_t mixed = reinterpret_cast<std::uintptr_t>(place.body) / 16;
+  for (Index size : {place.n, place.grain}) mixed = (mixed ^ static_cast<std::uint64_t>(size)) * 0x9e3779b97f4a7c15U;
+  Site& site = sites[(mixed >> 32) % std::size(sites)];
   if (site.place != place) site = {place, usual_chunk, false};
   return site;
 }
