@@ -1,17 +1,18 @@
 // Threads that help the caller of a loop, and the rules by which they do so only where it pays.
 //
 // A loop is a number of chunks. The caller publishes it and works on it at once; workers that are awake, or wake up in
-// time, claim parts of what is left: the caller from the front, workers from the back, so that in the next loop over the
-// same arrays most of them are in the caches where they are needed. The caller waits for claims that somebody has made,
-// never for a worker to arrive: one that finds its processor taken costs nothing.
+// time, claim parts of what is left: the caller from the front, workers from the back, so that in the next loop over
+// the same arrays most of them are in the caches where they are needed. The caller waits for claims that somebody has
+// made, never for a worker to arrive: one that finds its processor taken costs nothing.
 //
 // Waking a worker takes the caller a few microseconds, and the worker far longer. So sleeping ones are called only to
 // loops that are long, or follow each other closely, and ever more seldom while none comes in time; after a loop a
 // worker stays awake for the time in which the next one is likely.
 //
-// A worker that loses its processor within a claim does hold the caller up. What helpers have saved and what they have
-// cost is therefore kept as an account: where they do not pay, on processors that others keep busy, loops are left to
-// their callers, for a time that grows until helpers pay again.
+// A worker that loses its processor within a claim holds the caller up. Where others want the processor, it therefore
+// gives it up between two claims, before its turn ends. What helpers have saved and what they have cost, the turns that
+// the caller lost among it, is kept as an account: where they do not pay, loops are left to their callers, for a time
+// that grows until helpers pay again.
 #pragma once
 
 #include "types.h"

@@ -16,7 +16,23 @@ using Nanoseconds = std::int64_t;
 constexpr Nanoseconds microsecond = 1000, millisecond = 1000 * microsecond;
 constexpr Nanoseconds usual_chunk = 10 * microsecond;  // parallel.h
 constexpr Nanoseconds most_credit = 8 * millisecond, trial_credit = 4 * millisecond;
+constexpr Nanoseconds lost_turn = millisecond / 2;  // not by less does a loop take longer that loses its processor
 constexpr Nanoseconds shortest_rest = 10 * millisecond, longest_rest = 300 * millisecond;
+
+// What a loop took: of its chunks the caller did `own` in `time`, then waited for the others; `calling` workers took it
+// some time too.
+struct Course {
+  Index chunks, own;
+  Nanoseconds time, wait, calling;
+};
+
+// What helpers saved the caller of it, where a chunk takes so long. A caller that lost its processor may have had to
+// share it because a helper had the other one: that counts as their cost.
+inline Nanoseconds saved(const Course& loop, Nanoseconds chunk) {
+  const Nanoseconds lost = loop.time - loop.own * chunk;
+  return (loop.chunks - loop.own) * chunk - loop.wait - loop.calling -
+         (lost > std::max(lost_turn, loop.own * chunk / 2) ? lost : 0);
+}
 
 // What helpers saved less what they cost. Where it is used up, they rest for some time of loops; the credit they then
 // get is about a turn of another process.
