@@ -24,10 +24,10 @@ using Run = void (*)(const void* context, Index first, Index count, int worker);
 inline constexpr Index most_chunks = (Index{1} << 12) - 1;
 inline constexpr int most_helpers = (1 << 8) - 1;  // workers besides the caller
 
-// Where in the program a loop is, and its size: chunks of loops that are equal in this are taken for equally long.
+// Where in the program a loop is, and its sizes: chunks of loops that are equal in this are taken for equally long.
 struct Place {
   const void* body;
-  Index n, grain;
+  Index n, grain, work;
   bool operator==(const Place&) const = default;
 };
 

@@ -74,7 +74,8 @@ Site sites[256];
 // A place that is new takes that of another one.
 Site& site_of(const Place& place) {
   std::uint64_t mixed = reinterpret_cast<std::uintptr_t>(place.body) / 16;
-  for (Index size : {place.n, place.grain}) mixed = (mixed ^ static_cast<std::uint64_t>(size)) * 0x9e3779b97f4a7c15U;
+  for (Index size : {place.n, place.grain, place.work})
+    mixed = (mixed ^ static_cast<std::uint64_t>(size)) * 0x9e3779b97f4a7c15U;
   Site& site = sites[(mixed >> 32) % std::size(sites)];
   if (site.place != place) site = {place, usual_chunk, false};
   return site;

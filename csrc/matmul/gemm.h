@@ -171,9 +171,9 @@ template <typename T, typename Problem> class Product {
     const Index row_block = ceil_div(row_panels_.count, ceil_div(row_panels_.count, max_packed_rows<T> / MR<T>));
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
     const Index group = std::clamp<Index>(packed_a_size<T> / (row_block * a_panel), 1, depth_blocks_);
-    const Index grain = std::max<Index>(1, multiply_grain / (row_block * MR<T> * b_panel * group));
+    const Index work = row_block * MR<T> * b_panel * group;
     const Buffer<T> packed_a(row_block * a_panel * group);
-    const Team team(problem_.panels, grain);
+    const Team team(problem_.panels, std::max<Index>(1, multiply_grain / work), work);
     const Buffer<T> packed_b(team.workers() * b_panel);
     for (Index first_row = 0; first_row < row_panels_.count; first_row += row_block) {
       const Index row_count = std::min(row_block, row_panels_.count - first_row);
@@ -209,7 +209,8 @@ template <typename T, typename Problem> class Product {
   void run_b_resident() const {
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>, panels = problem_.panels;
     const Index group = std::clamp<Index>(packed_b_size<T> / (panels * b_panel), 1, std::min(max_group, depth_blocks_));
-    const Team team(row_panels_.count, std::max<Index>(1, narrow_grain / (panels * b_panel * MR<T> * group)));
+    const Index work = panels * b_panel * MR<T> * group;
+    const Team team(row_panels_.count, std::max<Index>(1, narrow_grain / work), work);
     RowsOfA<T> ignored;
     const bool direct = direct_a(0, 0, ignored);
     // Little of B is packed by every worker for itself: cheaper than to wait for each other, and then to fetch it from
@@ -260,7 +261,7 @@ template <typename T, typename Problem> class Product {
     const Index slices = std::min(max_slices, depth_blocks_ / 2);
     const Index tile = MR<T> * NR<T>, sum_size = row_panels_.count * problem_.panels * tile;
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
-    const Team team(slices, 1);
+    const Team team(slices, 1, problem_.depth * sum_size);
     const Buffer<T> sums(slices * sum_size);
     const Buffer<T> packed_a(team.workers() * row_panels_.count * a_panel);
     const Buffer<T> packed_b(team.workers() * b_panel);

@@ -207,7 +207,8 @@ template <typename T, typename F> void multiply_entries(const Entries<T>& a, con
   const T* const value = a.value.data();
   const T* const data = b.data.data();
   const Index work = std::max<Index>(1, a.total * width / std::max<Index>(1, groups));
-  parallel_for(panels * groups, std::max<Index>(1, 200'000 / work), [=, &a, &b, &f](Index begin, Index end) {
+  const Team team(panels * groups, std::max<Index>(1, 200'000 / work), group * a.depth);
+  team.run([=, &a, &b, &f](Index begin, Index end, int) {
     T sums[most * width];
     for (Index task = begin; task < end; ++task) {
       const Index panel = task / groups, from = panel * width, here = std::min(width, columns - from);

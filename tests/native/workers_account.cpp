@@ -63,7 +63,7 @@ void helpers_that_pay_rest_shorter() {
 }
 
 void chunks_take_the_shortest_time_seen_and_slowly_more() {
-  Site& site = site_of({&failures, 1000, 10});
+  Site& site = site_of({&failures, 1000, 10, 0});
   check(!site.known && site.chunk == usual_chunk, "a new place has the usual chunk");
   site.learn(5 * microsecond);
   check(site.chunk == 5 * microsecond, "the first time counts");
@@ -73,8 +73,8 @@ void chunks_take_the_shortest_time_seen_and_slowly_more() {
   check(site.chunk > 7 * microsecond, "many are not");
   site.learn(4 * microsecond);
   check(site.chunk == 4 * microsecond, "a shorter one counts at once");
-  check(&site_of({&failures, 1000, 10}) == &site, "a place is found again");
-  check(!site_of({&failures, 1000, 20}).known, "loops of another grain are another place");
+  check(&site_of({&failures, 1000, 10, 0}) == &site, "a place is found again");
+  check(!site_of({&failures, 1000, 10, 7}).known, "loops of other work are another place");
 }
 
 }  // namespace
