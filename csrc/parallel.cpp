@@ -37,7 +37,8 @@ const int fork_handler = pthread_atfork(nullptr, nullptr, [] {
 
 int workers_for(Index n, Index grain) {
   if (n <= grain || forked.load(std::memory_order_relaxed)) return 1;
-  return static_cast<int>(std::min<Index>(std::min(num_threads(), 4 * processors()), ceil_div(n, grain)));
+  return static_cast<int>(
+      std::min<Index>(std::min({num_threads(), 4 * processors(), most_helpers + 1}), ceil_div(n, grain)));
 }
 
 }  // namespace
@@ -55,7 +56,7 @@ Index teams_started() { return team_count.load(std::memory_order_relaxed); }
 
 void set_full_teams(bool on) { demand_all_workers(on); }
 
-Team::Team(Index n, Index grain) : n_(n), grain_(grain), workers_(workers_for(n, grain)) {}
+Team::Team(Index n, Index grain, Index work) : n_(n), grain_(grain), work_(work), workers_(workers_for(n, grain)) {}
 
 void Team::run(const void* context, RangeBody body) const {
   if (n_ <= 0) return;
@@ -73,7 +74,8 @@ void Team::run(const void* context, RangeBody body) const {
       const Loop& all = *static_cast<const Loop*>(given);
       all.body(all.context, first * all.step, std::min(all.n, (first + count) * all.step), worker);
     };
-    run_chunks(ceil_div(n_, step), workers_, reinterpret_cast<const void*>(body), &loop, run_claim);
+    run_chunks(ceil_div(n_, step), workers_, {reinterpret_cast<const void*>(body), n_, grain_, work_}, &loop,
+               run_claim);
   } else {
     body(context, 0, n_, 0);
     end_loop();

@@ -20,10 +20,10 @@ void set_full_teams(bool on);
 // The workers for a loop over n items in chunks of `grain`, their number decided once: what is sized by workers() stays
 // large enough while set_num_threads is called in another thread. One worker when n <= grain, with one thread, and in a
 // forked child; never more than four for each processor, however many were asked for. May run several loops over the
-// same n and grain.
+// same n and grain. `work` is that of an item, in any unit, where the grain does not tell how long a chunk takes.
 class Team {
  public:
-  Team(Index n, Index grain);
+  Team(Index n, Index grain, Index work = 0);
   int workers() const { return workers_; }
 
   // Calls body(begin, end, worker) on disjoint ranges that cover [0, n); each starts at a multiple of `grain`.
@@ -39,7 +39,7 @@ class Team {
   using RangeBody = void (*)(const void* context, Index begin, Index end, int worker);
   void run(const void* context, RangeBody body) const;
 
-  Index n_, grain_;
+  Index n_, grain_, work_;
   int workers_;
 };
 

@@ -3,6 +3,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#if defined(__linux__)
+#include <sys/resource.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +13,7 @@
 #include <cstdint>
 
 #include "workers_account.h"
+#include "workers_loop.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -19,6 +23,7 @@ namespace {
 constexpr Nanoseconds wake_up = 100 * microsecond;        // what is left of a loop must be longer than this
 constexpr Nanoseconds close = 200 * microsecond;          // from one loop to the next: worth staying awake
 constexpr Nanoseconds lost_processor = 50 * microsecond;  // a waiting loop's turn that took so long was interrupted
+constexpr Nanoseconds longest_turn = millisecond;         // of a worker on a processor that others want
 constexpr Nanoseconds longest_pause = 10 * millisecond;
 
 Nanoseconds now() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -37,29 +42,6 @@ void pause() {
 #endif
 }
 
-// The loop in progress: chunks left (20 bits), places left for workers (12), and the loop's number (32), which keeps a
-// late worker from taking a claim of another loop than it looked at.
-alignas(64) std::atomic<std::uint64_t> state{0};
-// A claim is this part of what is left: large ones first, as each costs a little, and single chunks last, so that all
-// end at about the same time. Who reads that of another loop takes a claim of another size, which does no harm.
-std::atomic<int> share{1};
-constexpr int shares_of_worker = 4;
-constexpr int places_shift = 20, number_shift = 32;
-constexpr std::uint64_t one_place = std::uint64_t{1} << places_shift;
-
-std::uint64_t chunks_left(std::uint64_t s) { return s & most_chunks; }
-std::uint64_t places_left(std::uint64_t s) { return (s >> places_shift) & most_workers; }
-std::uint32_t number_of(std::uint64_t s) { return static_cast<std::uint32_t>(s >> number_shift); }
-
-// What the loop is. Written by the caller before `state` says that there is one, read by who holds a claim of it.
-struct {
-  Index chunks;
-  int workers;
-  bool all;  // wait for each other
-  const void* context;
-  Run run;
-} loop;
-
 alignas(64) std::atomic<int> finished{0};  // chunks of workers
 std::atomic<int> calls{0};                 // what sleeping workers wait on
 std::atomic<int> asleep{0};
@@ -68,7 +50,7 @@ std::atomic<bool> stay_awake{false};
 std::atomic<bool> all_demanded{false};
 
 // Of the caller, and so of one thread at a time.
-int started = 0, most_started = most_workers;
+int started = 0, most_started = most_helpers;
 Nanoseconds loop_begin = 0, last_end = 0;
 
 Account account;
@@ -76,38 +58,41 @@ Account account;
 // When workers may be called again: ever later while nobody answers.
 Nanoseconds next_call = 0, call_pause = wake_up;
 
-// Who takes claims: of which loop, and as which worker; one that is none yet takes part in whatever loop there is.
-struct Part {
-  std::uint32_t loop_number = 0;
-  int worker = -1;
-};
-
-// A claim of its holder's: chunks, none where nothing is left.
-struct Claim {
-  Index first, count;
-};
-
-// The loop goes on at least until the chunks of its claims have been finished.
-Claim take(Part& part) {
-  const bool joins = part.worker < 0;
-  std::uint64_t seen = state.load(std::memory_order_acquire), left = 0, count = 0;
-  do {
-    left = chunks_left(seen);
-    if (left == 0 || (joins ? places_left(seen) == 0 : number_of(seen) != part.loop_number)) return {0, 0};
-    count = std::max<std::uint64_t>(1, left / static_cast<std::uint64_t>(share.load(std::memory_order_relaxed)));
-  } while (!state.compare_exchange_weak(seen, seen - count - (joins ? one_place : 0), std::memory_order_acq_rel,
-                                        std::memory_order_acquire));
-  if (joins) part = {number_of(seen), loop.workers - static_cast<int>(places_left(seen))};
-  return {loop.chunks - static_cast<Index>(left), static_cast<Index>(count)};
+// How often another thread has taken this one's processor.
+long interruptions() {
+#if defined(__linux__)
+  rusage usage;
+  if (getrusage(RUSAGE_THREAD, &usage) == 0) return usage.ru_nivcsw;
+#endif
+  return 0;
 }
 
-// For tests, by the holder of a claim: waits until all places are taken.
-void await_all() {
-  while (places_left(state.load(std::memory_order_acquire)) > 0) sched_yield();
-}
+// A worker's time on its processor. Where others want it too, the worker gives it up between two claims before the
+// system takes it away within one, for which the caller would have to wait.
+class Turn {
+ public:
+  void begin() { begin_ = now(); }
+  void give_way() {
+    if (now() - begin_ < longest_turn) return;
+    if (const long interrupted = interruptions(); interrupted != interruptions_) {
+      interruptions_ = interrupted;
+      contested_ = true;
+    } else if (contested_) {
+      const Nanoseconds time = now();
+      sched_yield();
+      contested_ = now() - time > lost_processor;
+    }
+    begin();
+  }
+
+ private:
+  Nanoseconds begin_ = 0;
+  long interruptions_ = 0;
+  bool contested_ = false;
+};
 
 // Helps with the loop in progress, if there is one with a place left.
-bool help() {
+bool help(Turn& turn) {
   Part part;
   Claim claim = take(part);
   if (claim.count == 0) return false;
@@ -117,6 +102,7 @@ bool help() {
     // From here on the caller may be gone.
     finished.fetch_add(static_cast<int>(claim.count), std::memory_order_acq_rel);
     finished.notify_one();
+    turn.give_way();
   }
   return true;
 }
@@ -147,8 +133,7 @@ bool comes_soon() {
   const Nanoseconds begin = now();
   for (Nanoseconds last = begin; last - begin < close;) {
     for (int i = 0; i < 16; ++i) {
-      const std::uint64_t s = state.load(std::memory_order_acquire);
-      if (chunks_left(s) > 0 && places_left(s) > 0) return true;
+      if (is_open()) return true;
       pause();
     }
     const Nanoseconds time = now();
@@ -159,10 +144,12 @@ bool comes_soon() {
 }
 
 void* serve(void*) {
+  Turn turn;
   for (;;) {
+    turn.begin();
     const int heard = calls.load(std::memory_order_acquire);
     if (is_in_the_way()) move_away();
-    while (!is_in_the_way() && (help() || comes_soon())) {}
+    while (!is_in_the_way() && (help(turn) || comes_soon())) {}
     asleep.fetch_add(1, std::memory_order_relaxed);
     calls.wait(heard, std::memory_order_acquire);
     asleep.fetch_sub(1, std::memory_order_relaxed);
@@ -221,7 +208,7 @@ void end_loop() {
   account.pass(last_end - loop_begin);
 }
 
-void run_chunks(Index chunks, int workers, const void* place, const void* context, Run run) {
+void run_chunks(Index chunks, int workers, Place place, const void* context, Run run) {
   const bool all = all_demanded.load(std::memory_order_relaxed), follows = loop_begin - last_end < close;
   if (all) {
     start(workers - 1);
@@ -231,12 +218,8 @@ void run_chunks(Index chunks, int workers, const void* place, const void* contex
   stay_awake.store(follows, std::memory_order_relaxed);
   caller_processor.store(processor(), std::memory_order_relaxed);
   finished.store(0, std::memory_order_relaxed);
-  share.store(shares_of_worker * workers, std::memory_order_relaxed);
-  loop = {chunks, workers, all, context, run};
-  Part part{number_of(state.load(std::memory_order_relaxed)) + 1, 0};
-  state.store(std::uint64_t{part.loop_number} << number_shift | static_cast<std::uint64_t>(workers - 1) * one_place |
-                  static_cast<std::uint64_t>(chunks),
-              std::memory_order_release);
+  loop = {workers, all, context, run};
+  Part part = publish(chunks);
 
   Nanoseconds calling = 0;
   const auto call_workers = [&] {
@@ -256,8 +239,7 @@ void run_chunks(Index chunks, int workers, const void* place, const void* contex
     run(context, claim.first, claim.count, 0);
     own += claim.count;
     if (called) continue;
-    const auto left = static_cast<Nanoseconds>(chunks_left(state.load(std::memory_order_relaxed)));
-    called = (now() - loop_begin) / own * left > wake_up;
+    called = (now() - loop_begin) / own * chunks_left() > wake_up;
     if (called) call_workers();
   }
   const Nanoseconds end = now(), chunk_time = own > 0 ? (end - loop_begin - calling) / own : 0;
@@ -266,7 +248,7 @@ void run_chunks(Index chunks, int workers, const void* place, const void* contex
 
   if (own > 0) site.learn(chunk_time);
   if (own < chunks) call_pause = wake_up;
-  if (!all) account.book(site.chunk * (chunks - own) - (last_end - end) - calling);
+  if (!all) account.book(saved({chunks, own, end - loop_begin - calling, last_end - end, calling}, site.chunk));
 }
 
 void demand_all_workers(bool on) { all_demanded = on; }

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "types.h"
+#include "workers.h"
 
 namespace dlcore::DLCORE_DEVICE {
 namespace {
@@ -15,7 +16,23 @@ using Nanoseconds = std::int64_t;
 constexpr Nanoseconds microsecond = 1000, millisecond = 1000 * microsecond;
 constexpr Nanoseconds usual_chunk = 10 * microsecond;  // parallel.h
 constexpr Nanoseconds most_credit = 8 * millisecond, trial_credit = 4 * millisecond;
+constexpr Nanoseconds lost_turn = millisecond / 2;  // not by less does a loop take longer that loses its processor
 constexpr Nanoseconds shortest_rest = 10 * millisecond, longest_rest = 300 * millisecond;
+
+// What a loop took: of its chunks the caller did `own` in `time`, then waited for the others; `calling` workers took it
+// some time too.
+struct Course {
+  Index chunks, own;
+  Nanoseconds time, wait, calling;
+};
+
+// What helpers saved the caller of it, where a chunk takes so long. A caller that lost its processor may have had to
+// share it because a helper had the other one: that counts as their cost.
+inline Nanoseconds saved(const Course& loop, Nanoseconds chunk) {
+  const Nanoseconds lost = loop.time - loop.own * chunk;
+  return (loop.chunks - loop.own) * chunk - loop.wait - loop.calling -
+         (lost > std::max(lost_turn, loop.own * chunk / 2) ? lost : 0);
+}
 
 // What helpers saved less what they cost. Where it is used up, they rest for some time of loops; the credit they then
 // get is about a turn of another process.
@@ -40,10 +57,10 @@ class Account {
   Nanoseconds credit_ = trial_credit, rest_ = shortest_rest, rest_left_ = 0;
 };
 
-// How long a chunk of the loops at a place of the program takes a thread that keeps its processor: the shortest time,
-// and slowly more where it grows.
+// How long a chunk of the loops at a place takes a thread that keeps its processor: the shortest time, and slowly more
+// where it grows.
 struct Site {
-  const void* place;
+  Place place;
   Nanoseconds chunk;
   bool known;
 
@@ -52,10 +69,14 @@ struct Site {
     known = true;
   }
 };
-Site sites[64];
+Site sites[256];
 
-Site& site_of(const void* place) {
-  Site& site = sites[reinterpret_cast<std::uintptr_t>(place) / 16 % std::size(sites)];
+// A place that is new takes that of another one.
+Site& site_of(const Place& place) {
+  std::uint64_t mixed = reinterpret_cast<std::uintptr_t>(place.body) / 16;
+  for (Index size : {place.n, place.grain, place.work})
+    mixed = (mixed ^ static_cast<std::uint64_t>(size)) * 0x9e3779b97f4a7c15U;
+  Site& site = sites[(mixed >> 32) % std::size(sites)];
   if (site.place != place) site = {place, usual_chunk, false};
   return site;
 }

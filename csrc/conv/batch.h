@@ -107,7 +107,7 @@ template <typename T> class BatchCorrelator {
     const Index most_rows = std::min(c_.vertical.source_size, (rows_ - 1) * c_.vertical.source_step + span(c_) + 1);
     const Index source_size = most_rows * c_.horizontal.source_size * c_.channels * image_lanes<T>;
     const Index sums_size = c_.rows * sum_stride();
-    const Team team(items, grain);
+    const Team team(items, grain, work);
     const Buffer<T> space(team.workers() * (source_size + sums_size));
     const Buffer<Run<T>> runs(team.workers() * max_runs_);
     team.run([&](Index begin, Index end, int worker) {

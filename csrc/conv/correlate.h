@@ -111,7 +111,7 @@ template <typename T> class Correlator {
     const Index grain = std::max<Index>(1, multiply_grain / std::max<Index>(1, work));
     const Index planes = prepared_size(layout_, c_.vertical, c_.horizontal);
     const Index sums = direct_ ? 0 : c_.rows * sum_stride_;
-    const Team team(items, grain);
+    const Team team(items, grain, work);
     const Buffer<T> space(team.workers() * round_up(planes + sums, 64));
     team.run([&](Index begin, Index end, int worker) {
       T* mine = space.data() + worker * round_up(planes + sums, 64);

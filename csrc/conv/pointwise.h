@@ -102,7 +102,7 @@ template <typename T> class PointwiseCorrelator {
   void run() const {
     const Index strips = ceil_div(plane_, width_), items = c_.batch * c_.groups * strips;
     const Index work = std::max<Index>(1, c_.rows * c_.channels * width_);
-    const Team team(items, std::max<Index>(1, multiply_grain / work));
+    const Team team(items, std::max<Index>(1, multiply_grain / work), work);
     const Index size = block_ * width_ + MR<T> * NR<T>;
     const Buffer<T> space(team.workers() * size);
     team.run([&](Index begin, Index end, int worker) {

@@ -111,7 +111,7 @@ template <typename T> class WeightGrad {
       together =
           std::clamp<Index>(std::min(gradient_positions / (strip_ * columns_), 2 * gradient_limit / (x_unit + dy_unit)),
                             1, ceil_div(s_.batch, slabs));
-    const Team team(items, grain);
+    const Team team(items, grain, work);
     const Buffer<T> space(team.workers() * together * (x_unit + dy_unit));
     const Buffer<T> sums(slabs * size);
     team.run([&](Index begin, Index end, int worker) {

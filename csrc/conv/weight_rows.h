@@ -102,7 +102,7 @@ template <typename T> class RowWeightGrad {
     const Index items = slabs * s_.groups,
                 grain = std::max<Index>(1, multiply_grain / std::max<Index>(1, work / items));
     const Index planes = round_up(prepared_size(layout_, vertical_, horizontal_), 64);
-    const Team team(items, grain);
+    const Team team(items, grain, work);
     const Buffer<T> space(team.workers() * planes), sums(slabs * size);
     team.run([&](Index begin, Index end, int worker) {
       for (Index item = begin; item < end; ++item) {

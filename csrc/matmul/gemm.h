@@ -55,6 +55,8 @@ inline constexpr Index packed_at_once = 8;
 // blocks at a time, and at most these bytes.
 inline constexpr Index narrow_panels = 8, max_group = 4;
 template <typename T> inline constexpr Index packed_b_size = (Index{192} << 10) / sizeof(T);
+// So much of B every worker packs for itself.
+template <typename T> inline constexpr Index own_pack_size = (Index{48} << 10) / sizeof(T);
 // So few tiles over so many depth blocks are summed in slices of the depth.
 inline constexpr Index max_sliced_tiles = 48, min_sliced_blocks = 4, max_slices = 16;
 // Multiply-adds worth handing to another thread, about 10 microseconds; elements packed, fewer of them, as what follows
@@ -178,9 +180,9 @@ template <typename T, typename Problem> class Product {
     const Index row_block = ceil_div(row_panels_.count, ceil_div(row_panels_.count, max_packed_rows<T> / MR<T>));
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
     const Index group = std::clamp<Index>(packed_a_size<T> / (row_block * a_panel), 1, depth_blocks_);
-    const Index grain = std::max<Index>(1, multiply_grain / (row_block * MR<T> * b_panel * group));
+    const Index work = row_block * MR<T> * b_panel * group;
     const Buffer<T> packed_a(row_block * a_panel * group);
-    const Team team(problem_.panels, grain);
+    const Team team(problem_.panels, std::max<Index>(1, multiply_grain / work), work);
     const Buffer<T> packed_b(team.workers() * b_panel);
     for (Index first_row = 0; first_row < row_panels_.count; first_row += row_block) {
       const Index row_count = std::min(row_block, row_panels_.count - first_row);
@@ -203,34 +205,55 @@ template <typename T, typename Problem> class Product {
     }
   }
 
+  // The panels of some depth blocks of B, up to the block `end`.
+  struct PackedB {
+    Index end;
+    ColumnsOfB<T> columns[narrow_panels * max_group];
+  };
+
   // All of B (few panels) is packed, as many depth blocks at a time as stay in the L2 cache; each panel of A is read
   // once.
   void run_b_resident() const {
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>, panels = problem_.panels;
     const Index group = std::clamp<Index>(packed_b_size<T> / (panels * b_panel), 1, std::min(max_group, depth_blocks_));
-    const Team team(row_panels_.count, std::max<Index>(1, narrow_grain / (panels * b_panel * MR<T> * group)));
+    const Index work = panels * b_panel * MR<T> * group;
+    const Team team(row_panels_.count, std::max<Index>(1, narrow_grain / work), work);
     RowsOfA<T> ignored;
     const bool direct = direct_a(0, 0, ignored);
+    // Little of B is packed by every worker for itself: cheaper than to wait for each other, and then to fetch it from
+    // the processor that wrote it.
+    const bool own = group * panels * b_panel <= own_pack_size<T>;
+    const int copies = own ? team.workers() : 1;
     const Workspace<T> packed_a(direct ? 0 : team.workers() * packed_at_once * a_panel);
-    const Workspace<T> packed_b(group * panels * b_panel);
-    ColumnsOfB<T> columns[narrow_panels * max_group];
+    const Workspace<T> packed_b(copies * group * panels * b_panel);
+    const Workspace<PackedB> packed(copies);
+    for (int i = 0; i < copies; ++i) packed.data()[i].end = 0;
     for (Index first_block = 0; first_block < depth_blocks_; first_block += group) {
       const Index last_block = std::min(first_block + group, depth_blocks_);
-      const Index packs = (last_block - first_block) * panels;
-      parallel_for(packs, std::max<Index>(1, pack_grain / b_panel), [&](Index begin, Index end) {
+      const auto pack = [&](int copy, Index begin, Index end) {
+        T* const space = packed_b.data() + copy * group * panels * b_panel;
         for (Index i = begin; i < end; ++i)
-          columns[i] = columns_of_b(i % panels, first_block + i / panels, packed_b.data() + i * b_panel);
-      });
+          packed.data()[copy].columns[i] = columns_of_b(i % panels, first_block + i / panels, space + i * b_panel);
+      };
+      const Index packs = (last_block - first_block) * panels;
+      if (!own)
+        parallel_for(packs, std::max<Index>(1, pack_grain / b_panel),
+                     [&](Index begin, Index end) { pack(0, begin, end); });
       team.run([&](Index begin, Index end, int worker) {
         T* space = packed_a.data() + worker * packed_at_once * a_panel;
+        PackedB& with = packed.data()[own ? worker : 0];
+        if (own && with.end != last_block) {
+          pack(worker, 0, packs);
+          with.end = last_block;
+        }
         for (Index block = first_block; block < last_block; ++block) {
-          const ColumnsOfB<T>* b = columns + (block - first_block) * panels;
+          const ColumnsOfB<T>* b = with.columns + (block - first_block) * panels;
           for (Index i = begin; i < end; ++i) {
             RowsOfA<T> a;
             if (!direct || !direct_a(i, block, a)) {
-              const Index packed = (i - begin) % packed_at_once;
-              if (packed == 0) pack_a_panels(i, std::min(packed_at_once, end - i), block, space, a_panel);
-              a = {space + packed * a_panel, MR<T>, false};
+              const Index slot = (i - begin) % packed_at_once;
+              if (slot == 0) pack_a_panels(i, std::min(packed_at_once, end - i), block, space, a_panel);
+              a = {space + slot * a_panel, MR<T>, false};
             }
             for (Index panel = 0; panel < panels; ++panel) compute_tile(i, panel, block, a, b[panel]);
           }
@@ -245,7 +268,7 @@ template <typename T, typename Problem> class Product {
     const Index slices = std::min(max_slices, depth_blocks_ / 2);
     const Index tile = MR<T> * NR<T>, sum_size = row_panels_.count * problem_.panels * tile;
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
-    const Team team(slices, 1);
+    const Team team(slices, 1, problem_.depth * sum_size);
     const Buffer<T> sums(slices * sum_size);
     const Buffer<T> packed_a(team.workers() * row_panels_.count * a_panel);
     const Buffer<T> packed_b(team.workers() * b_panel);

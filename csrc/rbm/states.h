@@ -22,6 +22,8 @@ template <typename T> constexpr Index panel_width = panel_vectors * lanes<T>;
 constexpr Index panel_rows = 24576 / (panel_vectors * vector_bytes);
 // Cases worth packing the weights for, and whose entries memory holds with ease.
 constexpr Index least_rows = 16, most_rows = 4096;
+// Worth handing to another thread: elements looked at, entries moved.
+constexpr Index elements_grain = elementwise_grain / 4, entries_grain = 4096;
 
 // The share of other elements up to which a product by entries is the faster one: measured on Zen 2 where columns are
 // many; what it takes to find the entries, however many columns they are for, is that of a dense product of 32 columns
@@ -53,7 +55,7 @@ template <typename T> struct Entries {
     Index* const to_starts = starts.data();
     std::int32_t* const to_place = place.data();
     T* const to_value = value.data();
-    parallel_for(n, std::max<Index>(1, elementwise_grain / (depth + 1)), [=, this](Index begin, Index end) {
+    parallel_for(n, std::max<Index>(1, elements_grain / (depth + 1)), [=, this](Index begin, Index end) {
       for (Index row = begin; row < end; ++row)
         collect(row, x + row * depth, to_starts + row * (runs + 1), to_place, to_value);
     });
@@ -75,33 +77,40 @@ template <typename T> struct Entries {
     all.starts = Buffer<Index>(width * (all.runs + 1));
     all.place = Buffer<std::int32_t>(all.total);
     all.value = Buffer<T>(all.total);
-    const Buffer<Index> ends(width);
+    // Blocks of rows are counted, and then placed, on their own: where each begins in every column lies between.
+    const Index block_rows = std::max<Index>(32, ceil_div(depth, 64));
+    const Index blocks = ceil_div(above.rows, block_rows) + ceil_div(below.rows, block_rows);
+    const Buffer<Index> ends(blocks * width);
     Index* const next = ends.data();
-    std::fill(next, next + width, Index{0});
-    for (const Entries* part : {&above, &below})
-      part->each_row([=](Index, const std::int32_t* at, const T*, Index count) {
-        for (Index e = 0; e < count; ++e) ++next[at[e]];
-      });
-    for (Index j = 0, sum = 0; j < width; ++j) sum += std::exchange(next[j], sum);
+    const Index grain = std::max<Index>(1, entries_grain * blocks / (all.total + 1));
+    parallel_for(blocks, grain, [=, &above, &below](Index begin, Index end) {
+      std::fill(next + begin * width, next + end * width, Index{0});
+      for_each_row(above, below, block_rows, begin, end,
+                   [=](Index block, Index, const std::int32_t* at, const T*, Index count) {
+                     Index* const counts = next + block * width;
+                     for (Index e = 0; e < count; ++e) ++counts[at[e]];
+                   });
+    });
+    for (Index j = 0, sum = 0; j < width; ++j)
+      for (Index block = 0; block < blocks; ++block) sum += std::exchange(next[block * width + j], sum);
     Index* const to_starts = all.starts.data();
     std::int32_t* const to_place = all.place.data();
     T* const to_value = all.value.data();
     const Index stride = all.runs + 1;
-    Index base = 0;
-    for (const Entries* part : {&above, &below}) {
-      part->each_row([=](Index row, const std::int32_t* at, const T* x, Index count) {
-        const auto number = static_cast<std::int32_t>(base + row);
-        if (number % panel_rows == 0)
-          for (Index j = 0; j < width; ++j) to_starts[j * stride + number / panel_rows] = next[j];
-        for (Index e = 0; e < count; ++e) {
-          const Index to = next[at[e]]++;
-          to_place[to] = number;
-          to_value[to] = x[e];
-        }
-      });
-      base += part->rows;
-    }
-    for (Index j = 0; j < width; ++j) to_starts[j * stride + all.runs] = next[j];
+    for (Index j = 0; j < width; ++j) to_starts[j * stride + all.runs] = j + 1 < width ? next[j + 1] : all.total;
+    parallel_for(blocks, grain, [=, &above, &below](Index begin, Index end) {
+      for_each_row(above, below, block_rows, begin, end,
+                   [=](Index block, Index row, const std::int32_t* at, const T* x, Index count) {
+                     Index* const to = next + block * width;
+                     if (row % panel_rows == 0)
+                       for (Index j = 0; j < width; ++j) to_starts[j * stride + row / panel_rows] = to[j];
+                     for (Index e = 0; e < count; ++e) {
+                       const Index entry = to[at[e]]++;
+                       to_place[entry] = static_cast<std::int32_t>(row);
+                       to_value[entry] = x[e];
+                     }
+                   });
+    });
     return all;
   }
 
@@ -120,10 +129,19 @@ template <typename T> struct Entries {
     to_starts[runs] = found;
     for (Index e = first; e < found; ++e) to_value[e] = x[to_place[e]];
   }
-  template <typename F> void each_row(const F& f) const {
-    for (Index row = 0; row < rows; ++row) {
-      const Index first = starts.data()[row * (runs + 1)];
-      f(row, place.data() + first, value.data() + first, starts.data()[row * (runs + 1) + runs] - first);
+  // Calls f(block, row, places, values, count) for the rows of some blocks of two groups of rows.
+  template <typename F>
+  static void for_each_row(const Entries& above, const Entries& below, Index block_rows, Index begin, Index end,
+                           const F& f) {
+    const Index blocks_above = ceil_div(above.rows, block_rows);
+    for (Index block = begin; block < end; ++block) {
+      const bool is_above = block < blocks_above;
+      const Entries& part = is_above ? above : below;
+      const Index first = (is_above ? block : block - blocks_above) * block_rows, base = is_above ? 0 : above.rows;
+      for (Index row = first; row < std::min(part.rows, first + block_rows); ++row) {
+        const Index* const at = part.starts.data() + row * (part.runs + 1);
+        f(block, base + row, part.place.data() + at[0], part.value.data() + at[0], at[part.runs] - at[0]);
+      }
     }
   }
 };
@@ -187,16 +205,18 @@ template <typename T, std::size_t... i> AddEntries<T> add_entries_of(Index vecto
 
 // out = f(A B), f(column, sums): of A the entries, (rows, depth).
 template <typename T, typename F> void multiply_entries(const Entries<T>& a, const Panels<T>& b, T* out, const F& f) {
-  constexpr Index width = panel_width<T>, group = 64;
+  constexpr Index width = panel_width<T>, most = 64;
   const Index columns = b.columns, runs = a.runs;
-  const Index panels = ceil_div(columns, width), groups = ceil_div(a.rows, group);
+  const Index panels = ceil_div(columns, width), groups = ceil_div(a.rows, most);
+  const Index group = ceil_div(a.rows, std::max<Index>(1, groups));
   const Index* const starts = a.starts.data();
   const std::int32_t* const place = a.place.data();
   const T* const value = a.value.data();
   const T* const data = b.data.data();
   const Index work = std::max<Index>(1, a.total * width / std::max<Index>(1, groups));
-  parallel_for(panels * groups, std::max<Index>(1, 200'000 / work), [=, &a, &b, &f](Index begin, Index end) {
-    T sums[group * width];
+  const Team team(panels * groups, std::max<Index>(1, 200'000 / work), group * a.depth);
+  team.run([=, &a, &b, &f](Index begin, Index end, int) {
+    T sums[most * width];
     for (Index task = begin; task < end; ++task) {
       const Index panel = task / groups, from = panel * width, here = std::min(width, columns - from);
       const Index first = task % groups * group, count = std::min(group, a.rows - first);
