@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -228,18 +229,23 @@ def run(benchmark: str, options: argparse.Namespace, rows: Iterable[Callable[[],
     write_json(options.json, benchmark, options.threads, records)
 
 
+def processor_name(cpuinfo: str) -> str:
+    """The first processor of /proc/cpuinfo; with family and model where a virtual machine names no generation."""
+    facts = dict(re.findall(r"^(model name|cpu family|model)\s*: (.*)$", cpuinfo.partition("\n\n")[0], re.MULTILINE))
+    name = facts.get("model name", "").strip()
+    if name and not re.search(r"\d", name) and "model" in facts:
+        name += f" family {facts.get('cpu family', '?')} model {facts['model']}"
+    return name
+
+
 def machine() -> dict[str, Any]:
     """What a figure depends on besides the code."""
-    model = platform.processor()
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
+        text = Path("/proc/cpuinfo").read_text()
     except OSError:
-        pass
+        text = ""
     return {
-        "processor": model,
+        "processor": processor_name(text) or platform.processor(),
         "cpus": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),

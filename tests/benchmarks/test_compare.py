@@ -73,6 +73,13 @@ def test_threads_are_compared_in_turns() -> None:
     assert {1, 2} <= set(seen) and seen[-1] == 2
 
 
+def test_processors_are_told_apart() -> None:
+    lines = "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: {}\n\nprocessor\t: 1\nmodel\t\t: 9\n"
+    assert timing.processor_name(lines.format("AMD EPYC")) == "AMD EPYC family 25 model 17"
+    assert timing.processor_name(lines.format("Intel(R) Xeon(R) Gold 6148")) == "Intel(R) Xeon(R) Gold 6148"
+    assert timing.processor_name("") == ""
+
+
 def test_numbers() -> None:
     assert [render.number(x) for x in (1234.5, 12.345, 1.2345, 0.0012345, 0.0)] == [
         "1234", "12.3", "1.23", "0.00123", "0",
