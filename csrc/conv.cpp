@@ -1,6 +1,7 @@
 #include "conv.h"
 
 #include "conv/batch.h"
+#include "conv/channels.h"
 #include "conv/correlate.h"
 #include "conv/pointwise.h"
 #include "conv/weight.h"
@@ -39,10 +40,13 @@ template <typename T> bool prefer_batch(const Correlation<T>& c) {
 
 template <typename T> void correlate(const Correlation<T>& c, Index kernel_width, const WeightView<T>& view) {
   const bool pointwise = PointwiseCorrelator<T>::suits(c), batch = !pointwise && prefer_batch(c);
-  const PackedWeights<T> weights(c.groups, c.rows, c.channels, c.vertical, c.horizontal, kernel_width, view,
+  const bool channels = !pointwise && !batch && ChannelCorrelator<T>::suits(c);
+  const PanelShape shape = channels ? PanelShape{lanes<T>, max_channel_vectors<T>} : PanelShape{1, MR<T>};
+  const PackedWeights<T> weights(shape, c.groups, c.rows, c.channels, c.vertical, c.horizontal, kernel_width, view,
                                  batch ? DepthOrder::tap_channel : DepthOrder::channel_tap);
   if (pointwise) PointwiseCorrelator<T>(c, weights).run();
   else if (batch) BatchCorrelator<T>(c, weights).run();
+  else if (channels) ChannelCorrelator<T>(c, weights).run();
   else Correlator<T>(c, weights).run();
 }
 

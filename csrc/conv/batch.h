@@ -2,7 +2,6 @@
 // No position is computed in vain, and no product with padding; the price is a transpose of source and target.
 #pragma once
 
-#include "../activation_vec.h"
 #include "correlate.h"
 
 namespace dlcore::DLCORE_DEVICE {
@@ -70,7 +69,7 @@ template <typename T> class BatchCorrelator {
  public:
   // weights: in the order tap_channel
   BatchCorrelator(const Correlation<T>& correlation, const PackedWeights<T>& weights)
-      : c_(correlation), weights_(weights) {
+      : c_(correlation), weights_(weights), epilogue_(c_.epilogue) {
     const Index columns = c_.horizontal.outputs;
     horizontal_ = Buffer<TapRange>(columns);
     for (Index o = 0; o < columns; ++o) horizontal_.data()[o] = taps_of(c_.horizontal, o);
@@ -183,27 +182,21 @@ template <typename T> class BatchCorrelator {
     finish_strip(image, count, group, first, rows, sums);
   }
 
-  void finish_strip(Index image, Index count, Index group, Index first, Index rows, const T* sums) const {
+  void finish_strip(Index image, Index count, Index group, Index first, Index rows, T* sums) const {
     const Index columns = c_.horizontal.outputs, plane = c_.target_height * c_.target_width;
     const Index image_stride = c_.groups * c_.rows * plane;
-    with_activation(c_.epilogue.activation, [&](auto kind) {
-      for (Index r = 0; r < c_.rows; ++r) {
+    for (Index r = 0; r < c_.rows; ++r) {
+      T* from = sums + r * sum_stride();
+      T* to = c_.target + ((image * c_.groups + group) * c_.rows + r) * plane;
+      if (c_.is_dense()) {
         const T bias = c_.epilogue.bias ? c_.epilogue.bias[group * c_.rows + r] : T(0);
-        const T* from = sums + r * sum_stride();
-        T* to = c_.target + ((image * c_.groups + group) * c_.rows + r) * plane;
-        if (c_.horizontal.target_step == 1 && c_.vertical.target_step == 1) {
-          transpose<false>(rows * columns, count, from, image_lanes<T>, to + first * columns, image_stride,
-                           [&](Vec<T> v) { return activate<kind(), T>(v + bias, c_.epilogue.parameter); });
-        } else {  // of the input gradient alone: neither bias nor activation
-          for (Index i = 0; i < rows; ++i)
-            for (Index j = 0; j < columns; ++j, from += image_lanes<T>) {
-              const Index row = c_.vertical.target_origin + (first + i) * c_.vertical.target_step;
-              T* at = to + row * c_.target_width + c_.horizontal.target_origin + j * c_.horizontal.target_step;
-              for (Index n = 0; n < count; ++n) at[n * image_stride] = from[n];
-            }
-        }
+        epilogue_.finish(rows * columns, count, from, image_lanes<T>, to + first * columns, image_stride, splat(bias));
+      } else {  // of the input gradient alone: neither bias nor activation
+        for (Index i = 0; i < rows; ++i)
+          for (Index j = 0; j < columns; ++j, from += image_lanes<T>)
+            for (Index n = 0; n < count; ++n) to[n * image_stride + c_.target_at(first + i, j)] = from[n];
       }
-    });
+    }
   }
 
   const Correlation<T>& c_;
@@ -212,6 +205,7 @@ template <typename T> class BatchCorrelator {
   bool contiguous_;  // horizontal taps read neighbours
   Index rows_, strips_, max_runs_;
   RunTile<T> tile_[2];  // of the higher panels, and of the others
+  TransposedEpilogue<T> epilogue_;
 };
 
 }  // namespace

@@ -25,6 +25,13 @@ template <typename T> struct Correlation {
   Epilogue<T> epilogue;  // bias of groups * rows
 
   Index depth() const { return channels * vertical.taps * horizontal.taps; }
+  // Whether the outputs are all of a target plane, as those of a forward pass are.
+  bool is_dense() const { return vertical.target_step == 1 && horizontal.target_step == 1; }
+  // Where output (i, j) lies in its plane.
+  Index target_at(Index i, Index j) const {
+    return (vertical.target_origin + i * vertical.target_step) * target_width + horizontal.target_origin +
+           j * horizontal.target_step;
+  }
 };
 
 // `rows` x `vectors` sums in registers: targets[j][i stride] (+)= sum over p of a[p][i] sources[j][offsets[p]].

@@ -41,7 +41,7 @@ template <typename T> class TileEpilogue {
     if (!epilogue.bias && !is_floor) return;
     panels_ = weights.panels;
     biases_ = Buffer<T>(groups * panels_ * MR<T>);
-    const Index rows = weights.begin(panels_);
+    const Index rows = weights.row_count;
     T* bias = biases_.data();
     for (Index group = 0; group < groups; ++group)
       for (Index p = 0; p < panels_; ++p, bias += MR<T>)
@@ -62,6 +62,38 @@ template <typename T> class TileEpilogue {
   T parameter_;
   T floor_ = -std::numeric_limits<T>::infinity();
   FinishTile<T> finish_ = nullptr;
+};
+
+// activation(sums + bias), n vectors a stride apart.
+template <Activation kind, typename T> void activate_sums(Index n, T* sums, Index stride, Vec<T> bias, T parameter) {
+  for (Index i = 0; i < n; ++i, sums += stride) store(sums, activate<kind, T>(load(sums) + bias, parameter));
+}
+
+// An epilogue of sums that are transposed into the outputs.
+template <typename T> class TransposedEpilogue {
+ public:
+  explicit TransposedEpilogue(const Epilogue<T>& epilogue) : parameter_(epilogue.parameter) {
+    if (epilogue.activation == Activation::relu) floor_ = 0;
+    else if (epilogue.activation != Activation::identity)
+      with_activation(epilogue.activation, [&](auto kind) { activate_ = activate_sums<kind(), T>; });
+  }
+  // to[j to_stride + i] from sums[i stride + j]; `bias` is that of each vector of columns.
+  void finish(Index rows, Index columns, T* sums, Index stride, T* to, Index to_stride, Vec<T> bias) const {
+    if (activate_) {
+      for (Index j = 0; j < columns; j += lanes<T>) activate_(rows, sums + j, stride, bias, parameter_);
+      bias = Vec<T>{};
+    }
+    const Vec<T> floor = splat(floor_);
+    transpose<false>(rows, columns, sums, stride, to, to_stride, [=](Vec<T> v) {
+      v += bias;
+      return v < floor ? floor : v;
+    });
+  }
+
+ private:
+  T parameter_;
+  T floor_ = -std::numeric_limits<T>::infinity();
+  void (*activate_)(Index, T*, Index, Vec<T>, T) = nullptr;
 };
 
 // One row of finished outputs.

@@ -17,42 +17,53 @@ template <typename T> struct WeightView {
 
 enum class DepthOrder { channel_tap, tap_channel };
 
-// Weights of all groups as [group][row panel][depth][MR]; the panels as equal as possible.
+// Panels of rows: so many units of `unit` rows, at most. MR rows that are broadcast, or vectors of rows.
+struct PanelShape {
+  Index unit, most;
+};
+
+// Weights of all groups as [group][panel][depth][width]; the panels as equal as possible.
 template <typename T> struct PackedWeights {
-  Index panels, height, higher;  // the first `higher` panels have one row more
-  Index depth;
+  PanelShape shape;
+  Index row_count, panels, height, higher;  // the first `higher` panels have one unit more
+  Index width, depth;
   Buffer<T> data;
 
-  PackedWeights(Index groups, Index row_count, Index channels, const Axis& vertical, const Axis& horizontal,
-                Index kernel_width, const WeightView<T>& weights, DepthOrder order)
-      : panels(ceil_div(row_count, MR<T>)),
-        height(row_count / panels),
-        higher(row_count % panels),
+  PackedWeights(PanelShape panel_shape, Index groups, Index rows_of_group, Index channels, const Axis& vertical,
+                const Axis& horizontal, Index kernel_width, const WeightView<T>& weights, DepthOrder order)
+      : shape(panel_shape),
+        row_count(rows_of_group),
+        panels(ceil_div(row_count, shape.unit * shape.most)),
+        height(ceil_div(row_count, shape.unit) / panels),
+        higher(ceil_div(row_count, shape.unit) % panels),
+        width(shape.unit == 1 ? shape.most : shape.unit * (height + (higher > 0))),
         depth(channels * vertical.taps * horizontal.taps),
-        data(groups * panels * depth * MR<T>) {
+        data(groups * panels * depth * width) {
     const Index taps = vertical.taps * horizontal.taps;
     const Index tap_step = order == DepthOrder::tap_channel ? channels : 1;
     const Index channel_step = order == DepthOrder::tap_channel ? 1 : taps;
-    const Index grain = std::max<Index>(1, elementwise_grain / std::max<Index>(1, depth * MR<T>));
+    const Index grain = std::max<Index>(1, elementwise_grain / std::max<Index>(1, depth * width));
     parallel_for(groups * panels, grain, [&](Index first, Index last) {
       for (Index item = first; item < last; ++item) {
         const Index index = item % panels;
         const T* group = weights.data + item / panels * weights.group_stride + begin(index) * weights.row_stride;
+        T* panel = data.data() + item * depth * width;
+        if (rows(index) % shape.unit) std::fill_n(panel, depth * width, T{0});
         for (Index i = 0; i < vertical.taps; ++i)
           for (Index j = 0; j < horizontal.taps; ++j) {
             const Index element = vertical.tap.data()[i].kernel * kernel_width + horizontal.tap.data()[j].kernel;
-            T* to = data.data() + item * depth * MR<T> + (i * horizontal.taps + j) * tap_step * MR<T>;
+            T* to = panel + (i * horizontal.taps + j) * tap_step * width;
             for (Index row = 0; row < rows(index); ++row)
               for (Index c = 0; c < channels; ++c)
-                to[c * channel_step * MR<T> + row] =
+                to[c * channel_step * width + row] =
                     group[row * weights.row_stride + c * weights.channel_stride + element];
           }
       }
     });
   }
-  Index begin(Index panel) const { return panel * height + std::min(panel, higher); }
-  Index rows(Index panel) const { return height + (panel < higher); }
-  const T* panel(Index group, Index index) const { return data.data() + (group * panels + index) * depth * MR<T>; }
+  Index begin(Index panel) const { return shape.unit * (panel * height + std::min(panel, higher)); }
+  Index rows(Index panel) const { return std::min(shape.unit * (height + (panel < higher)), row_count - begin(panel)); }
+  const T* panel(Index group, Index index) const { return data.data() + (group * panels + index) * depth * width; }
 };
 
 // Fewer than a vector, in powers of two: a library call would cost more.
