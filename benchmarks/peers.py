@@ -68,7 +68,9 @@ def set_threads(threads: int) -> None:
 
 def changes_threads(candidate: str) -> bool:
     """Whether `set_threads` reaches what computes this candidate of a row."""
-    return not candidate.startswith("jax") and (candidate.startswith(("dlcore", "torch")) or _blas() is not None)
+    if candidate.startswith(("dlcore", "torch", "rbms", "learnergy")):
+        return True
+    return candidate.startswith(("numpy", "scikit-learn")) and _blas() is not None
 
 
 def versions() -> dict[str, str]:

@@ -58,7 +58,7 @@ void set_full_teams(bool on) { demand_all_workers(on); }
 
 Team::Team(Index n, Index grain, Index work) : n_(n), grain_(grain), work_(work), workers_(workers_for(n, grain)) {}
 
-void Team::run(const void* context, RangeBody body) const {
+void Team::run(const void* context, RangeBody body, Index work) const {
   if (n_ <= 0) return;
   if (workers_ <= 1 || busy.exchange(true, std::memory_order_acquire)) return body(context, 0, n_, 0);
   team_count.fetch_add(1, std::memory_order_relaxed);
@@ -74,8 +74,7 @@ void Team::run(const void* context, RangeBody body) const {
       const Loop& all = *static_cast<const Loop*>(given);
       all.body(all.context, first * all.step, std::min(all.n, (first + count) * all.step), worker);
     };
-    run_chunks(ceil_div(n_, step), workers_, {reinterpret_cast<const void*>(body), n_, grain_, work_}, &loop,
-               run_claim);
+    run_chunks(ceil_div(n_, step), workers_, {reinterpret_cast<const void*>(body), n_, grain_, work}, &loop, run_claim);
   } else {
     body(context, 0, n_, 0);
     end_loop();

@@ -29,15 +29,18 @@ class Team {
   // Calls body(begin, end, worker) on disjoint ranges that cover [0, n); each starts at a multiple of `grain`.
   // worker < workers(). Serial (one call over the whole range, worker 0) with one worker, inside another parallel
   // region, and while another thread of the process has one. The body must neither throw nor allocate.
-  template <typename Body> void run(const Body& body) const {
-    run(&body, [](const void* context, Index begin, Index end, int worker) {
+  template <typename Body> void run(const Body& body) const { run(work_, body); }
+  // The same where items of this loop have other work than those of the others.
+  template <typename Body> void run(Index work, const Body& body) const {
+    const auto call = [](const void* context, Index begin, Index end, int worker) {
       (*static_cast<const Body*>(context))(begin, end, worker);
-    });
+    };
+    run(&body, call, work);
   }
 
  private:
   using RangeBody = void (*)(const void* context, Index begin, Index end, int worker);
-  void run(const void* context, RangeBody body) const;
+  void run(const void* context, RangeBody body, Index work) const;
 
   Index n_, grain_, work_;
   int workers_;

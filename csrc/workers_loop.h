@@ -1,4 +1,4 @@
-// The loop in progress, and how its chunks are claimed.
+// The loop in progress, and how its chunks are claimed: a part of workers.cpp alone, whose state it holds.
 #pragma once
 
 #include <sched.h>

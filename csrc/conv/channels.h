@@ -18,6 +18,8 @@ template <typename T> constexpr Index tile_positions(Index vectors) {
 inline constexpr Index channel_weights_limit = 4608;
 // Elements of planes and sums that a worker holds at a time: with the weights they are under a 512 KiB L2 cache.
 inline constexpr Index channel_strip_limit = 65536;
+// One row of outputs may need so many times that: its sums come from the next cache then.
+inline constexpr Index widest_strip = 8;
 
 // sums[i stride] (+)= over p of weights[p] times the source at starts[i] + offsets[p], for every position i of the
 // tile.
@@ -91,11 +93,14 @@ template <typename T> class NextStrip {
 
 template <typename T> class ChannelCorrelator {
  public:
-  // Whether rows fill at least two vectors nine tenths, and sums have enough terms to be worth their transpose. Where a
-  // broadcast takes more than a load (SSE), tiles that broadcast fewer elements are as fast, or faster.
+  // Whether rows fill at least two vectors nine tenths, a strip is not too wide, and sums have enough terms to be worth
+  // their transpose. Where a broadcast takes more than a load (SSE), tiles that broadcast fewer elements are as fast,
+  // or faster.
   static bool suits(const Correlation<T>& c) {
     if constexpr (tile_sums<T> < 12) return false;
-    return c.rows >= 2 * lanes<T> && 10 * round_up(c.rows, lanes<T>) <= 11 * c.rows && c.depth() >= 128;
+    const Index row = (c.vertical.max_shift + 1) * plane_row(c) + c.horizontal.outputs * round_up(c.rows, lanes<T>);
+    return row <= widest_strip * channel_strip_limit && c.rows >= 2 * lanes<T> &&
+           10 * round_up(c.rows, lanes<T>) <= 11 * c.rows && c.depth() >= 128;
   }
   // weights: in panels of max_channel_vectors
   ChannelCorrelator(const Correlation<T>& correlation, const PackedWeights<T>& weights)
@@ -125,7 +130,7 @@ template <typename T> class ChannelCorrelator {
     const Index grain = std::max<Index>(1, multiply_grain / std::max<Index>(1, work));
     const Index planes = prepared_size(layout_, c_.vertical, c_.horizontal);
     const Index size = round_up(planes + (layout_.rows * columns_ + tile_positions<T>(1)) * stride_, 64);
-    const Team team(items, grain);
+    const Team team(items, grain, work);
     const Buffer<T> space(team.workers() * size);
     team.run([&](Index begin, Index end, int worker) {
       T* mine = space.data() + worker * size;
@@ -138,9 +143,13 @@ template <typename T> class ChannelCorrelator {
   }
 
  private:
+  // Elements of one row of all planes.
+  static Index plane_row(const Correlation<T>& c) {
+    return c.channels * c.vertical.planes * c.horizontal.planes * c.horizontal.length();
+  }
   // Of the planes, so that they and the sums of their outputs stay within channel_strip_limit.
   Index limit() const {
-    const Index row = c_.channels * c_.vertical.planes * c_.horizontal.planes * c_.horizontal.length();
+    const Index row = plane_row(c_);
     const Index left = channel_strip_limit - c_.vertical.max_shift * row;
     const Index rows = std::max<Index>(1, left / std::max<Index>(1, row + columns_ * stride_));
     return (rows + c_.vertical.max_shift) * row;

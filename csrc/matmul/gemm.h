@@ -180,9 +180,9 @@ template <typename T, typename Problem> class Product {
     const Index row_block = ceil_div(row_panels_.count, ceil_div(row_panels_.count, max_packed_rows<T> / MR<T>));
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>;
     const Index group = std::clamp<Index>(packed_a_size<T> / (row_block * a_panel), 1, depth_blocks_);
-    const Index work = row_block * MR<T> * b_panel * group;
+    const Index work = MR<T> * b_panel;  // of a tile in a depth block
     const Buffer<T> packed_a(row_block * a_panel * group);
-    const Team team(problem_.panels, std::max<Index>(1, multiply_grain / work), work);
+    const Team team(problem_.panels, std::max<Index>(1, multiply_grain / (row_block * work * group)));
     const Buffer<T> packed_b(team.workers() * b_panel);
     for (Index first_row = 0; first_row < row_panels_.count; first_row += row_block) {
       const Index row_count = std::min(row_block, row_panels_.count - first_row);
@@ -195,7 +195,7 @@ template <typename T, typename Problem> class Product {
                           a_panel);
           }
         });
-        team.run([&](Index begin, Index end, int worker) {
+        team.run(row_count * work * block_count, [&](Index begin, Index end, int worker) {
           for (Index panel = begin; panel < end; ++panel)
             for (Index d = 0; d < block_count; ++d)
               compute_tiles(first_row, row_count, panel, first_block + d, packed_a.data() + d * row_count * a_panel,
@@ -216,8 +216,8 @@ template <typename T, typename Problem> class Product {
   void run_b_resident() const {
     const Index a_panel = block_ * MR<T>, b_panel = block_ * NR<T>, panels = problem_.panels;
     const Index group = std::clamp<Index>(packed_b_size<T> / (panels * b_panel), 1, std::min(max_group, depth_blocks_));
-    const Index work = panels * b_panel * MR<T> * group;
-    const Team team(row_panels_.count, std::max<Index>(1, narrow_grain / work), work);
+    const Index work = panels * b_panel * MR<T>;  // of a panel of A in a depth block
+    const Team team(row_panels_.count, std::max<Index>(1, narrow_grain / (work * group)));
     RowsOfA<T> ignored;
     const bool direct = direct_a(0, 0, ignored);
     // Little of B is packed by every worker for itself: cheaper than to wait for each other, and then to fetch it from
@@ -239,7 +239,7 @@ template <typename T, typename Problem> class Product {
       if (!own)
         parallel_for(packs, std::max<Index>(1, pack_grain / b_panel),
                      [&](Index begin, Index end) { pack(0, begin, end); });
-      team.run([&](Index begin, Index end, int worker) {
+      team.run(work * (last_block - first_block), [&](Index begin, Index end, int worker) {
         T* space = packed_a.data() + worker * packed_at_once * a_panel;
         PackedB& with = packed.data()[own ? worker : 0];
         if (own && with.end != last_block) {

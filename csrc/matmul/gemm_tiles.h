@@ -110,7 +110,7 @@ template <typename Problem> class TileProduct {
             ranges.data()[i] =
                 split(rows_held, first + i, block, words.data() + i * size, spaces.data() + worker * space_size);
         });
-        team.run([&](Index begin, Index end, int worker) {
+        team.run(panel_work * count, [&](Index begin, Index end, int worker) {
           std::uint32_t* const mine = other_words.data() + worker * size;
           float* const space = spaces.data() + worker * space_size;
           int configured = 0;

@@ -76,7 +76,7 @@ __attribute__((noinline)) void multiply_tile(Index depth, const T* a, Index a_st
                                              const TileTarget<T>& target) {
   T* packed = target.packed_b;
   Vec<T> sum[rows][vectors] = {};
-  // All cache lines of C are asked for: its rows may begin anywhere in one.
+  // All cache lines of C are asked for (of vectors of 16 bytes the first): its rows may begin anywhere in one.
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 4
