@@ -66,6 +66,8 @@ def comparison(title: str, one: Record, two: Record | None) -> list[str]:
     header = ["", *names, *(f"{name} against the best peer" for name in ours)]
     if second:
         header += [f"{name}, 2 threads, against the best peer" for name in ours]
+    in_turns = any("over_one_thread" in row for row in second.values())
+    if in_turns:
         header += ["2 threads over 1: dlcore", "that peer"]
     rows = []
     for row in one["rows"]:
@@ -79,7 +81,7 @@ def comparison(title: str, one: Record, two: Record | None) -> list[str]:
             other = second.get(row["name"])
             cells += [against(other, name) if other else "" for name in ours]
             peer = other["ratios"].get("dlcore", {}).get("peer", "") if other else ""
-            cells += [scaled(other, "dlcore"), scaled(other, peer)]
+            cells += [scaled(other, "dlcore"), scaled(other, peer)] if in_turns else []
         rows.append(cells)
     return [f"### {title}", "", *table(header, rows), ""]
 
