@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1]
 COMPILER = shutil.which(os.environ.get("CXX", "c++"))
 
 
-@pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler")
+@pytest.mark.skipif(COMPILER is None, reason="the program is compiled by the test: no C++ compiler here")
 def test_the_account_of_what_helpers_save(tmp_path: Path) -> None:
     program = tmp_path / "account"
     options = ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-DDLCORE_DEVICE=tested", f"-I{SOURCE / 'csrc'}"]

@@ -1,11 +1,11 @@
 #include "tiles.h"
 
 #include "../matmul.h"
-#include "amx.h"
 
 // A module has this file once, compiled for the same instructions as its other kernels, and for those of AMX or their
 // model beside them where it is to have tiles.
 #if defined(DLCORE_AMX)
+#include "amx.h"
 #include "gemm.h"
 #include "gemm_tiles.h"
 #include "product.h"

@@ -59,7 +59,7 @@ def test_measured_record() -> None:
         assert 0 < figure["best"] <= figure["median"]
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor")
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="compares one thread with two: one processor here")
 def test_threads_are_compared_in_turns() -> None:
     """A candidate's own threads are set before each turn, and given back as they were asked for."""
     seen: list[int] = []
